@@ -1,0 +1,147 @@
+"""Weights for one size of image, patch, channels or set of labels, made from weights for another."""
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+from torch.nn import functional
+
+from .patches import conv_to_linear, linear_to_conv
+from .positions import resample_grid
+from .shapes import pair
+
+Kernel = tuple[int, int]
+
+
+def changed_fields(old, new) -> set[str]:
+    """Of the fields that weights can be adapted to, those that differ between two configs."""
+    sizes = {
+        name for name in ("image_size", "patch_size") if pair(getattr(old, name)) != pair(getattr(new, name))
+    }
+    channels = {"num_channels"} if old.num_channels != new.num_channels else set()
+    return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
+
+
+def labels_differ(old: dict[int, str], new: dict[int, str]) -> bool:
+    """Whether a head for the old labels does not serve the new; names made up by transformers say nothing."""
+    made_up = {index: f"LABEL_{index}" for index in range(max(len(old), len(new)))}
+    unnamed = all(old[index] == made_up[index] for index in old) or all(
+        new[index] == made_up[index] for index in new
+    )
+    return len(old) != len(new) or (old != new and not unnamed)
+
+
+def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[str, Tensor], list[str]]:
+    """The state dict of `old`'s model for a model of `new`, and a line for each thing that was done.
+
+    Tensors that cannot be carried over (a head for other labels) are left out, so that they start anew.
+    """
+    state, report = dict(state), []
+    if changed & {"patch_size", "num_channels"}:
+        report += adapt_patches(state, old, new)
+    if old.patch_grid != new.patch_grid:
+        report += adapt_positions(state, old.patch_grid, new.patch_grid)
+    if "id2label" in changed:
+        report += adapt_labels(state, old.id2label, new.id2label)
+    return state, report
+
+
+def adapt_patches(state: dict[str, Tensor], old, new) -> list[str]:
+    report, sizes = [], (pair(old.patch_size), pair(new.patch_size))
+    for key in keys_ending(state, "patches.projection.weight"):
+        linear = state[key].ndim == 2
+        kernel = linear_to_conv(state[key], old.num_channels, old.patch_size) if linear else state[key]
+        kernel = adapt_channels(resample_kernel(kernel, sizes[1]), new.num_channels)
+        state[key] = conv_to_linear(kernel) if linear else kernel
+    for part in ("weight", "bias"):
+        for key in keys_ending(state, f"patches.norm_before.{part}"):
+            state[key] = adapt_pixels(state[key], *sizes, old.num_channels, new.num_channels)
+    if sizes[0] != sizes[1]:
+        report.append(f"patches resampled from {written(sizes[0])} to {written(sizes[1])} pixels")
+    if old.num_channels != new.num_channels:
+        report.append(f"patches adapted from {old.num_channels} to {new.num_channels} channels")
+    if painted := keys_with(state, "decoder"):
+        for key in painted:
+            del state[key]
+        report.append("the decoder of pixels starts anew")
+    return report
+
+
+def adapt_positions(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[str]:
+    count, learned = old[0] * old[1], False
+    for suffix in ("positions.table", "positions.table.weight"):
+        for key in keys_ending(state, suffix):
+            first, patches = state[key][..., :-count, :], state[key][..., -count:, :]
+            state[key] = torch.cat([first, resample_grid(patches, old, new)], dim=-2)
+            learned = True
+    old_steps, new_steps = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
+    count = old_steps[0] * old_steps[1]
+    for key in keys_ending(state, "relative_bias.table"):
+        steps, prefix = state[key][:count], state[key][count:]
+        state[key] = torch.cat([resample_grid(steps, old_steps, new_steps), prefix])
+        learned = True
+    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+
+
+def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, str]) -> list[str]:
+    heads = keys_with(state, "classifier")
+    if not heads:
+        return []
+    if sorted(old.values()) == sorted(new.values()) and len(set(old.values())) == len(old):
+        place = {label: index for index, label in old.items()}
+        order = [place[new[index]] for index in range(len(new))]
+        for key in heads:
+            state[key] = state[key][order]
+        return [f"rows of the classifier put in the new order of the {len(new)} labels"]
+    for key in heads:
+        del state[key]
+    return [f"a new, untrained classifier for {len(new)} labels in place of {len(old)}"]
+
+
+def resample_kernel(kernel: Tensor, size: Kernel) -> Tensor:
+    """d c p1 p2 -> d c p1' p2': a patch embedding that gives a resized patch the token of the patch itself.
+
+    Exactly so when patches grow, as nearly as can be when they shrink. Source: FlexiViT (arXiv:2212.08013), eq. 5.
+    """
+    old = (kernel.shape[-2], kernel.shape[-1])
+    if old == size:
+        return kernel
+    basis = torch.eye(old[0] * old[1], dtype=torch.float64, device=kernel.device)
+    basis = rearrange(basis, "k (p1 p2) -> k 1 p1 p2", p1=old[0])
+    resized = functional.interpolate(basis, size=size, mode="bicubic", antialias=True, align_corners=False)
+    resize = rearrange(resized, "k 1 p1 p2 -> k (p1 p2)")
+    flat = rearrange(kernel.to(torch.float64), "d c p1 p2 -> d c (p1 p2)")
+    solved = flat @ torch.linalg.pinv(resize).mT
+    return rearrange(solved, "d c (p1 p2) -> d c p1 p2", p1=size[0]).to(kernel.dtype)
+
+
+def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
+    """d c p1 p2 -> d c' p1 p2: grey images see the sum over channels; others repeat them, at the same total.
+
+    So an image whose new channels all show the old grey one gives the same token. Source: timm.
+    """
+    old = kernel.shape[1]
+    if old == channels:
+        return kernel
+    if channels == 1:
+        return kernel.sum(dim=1, keepdim=True)
+    repeated = repeat(kernel, "d c p1 p2 -> d (times c) p1 p2", times=-(-channels // old))[:, :channels]
+    return repeated * (old / channels)
+
+
+def adapt_pixels(values: Tensor, old: Kernel, new: Kernel, channels: int, new_channels: int) -> Tensor:
+    """(p1 p2 c) -> (p1' p2' c'): per-pixel values of a flattened patch, resampled and repeated over channels."""
+    table = rearrange(values, "(p c) -> p c", c=channels)
+    table = resample_grid(table, old, new)
+    return repeat(table, "p c -> p (times c)", times=-(-new_channels // channels))[:, :new_channels].flatten()
+
+
+def keys_ending(state: dict[str, Tensor], suffix: str) -> list[str]:
+    return [key for key in state if key.endswith(f".{suffix}")]
+
+
+def keys_with(state: dict[str, Tensor], part: str) -> list[str]:
+    return [key for key in state if part in key.split(".")]
+
+
+def written(size: Kernel) -> str:
+    return f"{size[0]} x {size[1]}"

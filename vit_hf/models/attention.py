@@ -1,0 +1,98 @@
+"""Multi-head self-attention, computed by whichever backend transformers is told to use."""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from .positions import Grid, RelativeBias, turn
+
+BIASED_BACKENDS = ("eager", "sdpa")
+
+
+def eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """b heads n e, three times -> b n heads e, b heads n n: attention written out, which also gives its weights."""
+    scores = query @ key.transpose(-1, -2) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+    mixed = functional.dropout(weights, dropout, module.training) @ value
+    return rearrange(mixed, "b heads n e -> b n heads e"), weights
+
+
+class Attention(nn.Module):
+    """b n d -> b n d, and the weights b heads n n when they are asked for.
+
+    One matrix makes queries, keys and values; heads · head_width need not be `width`. `relative_bias` and `rotary`
+    tell it where tokens lie. Source: arXiv:1706.03762, section 3.2.
+    """
+
+    def __init__(
+        self,
+        config,
+        *,
+        width: int,
+        heads: int,
+        head_width: int,
+        bias: bool,
+        dropout: float,
+        output_dropout: float,
+        norm_eps: float | None = None,
+        relative_bias: RelativeBias | None = None,
+    ):
+        super().__init__()
+        # transformers' backends read these three.
+        self.config, self.is_causal, self.scaling = config, False, head_width**-0.5
+        self.heads, self.dropout_rate = heads, dropout
+        self.qkv = nn.Linear(width, 3 * heads * head_width, bias=bias)
+        self.query_norm = nn.Identity() if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
+        self.key_norm = nn.Identity() if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
+        self.relative_bias = relative_bias
+        self.output = nn.Linear(heads * head_width, width)
+        self.dropout = nn.Dropout(output_dropout)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        grid: Grid,
+        mask: Tensor | None = None,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        output_attentions: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        query, key, value = rearrange(
+            self.qkv(tokens), "b n (three heads e) -> three b heads n e", three=3, heads=self.heads
+        )
+        query, key = self.query_norm(query), self.key_norm(key)
+        if rotary is not None:
+            query, key = turn(query, *rotary), turn(key, *rotary)
+
+        # Only the written-out attention has weights to show.
+        backend = "eager" if output_attentions else self.config._attn_implementation
+        if self.relative_bias is not None:
+            mask = with_bias(mask, self.relative_bias(grid), backend)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
+        dropout = self.dropout_rate if self.training else 0.0
+        mixed, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=dropout)
+        return self.dropout(self.output(rearrange(mixed, "b n heads e -> b n (heads e)"))), weights
+
+
+def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
+    """b 1 1 n, 1 heads n n -> b heads n n: the bias, and the mask where there is one, as one term of the scores.
+
+    Raises: ValueError for backends that take no such term.
+    """
+    if backend not in (None, *BIASED_BACKENDS):
+        raise ValueError(
+            f"position_embedding='relative_bias' adds to the attention scores, which attn_implementation={backend!r} "
+            f"does not allow; take one of {', '.join(BIASED_BACKENDS)}."
+        )
+    return bias if mask is None else mask + bias

@@ -1,0 +1,157 @@
+"""Everything that one may say about a Vision Transformer."""
+
+from transformers.backbone_utils import BackboneConfigMixin
+
+from .configuration_base import VisionConfig, validated
+from .shapes import Size, grid_of
+from .words import FinalNorm, HiddenAct, PatchEmbedding, Pooling, PositionEmbedding, PositionEmbeddingInit
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_vit.VisionTransformerConfig",
+    "AutoModel": "modeling_vit.VisionTransformerModel",
+    "AutoModelForImageClassification": "modeling_vit.VisionTransformerForImageClassification",
+    "AutoModelForMaskedImageModeling": "modeling_vit.VisionTransformerForMaskedImageModeling",
+    "AutoBackbone": "modeling_vit.VisionTransformerBackbone",
+}
+
+
+@validated
+class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
+    """The numbers and words of a Vision Transformer (arXiv:2010.11929). Sizes are in pixels.
+
+    image_size, patch_size: one number or [height, width]. Images of other sizes work at run time too.
+    head_dim: width of a head; None means hidden_size / num_attention_heads.
+    patch_embedding: "linear" (flatten a patch, then Linear) or "conv" (a strided Conv2d).
+    dual_patch_norm: LayerNorm before and after the patch embedding (arXiv:2302.01327); with "linear" only.
+    position_embedding: "learned" (a parameter), "embedding" (an nn.Embedding table), "sincos_2d" (fixed waves),
+        "rotary" (queries and keys are turned, by row and column), "relative_bias" (added to the attention scores)
+        or "none".
+    position_embedding_init: "trunc_normal" (std .02) or "normal" (std 1), of what is learned of the positions.
+    rope_theta: base of the wavelengths of "rotary", which run from one half of the image up to nearly this many.
+    pooling: "cls" (the class token), "mean" (of the patches), "mean_all" (of all tokens) or "attention" (a
+        learned query).
+    final_norm: LayerNorm of all "tokens" before they are pooled, or only of what was "pooled".
+    add_pooling_layer: Linear and tanh after pooling, as in BERT.
+    layer_scale_init_value: start of LayerScale (arXiv:2103.17239); None leaves it out.
+    drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
+    label_smoothing: share of the target that the loss spreads over all labels.
+    out_features, out_indices: the layers a backbone returns ("stem", "stage1", ...).
+
+    Raises: ValueError, with what would do, for any value or combination that no model can be built from.
+    """
+
+    model_type = "vit_hf"
+
+    image_size: Size = 224
+    patch_size: Size = 16
+    num_channels: int = 3
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    head_dim: int | None = None
+    intermediate_size: int = 3072
+    hidden_act: HiddenAct = "gelu"
+    qkv_bias: bool = True
+    qk_norm: bool = False
+    hidden_dropout_prob: float | int = 0.0
+    attention_probs_dropout_prob: float | int = 0.0
+    embedding_dropout_prob: float | int = 0.0
+    drop_path_rate: float | int = 0.0
+    layer_scale_init_value: float | int | None = None
+    layer_norm_eps: float | int = 1e-6
+    initializer_range: float | int = 0.02
+
+    patch_embedding: PatchEmbedding = "linear"
+    dual_patch_norm: bool = False
+    position_embedding: PositionEmbedding = "learned"
+    position_embedding_init: PositionEmbeddingInit = "trunc_normal"
+    rope_theta: float | int = 100.0
+    class_token: bool = True
+    num_register_tokens: int = 0
+    pooling: Pooling = "cls"
+    final_norm: FinalNorm = "tokens"
+    add_pooling_layer: bool = False
+    label_smoothing: float | int = 0.0
+
+    def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):
+        super().__post_init__(**kwargs)
+        # A saved list of stages is another spelling of num_hidden_layers, and is made anew.
+        self.stage_names = ["stem", *(f"stage{layer + 1}" for layer in range(self.num_hidden_layers))]
+        self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)
+        self.auto_map = dict(AUTO_MAP)
+
+    @property
+    def attention_head_size(self) -> int:
+        """Width of one head."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the patches: the class token and the registers."""
+        return int(self.class_token) + self.num_register_tokens
+
+    @property
+    def patch_grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches in an image of the configured size."""
+        return grid_of(self.image_size, self.patch_size)
+
+    def validate_numbers(self):
+        self.require_positive("num_channels", "hidden_size", "num_hidden_layers", "num_attention_heads")
+        self.require_positive("intermediate_size", "layer_norm_eps", "initializer_range", "rope_theta")
+        self.require_share("hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+        self.require_share("drop_path_rate", "label_smoothing")
+        if self.num_register_tokens < 0:
+            raise ValueError(f"num_register_tokens={self.num_register_tokens} must be 0 or more.")
+
+    def validate_patch_grid(self):
+        self.require_size("image_size", "patch_size")
+        grid_of(self.image_size, self.patch_size)
+
+    def validate_heads(self):
+        width, heads = self.hidden_size, self.num_attention_heads
+        if self.head_dim is None and width % heads:
+            fitting = [count for count in range(1, width + 1) if width % count == 0]
+            nearest = min(fitting, key=lambda count: abs(count - heads))
+            raise ValueError(
+                f"hidden_size={width} does not divide into num_attention_heads={heads}; "
+                f"take {nearest} heads, or name a head_dim."
+            )
+        if self.head_dim is not None and self.head_dim <= 0:
+            raise ValueError(
+                f"head_dim={self.head_dim} must be greater than 0, or None for hidden_size / heads."
+            )
+
+    def validate_patch_norm(self):
+        if self.dual_patch_norm and self.patch_embedding == "conv":
+            raise ValueError(
+                "dual_patch_norm=True normalises flattened patches, which patch_embedding='conv' never has; "
+                "take patch_embedding='linear'."
+            )
+
+    def validate_positions(self):
+        if self.position_embedding == "sincos_2d" and self.hidden_size % 4:
+            raise ValueError(
+                f"position_embedding='sincos_2d' needs a hidden_size that 4 divides, for sine and cosine of rows and "
+                f"columns; {self.hidden_size} is not, {self.hidden_size + -self.hidden_size % 4} is."
+            )
+        if self.position_embedding == "rotary" and self.attention_head_size % 4:
+            width = self.attention_head_size
+            raise ValueError(
+                f"position_embedding='rotary' turns pairs by row and by column, so 4 must divide the width of a head; "
+                f"{width} is not, head_dim={width + -width % 4} is."
+            )
+        if self.position_embedding_init == "normal" and self.position_embedding in (
+            "sincos_2d",
+            "rotary",
+            "none",
+        ):
+            raise ValueError(
+                f"position_embedding={self.position_embedding!r} learns nothing that position_embedding_init='normal' "
+                "could initialise; leave it at 'trunc_normal'."
+            )
+
+    def validate_pooling(self):
+        if self.pooling == "cls" and not self.class_token:
+            raise ValueError(
+                "pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'."
+            )

@@ -1,0 +1,104 @@
+"""What the models of all families share: initialisation, loading that adapts and is strict, checks of images."""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.masking_utils import create_bidirectional_mask
+
+from .attention import BIASED_BACKENDS
+from .blocks import LayerScale
+from .loading import AdaptingLoader
+from .pooling import AttentionPool
+from .positions import EmbeddingPositions, LearnedPositions, RelativeBias
+
+
+class VisionPreTrainedModel(AdaptingLoader, PreTrainedModel):
+    """Flags that transformers reads, and how weights begin."""
+
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    supports_gradient_checkpointing = True
+    # The heads average over the batch themselves.
+    accepts_loss_kwargs = False
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+
+    def __init__(self, config, *inputs, **kwargs):
+        # A field may have been assigned after the configuration was checked.
+        config.validate()
+        super().__init__(config, *inputs, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Truncated normal of std `initializer_range` for matrices and tokens, zeros for biases, ones for norms."""
+        std, positions_std = self.config.initializer_range, self.positions_std()
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            init.trunc_normal_(module.weight, std=std)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, (LearnedPositions, RelativeBias)):
+            self.init_table(module.table, positions_std)
+        elif isinstance(module, EmbeddingPositions):
+            self.init_table(module.table.weight, positions_std)
+        elif isinstance(module, LayerScale):
+            init.constant_(module.scale, module.start)
+        elif isinstance(module, AttentionPool):
+            init.trunc_normal_(module.query, std=std)
+        for name in ("class_token", "register_tokens", "mask_token"):
+            if isinstance(token := getattr(module, name, None), nn.Parameter):
+                self.init_table(token, positions_std if name == "class_token" else std)
+
+    def positions_std(self) -> float | None:
+        """None for the tutorial's N(0, 1)."""
+        return None if self.config.position_embedding_init == "normal" else self.config.initializer_range
+
+    @staticmethod
+    def init_table(table: Tensor, std: float | None) -> None:
+        if std is None:
+            init.normal_(table)
+        else:
+            init.trunc_normal_(table, std=std)
+
+
+def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
+    """Raises: ValueError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
+    if pixel_values is None:
+        raise ValueError(
+            "pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w)."
+        )
+    shape = tuple(pixel_values.shape)
+    if len(shape) != 4:
+        hint = "; add the batch with pixel_values[None]" if len(shape) == 3 else ""
+        raise ValueError(f"pixel_values of shape {shape} are not (batch, channels, height, width){hint}.")
+    if shape[1] != channels:
+        raise ValueError(
+            f"pixel_values of shape {shape} have {shape[1]} channels, the model takes {channels}; convert the images, "
+            f"or load the model with num_channels={shape[1]}."
+        )
+    if not pixel_values.is_floating_point():
+        raise ValueError(
+            f"pixel_values are {pixel_values.dtype}; the model takes floats as the image processor makes them, "
+            "rescaled and normalised."
+        )
+    if finite and not bool(torch.isfinite(pixel_values).all()):
+        bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]
+        raise ValueError(
+            f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made."
+        )
+
+
+def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bool):
+    """b n -> the form that the attention backend takes: an additive b 1 1 n for the plain ones, else their own."""
+    if seen is None:
+        return None
+    if written_out or config._attn_implementation in (None, *BIASED_BACKENDS):
+        hidden = torch.finfo(tokens.dtype).min
+        return torch.where(seen, 0.0, hidden).to(tokens.dtype)[:, None, None, :]
+    return create_bidirectional_mask(config=config, inputs_embeds=tokens, attention_mask=seen)

@@ -1,0 +1,351 @@
+"""The Vision Transformer (arXiv:2010.11929), and the heads that are put on it."""
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from transformers.backbone_utils import BackboneMixin, filter_output_hidden_states
+from transformers.modeling_outputs import (
+    BackboneOutput,
+    BaseModelOutputWithPooling,
+    ImageClassifierOutput,
+    MaskedImageModelingOutput,
+)
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
+
+from .attention import Attention
+from .blocks import Block, FeedForward, drop_path_rates
+from .configuration_vit import VisionTransformerConfig
+from .losses import classification_loss, masked_pixel_loss
+from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask
+from .patches import build_patches
+from .pooling import Pooler, build_pool
+from .positions import Grid, RelativeBias, build_positions, rotary_2d
+from .shapes import grid_of, pair
+
+
+class Embeddings(nn.Module):
+    """b c (h p) (w p) -> b (1 r h w) d: the class token, r registers and a token for each patch, with positions."""
+
+    def __init__(self, config: VisionTransformerConfig, *, mask_token: bool):
+        super().__init__()
+        width = config.hidden_size
+        self.patches = build_patches(
+            config.patch_embedding,
+            channels=config.num_channels,
+            patch_size=config.patch_size,
+            width=width,
+            norm=config.dual_patch_norm,
+            eps=config.layer_norm_eps,
+        )
+        self.positions = build_positions(
+            config.position_embedding, grid=config.patch_grid, prefix=int(config.class_token), width=width
+        )
+        self.class_token = nn.Parameter(torch.empty(1, 1, width)) if config.class_token else None
+        registers = config.num_register_tokens
+        self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
+        self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if mask_token else None
+        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+
+    def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
+        tokens = self.patches(pixel_values)  # b n d
+        tokens = self.hide(tokens, masked)  # b n d
+        tokens = self.prepend_class_token(tokens)  # b (1 n) d
+        tokens = self.positions(tokens, grid)  # b (1 n) d
+        tokens = self.insert_registers(tokens)  # b (1 r n) d
+        return self.dropout(tokens)
+
+    def hide(self, tokens: Tensor, masked: Tensor | None) -> Tensor:
+        """b n d, b n -> b n d: the mask token in place of each masked patch."""
+        if masked is None:
+            return tokens
+        if self.mask_token is None:
+            raise ValueError(
+                "bool_masked_pos needs a mask token, which only the model for masked images has."
+            )
+        return torch.where(masked.bool()[..., None], self.mask_token.to(tokens.dtype), tokens)
+
+    def prepend_class_token(self, tokens: Tensor) -> Tensor:
+        if self.class_token is None:
+            return tokens
+        return torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
+
+    def insert_registers(self, tokens: Tensor) -> Tensor:
+        if self.register_tokens is None:
+            return tokens
+        first = 0 if self.class_token is None else 1
+        registers = self.register_tokens.expand(tokens.shape[0], -1, -1)
+        return torch.cat([tokens[:, :first], registers, tokens[:, first:]], dim=1)
+
+
+def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
+    """One encoder block of the numbers in a config."""
+    relative = config.position_embedding == "relative_bias"
+    attention = Attention(
+        config,
+        width=config.hidden_size,
+        heads=config.num_attention_heads,
+        head_width=config.attention_head_size,
+        bias=config.qkv_bias,
+        dropout=config.attention_probs_dropout_prob,
+        output_dropout=config.hidden_dropout_prob,
+        norm_eps=config.layer_norm_eps if config.qk_norm else None,
+        relative_bias=RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
+        if relative
+        else None,
+    )
+    feed_forward = FeedForward(
+        width=config.hidden_size,
+        inner=config.intermediate_size,
+        activation=config.hidden_act,
+        dropout=config.hidden_dropout_prob,
+    )
+    return Block(
+        attention,
+        feed_forward,
+        width=config.hidden_size,
+        eps=config.layer_norm_eps,
+        drop_path=drop_path,
+        layer_scale=config.layer_scale_init_value,
+    )
+
+
+class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
+    config: VisionTransformerConfig
+    config_class = VisionTransformerConfig
+    base_model_prefix = "vit"
+    _no_split_modules = ["Embeddings", "Block"]
+    _can_record_outputs = {"hidden_states": Block, "attentions": Attention}
+    _input_embed_layer = "patches"
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.base_model.embeddings.patches
+
+
+class VisionTransformerModel(VisionTransformerPreTrainedModel):
+    """b c (h p) (w p) -> tokens b n d and their pooling b d.
+
+    With `pool` off the tokens are normalised and left at that; `mask_token` adds what stands for a masked patch.
+    """
+
+    def __init__(self, config: VisionTransformerConfig, *, pool: bool = True, mask_token: bool = False):
+        super().__init__(config)
+        self.embeddings = Embeddings(config, mask_token=mask_token)
+        rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
+        self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.pool = build_pool(config) if pool else None
+        self.pooler = Pooler(config.hidden_size) if pool and config.add_pooling_layer else None
+        self.post_init()
+
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        pixel_values: Tensor,
+        bool_masked_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+    ) -> BaseModelOutputWithPooling:
+        """b c (h p) (w p) -> last_hidden_state b n d, pooler_output b d, and on request one entry for each layer.
+
+        bool_masked_pos: b (h w), True where the mask token stands for a patch.
+        attention_mask: b n, or b (h w) for the patches alone; True or 1 where a token may be looked at.
+        check_finite: refuse NaN and infinite pixels, which costs a look at each.
+
+        Raises: ValueError for images of the wrong rank, channels, size or dtype.
+        """
+        check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
+        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        asked = self.config.output_attentions if output_attentions is None else output_attentions
+
+        tokens = self.embeddings(pixel_values.to(self.norm.weight.dtype), grid, bool_masked_pos)  # b n d
+        seen = self.with_prefix(attention_mask, tokens)
+        mask = padding_mask(self.config, tokens, seen, written_out=bool(asked))
+        rotary = self.rotary(grid, tokens)
+        for layer in self.layers:
+            tokens = layer(tokens, grid, mask, rotary, bool(asked))  # b n d
+
+        if self.pool is None:
+            return BaseModelOutputWithPooling(last_hidden_state=self.norm(tokens))
+        if self.config.final_norm == "tokens":
+            tokens = self.norm(tokens)
+        pooled = self.pool(tokens, seen)  # b d
+        if self.config.final_norm == "pooled":
+            pooled = self.norm(pooled)
+        if self.pooler is not None:
+            pooled = self.pooler(pooled)
+        return BaseModelOutputWithPooling(last_hidden_state=tokens, pooler_output=pooled)
+
+    def with_prefix(self, attention_mask: Tensor | None, tokens: Tensor) -> Tensor | None:
+        """b (h w) or b n -> b n, boolean: class token and registers are always seen."""
+        if attention_mask is None:
+            return None
+        seen, prefix = attention_mask.to(tokens.device, torch.bool), self.config.num_prefix_tokens
+        if seen.shape == (tokens.shape[0], tokens.shape[1] - prefix):
+            seen = nn.functional.pad(seen, (prefix, 0), value=True)
+        if seen.shape != tokens.shape[:2]:
+            raise ValueError(
+                f"attention_mask of shape {tuple(attention_mask.shape)} fits neither the {tokens.shape[1]} tokens nor "
+                f"the {tokens.shape[1] - prefix} patches of {tokens.shape[0]} images."
+            )
+        return seen
+
+    def rotary(self, grid: Grid, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
+        """n e, n e: the angles of this grid, where attention turns by them."""
+        config = self.config
+        if config.position_embedding != "rotary":
+            return None
+        width, prefix = config.attention_head_size, config.num_prefix_tokens
+        return rotary_2d(grid, width, prefix=prefix, theta=config.rope_theta, device=tokens.device)
+
+
+class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
+    """b c (h p) (w p) -> logits b labels; without labels (num_labels=0) the pooled features b d."""
+
+    def __init__(self, config: VisionTransformerConfig):
+        super().__init__(config)
+        self.vit = VisionTransformerModel(config)
+        self.classifier = (
+            nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
+        )
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+    ) -> ImageClassifierOutput:
+        """labels: b whole numbers, or b labels of shares that need not be whole; see `classification_loss`."""
+        outputs = self.vit(
+            pixel_values,
+            attention_mask=attention_mask,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            check_finite=check_finite,
+        )
+        logits = self.classifier(outputs.pooler_output)
+        return ImageClassifierOutput(
+            loss=None if labels is None else classification_loss(logits, labels, self.config),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
+    """b c (h p) (w p), b (h w) -> the image b c (h p) (w p), painted from tokens of which some were masked.
+
+    One Linear paints each patch. Source: SimMIM (arXiv:2111.09886).
+    """
+
+    def __init__(self, config: VisionTransformerConfig):
+        super().__init__(config)
+        height, across = pair(config.patch_size)
+        self.vit = VisionTransformerModel(config, pool=False, mask_token=True)
+        self.decoder = nn.Linear(config.hidden_size, height * across * config.num_channels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        bool_masked_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+    ) -> MaskedImageModelingOutput:
+        """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
+        outputs = self.vit(
+            pixel_values,
+            bool_masked_pos=bool_masked_pos,
+            attention_mask=attention_mask,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            check_finite=check_finite,
+        )
+        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        reconstruction = self.paint(outputs.last_hidden_state, grid)
+        loss = None
+        if bool_masked_pos is not None:
+            loss = masked_pixel_loss(reconstruction, pixel_values, self.pixels_of(bool_masked_pos, grid))
+        return MaskedImageModelingOutput(
+            loss=loss,
+            reconstruction=reconstruction,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def paint(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """b n d -> b c (h p1) (w p2)"""
+        height, across = pair(self.config.patch_size)
+        patches = self.decoder(tokens[:, self.config.num_prefix_tokens :])
+        return rearrange(
+            patches,
+            "b (h w) (p1 p2 c) -> b c (h p1) (w p2)",
+            h=grid[0],
+            w=grid[1],
+            p1=height,
+            p2=across,
+        )
+
+    def pixels_of(self, masked: Tensor, grid: Grid) -> Tensor:
+        """b (h w) -> b 1 (h p1) (w p2): the pixels of the masked patches."""
+        height, across = pair(self.config.patch_size)
+        return repeat(masked, "b (h w) -> b 1 (h p1) (w p2)", h=grid[0], w=grid[1], p1=height, p2=across)
+
+
+class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):
+    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalised."""
+
+    def __init__(self, config: VisionTransformerConfig):
+        super().__init__(config)
+        self.num_features = [config.hidden_size] * len(config.stage_names)
+        self.vit = VisionTransformerModel(config, pool=False)
+        self.post_init()
+
+    @can_return_tuple
+    @filter_output_hidden_states
+    def forward(
+        self,
+        pixel_values: Tensor,
+        attention_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+    ) -> BackboneOutput:
+        outputs = self.vit(
+            pixel_values,
+            attention_mask=attention_mask,
+            output_attentions=output_attentions,
+            output_hidden_states=True,
+            check_finite=check_finite,
+        )
+        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        stages = zip(self.stage_names, outputs.hidden_states, strict=True)
+        return BackboneOutput(
+            feature_maps=tuple(
+                self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features
+            ),
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def as_map(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """b n d -> b d h w: the patches' tokens, normalised, in their places."""
+        patches = self.vit.norm(tokens)[:, self.config.num_prefix_tokens :]
+        return rearrange(patches, "b (h w) d -> b d h w", h=grid[0], w=grid[1]).contiguous()
+
+
+VisionTransformerConfig.register_for_auto_class()
+VisionTransformerModel.register_for_auto_class("AutoModel")
+VisionTransformerForImageClassification.register_for_auto_class("AutoModelForImageClassification")
+VisionTransformerForMaskedImageModeling.register_for_auto_class("AutoModelForMaskedImageModeling")
+VisionTransformerBackbone.register_for_auto_class("AutoBackbone")

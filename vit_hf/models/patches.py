@@ -1,0 +1,65 @@
+"""From an image to the tokens of its patches."""
+
+from einops import rearrange
+from einops.layers.torch import Rearrange
+from torch import Tensor, nn
+
+from .shapes import pair
+
+
+class LinearPatches(nn.Module):
+    """b c (h p1) (w p2) -> b (h w) d: each patch, flattened by row, column and channel, through one Linear.
+
+    With `norm`, LayerNorm before and after it (Dual PatchNorm, arXiv:2302.01327). Source: arXiv:2010.11929, eq. 1.
+    """
+
+    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float):
+        super().__init__()
+        height, across = pair(patch_size)
+        pixels = height * across * channels
+        self.flatten = Rearrange("b c (h p1) (w p2) -> b (h w) (p1 p2 c)", p1=height, p2=across)
+        self.norm_before = nn.LayerNorm(pixels, eps=eps) if norm else nn.Identity()
+        self.projection = nn.Linear(pixels, width)
+        self.norm_after = nn.LayerNorm(width, eps=eps) if norm else nn.Identity()
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.norm_after(self.projection(self.norm_before(self.flatten(pixel_values))))
+
+
+class ConvPatches(nn.Module):
+    """b c (h p1) (w p2) -> b (h w) d: a convolution whose stride is its kernel.
+
+    The same map as `LinearPatches` with its weight reshaped. Source: Swin Transformer's released code.
+    """
+
+    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float):
+        super().__init__()
+        if norm:
+            raise ValueError(
+                "A convolution has no flattened patches to normalise; take patch_embedding='linear'."
+            )
+        self.projection = nn.Conv2d(channels, width, kernel_size=pair(patch_size), stride=pair(patch_size))
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return rearrange(self.projection(pixel_values), "b d h w -> b (h w) d")
+
+
+PATCHES = {"linear": LinearPatches, "conv": ConvPatches}
+
+
+def build_patches(
+    kind: str, *, channels: int, patch_size, width: int, norm: bool = False, eps: float = 1e-6
+) -> nn.Module:
+    """The patch embedding that a config names in `patch_embedding`."""
+    return PATCHES[kind](channels, patch_size, width, norm=norm, eps=eps)
+
+
+def linear_to_conv(weight: Tensor, channels: int, patch_size) -> Tensor:
+    """d (p1 p2 c) -> d c p1 p2: the kernel of the convolution that equals a Linear over flattened patches."""
+    height, across = pair(patch_size)
+    return rearrange(weight, "d (p1 p2 c) -> d c p1 p2", p1=height, p2=across, c=channels)
+
+
+def conv_to_linear(weight: Tensor) -> Tensor:
+    """d c p1 p2 -> d (p1 p2 c): the inverse of `linear_to_conv`."""
+    return rearrange(weight, "d c p1 p2 -> d (p1 p2 c)")

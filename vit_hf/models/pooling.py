@@ -1,0 +1,92 @@
+"""From the tokens of an image to one vector."""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .blocks import FeedForward
+
+
+class ClassTokenPool(nn.Module):
+    """b n d -> b d: the first token."""
+
+    def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
+        return tokens[:, 0]
+
+
+class MeanPool(nn.Module):
+    """b n d, b n -> b d: the mean of the `seen` tokens after the first `skip`."""
+
+    def __init__(self, skip: int):
+        super().__init__()
+        self.skip = skip
+
+    def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
+        tokens = tokens[:, self.skip :]
+        if seen is None:
+            return tokens.mean(dim=1)
+        weights = seen[:, self.skip :, None].to(tokens.dtype)
+        return (tokens * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+class AttentionPool(nn.Module):
+    """b n d -> b d: a learned query attends to all tokens; then a residual feed-forward.
+
+    Source: Set Transformer (arXiv:1810.00825) as in big_vision's MAP head.
+    """
+
+    def __init__(self, *, width: int, heads: int, inner: int, activation: str, eps: float):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Parameter(torch.empty(1, 1, width))
+        self.query_projection = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, eps=eps)
+        self.feed_forward = FeedForward(width=width, inner=inner, activation=activation, dropout=0.0)
+
+    def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
+        query = self.query_projection(self.query).expand(tokens.shape[0], -1, -1)
+        query = rearrange(query, "b n (heads e) -> b heads n e", heads=self.heads)
+        key, value = rearrange(
+            self.key_value(tokens), "b n (two heads e) -> two b heads n e", two=2, heads=self.heads
+        )
+        mask = None if seen is None else seen[:, None, None, :]
+        pooled = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        pooled = self.output(rearrange(pooled, "b heads n e -> b n (heads e)"))
+        return (pooled + self.feed_forward(self.norm(pooled)))[:, 0]
+
+
+def build_pool(config) -> nn.Module:
+    """The pooling that a config names in `pooling`; pools take tokens and, where some are padding, which to see."""
+    return POOLS[config.pooling](config)
+
+
+def attention_pool(config) -> AttentionPool:
+    return AttentionPool(
+        width=config.hidden_size,
+        heads=config.num_attention_heads,
+        inner=config.intermediate_size,
+        activation=config.hidden_act,
+        eps=config.layer_norm_eps,
+    )
+
+
+POOLS = {
+    "cls": lambda config: ClassTokenPool(),
+    "mean": lambda config: MeanPool(skip=config.num_prefix_tokens),
+    "mean_all": lambda config: MeanPool(skip=0),
+    "attention": attention_pool,
+}
+
+
+class Pooler(nn.Module):
+    """b d -> b d: Linear and tanh. Source: BERT (arXiv:1810.04805), released code."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return self.dense(pooled).tanh()

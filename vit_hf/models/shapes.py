@@ -1,0 +1,39 @@
+"""Sizes as plain numbers, and the letters of every shape in this folder.
+
+b  images of a batch      n  tokens             p  pixels along a patch's side
+c  channels               d  width of a token   m  patches along a window's side
+t  frames                 e  width of a head    h, w  rows and columns of the grid of patches
+"""
+
+from collections.abc import Sequence
+
+Size = int | list[int] | tuple[int, ...]
+
+
+def pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """One number, or [height, width], as (height, width)."""
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return height, width
+
+
+def grid_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> tuple[int, int]:
+    """(rows, columns) of patches in an image; both sizes in pixels.
+
+    Raises: ValueError if a side of the image is not a whole number of patches.
+    """
+    rows, columns = (
+        patches_along(side, patch) for side, patch in zip(pair(image_size), pair(patch_size), strict=True)
+    )
+    return rows, columns
+
+
+def patches_along(side: int, patch: int) -> int:
+    if rest := side % patch:
+        smaller, larger = side - rest, side - rest + patch
+        nearest = f"{smaller} or {larger}" if smaller else f"{larger}"
+        raise ValueError(
+            f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}."
+        )
+    return side // patch
