@@ -1,0 +1,50 @@
+# Two commands matter: `make quickstart` trains a model, `make test` proves the package.
+# Each works on a fresh clone, with Python 3.11 or newer and make; neither needs the other.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check
+
+.PHONY: quickstart test lint format lock clean
+
+quickstart: $(VENV)/.base
+	$(RUN) scripts/train.py configuration/recipes/digits.yaml
+
+test: $(VENV)/.test $(VENV)/peers/.installed
+	$(RUN) -m pytest tests --ignore=tests/parity
+	PYTHONPATH=$(VENV)/peers $(RUN) -m pytest tests/parity
+
+lint: $(VENV)/.test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pyright --pythonpath $(RUN)
+
+format: $(VENV)/.test
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+# A stamp file stands for each finished installation, so that nothing is installed twice.
+$(VENV)/.base: requirements/base.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'vit_hf needs Python 3.11 or newer, and this is ' + sys.version.split()[0] + '; name another: make PYTHON=python3.12')"
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --requirement requirements/base.txt
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.base
+	$(PIP) install --requirement requirements/test.txt
+	touch $@
+
+# The peers stay outside the environment: torchvision is built for one build of torch, and beside another
+# (a CPU build, say) it would break the import of transformers for everything else.
+$(VENV)/peers/.installed: requirements/peers.txt $(VENV)/.base
+	$(PIP) install --no-deps --upgrade --target $(VENV)/peers --requirement requirements/peers.txt
+	touch $@
+
+# The newest versions that pyproject.toml allows, written down for everybody else.
+lock:
+	$(PYTHON) requirements/lock.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,26 @@
+"""What every test may count on: no network, no leftovers of other runs, no screen."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# Set before torch and transformers are imported, because both read their environment only then.
+HOME = tempfile.mkdtemp(prefix="vit_hf-tests-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the machine may use the cores too
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# A failing example is the same on every machine, and a busy machine fails no test.
+settings.register_profile("house", deadline=None, derandomize=True, database=None)
+settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """Each test draws the same random numbers, whichever tests ran before it."""
+    torch.manual_seed(0)
