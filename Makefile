@@ -24,10 +24,12 @@ format: $(VENV)/.test
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# A stamp file stands for each finished installation, so that nothing is installed twice.
-$(VENV)/.base: requirements/base.txt pyproject.toml
+$(RUN):
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'vit_hf needs Python 3.11 or newer, and this is ' + sys.version.split()[0] + '; name another: make PYTHON=python3.12')"
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp file stands for each finished installation, so that nothing is installed twice.
+$(VENV)/.base: requirements/base.txt pyproject.toml | $(RUN)
 	$(PIP) install --requirement requirements/base.txt
 	$(PIP) install --no-deps --editable .
 	touch $@
@@ -43,8 +45,8 @@ $(VENV)/peers/.installed: requirements/peers.txt $(VENV)/.base
 	touch $@
 
 # The newest versions that pyproject.toml allows, written down for everybody else.
-lock:
-	$(PYTHON) requirements/lock.py
+lock: $(RUN)
+	$(RUN) requirements/lock.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

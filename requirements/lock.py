@@ -1,4 +1,4 @@
-"""Write the lock: install what pyproject.toml allows into an empty environment, and note every version.
+"""Write the lock: ask pip what it would install today for pyproject.toml, and note every version.
 
     make lock
 
@@ -6,56 +6,52 @@
 parity tests and the benchmark compare with (installed apart, without dependencies; see the Makefile).
 """
 
+import json
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).parent
 PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 
 # torch pins the CUDA libraries of its own build, and a machine without a GPU may want none of them.
-OF_TORCH = re.compile(r"^(nvidia-|cuda-|triton)")
+OF_TORCH = re.compile(r"nvidia-|cuda-|triton")
 
 
-def installed(python: Path) -> list[str]:
-    """-> `name==version` lines of an environment, without the build tag (`+cpu`) that a machine adds."""
-    listing = [python, "-m", "pip", "list", "--format=freeze", "--exclude", "pip"]
-    lines = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [re.sub(r"\+.*", "", line) for line in lines if not OF_TORCH.match(line)]
+def resolve(requirements: list[str]) -> list[str]:
+    """-> `name==version` of all that an empty environment would need for `requirements`, in their order of name.
 
-
-def resolve(requirements: list[str], *options: str) -> list[str]:
-    """-> the versions that an empty environment ends with when it is asked for `requirements`."""
-    with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        python = Path(folder) / "bin" / "python"
-        subprocess.run([python, "-m", "pip", "install", *options, *requirements], check=True)
-        return installed(python)
+    A build tag (`+cpu`) belongs to one machine and is left out, so that each machine takes its own build.
+    """
+    pip = [sys.executable, "-I", "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report"]
+    report = json.loads(subprocess.run([*pip, "-", *requirements], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    versions = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in report["install"]}
+    return [
+        f"{name}=={version.partition('+')[0]}"
+        for name, version in sorted(versions.items())
+        if not OF_TORCH.match(name)
+    ]
 
 
 def write(name: str, purpose: str, lines: list[str]) -> None:
-    text = "\n".join([f"# {purpose} Written by `make lock`.", *lines]) + "\n"
-    (HERE / name).write_text(text)
-    print(f"{name}: {len(lines)} lines", file=sys.stderr)
+    (HERE / name).write_text("\n".join([f"# {purpose} Written by `make lock`.", *lines]) + "\n")
+    print(f"{name}: {len(lines)} lines")
 
 
 def main() -> None:
     extras = PROJECT["optional-dependencies"]
     everything = resolve(PROJECT["dependencies"] + extras["test"])
-    # The runtime's versions are held to those chosen beside the tests' tools, or the two files could disagree.
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as versions:
-        versions.write("\n".join(everything))
-        versions.flush()
-        base = resolve(PROJECT["dependencies"], "--constraint", versions.name)
+    # The runtime keeps the versions chosen beside the tests' tools, or the two files could disagree.
+    names = {line.partition("==")[0] for line in resolve(PROJECT["dependencies"])}
+    base = [line for line in everything if line.partition("==")[0] in names]
     write("base.txt", "What vit_hf runs on.", base)
-    test = ["--requirement base.txt", *(line for line in everything if line not in base)]
-    write("test.txt", "What its tests need besides.", test)
-    peers = resolve(extras["peers"], "--no-deps")
-    write("peers.txt", "What it is compared with; install it apart, with --no-deps.", peers)
+    test = [line for line in everything if line not in base]
+    write("test.txt", "What its tests need besides.", ["--requirement base.txt", *test])
+    # Each torchvision belongs to one torch, so the peers are resolved beside it and noted without it.
+    peers = [line for line in resolve([*base, *extras["peers"]]) if line not in base]
+    write("peers.txt", "Its opponents; install with --no-deps.", peers)
 
 
 if __name__ == "__main__":
