@@ -14,9 +14,7 @@ Kernel = tuple[int, int]
 
 def changed_fields(old, new) -> set[str]:
     """Of the fields that weights can be adapted to, those that differ between two configs."""
-    sizes = {
-        name for name in ("image_size", "patch_size") if pair(getattr(old, name)) != pair(getattr(new, name))
-    }
+    sizes = {name for name in ("image_size", "patch_size") if pair(getattr(old, name)) != pair(getattr(new, name))}
     channels = {"num_channels"} if old.num_channels != new.num_channels else set()
     return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
 
@@ -24,9 +22,7 @@ def changed_fields(old, new) -> set[str]:
 def labels_differ(old: dict[int, str], new: dict[int, str]) -> bool:
     """Whether a head for the old labels does not serve the new; names made up by transformers say nothing."""
     made_up = {index: f"LABEL_{index}" for index in range(max(len(old), len(new)))}
-    unnamed = all(old[index] == made_up[index] for index in old) or all(
-        new[index] == made_up[index] for index in new
-    )
+    unnamed = all(old[index] == made_up[index] for index in old) or all(new[index] == made_up[index] for index in new)
     return len(old) != len(new) or (old != new and not unnamed)
 
 

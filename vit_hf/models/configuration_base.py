@@ -1,5 +1,6 @@
 """What the configurations of all families share: a misspelt field is refused, and every refusal is a ValueError."""
 
+import logging
 from difflib import get_close_matches
 from functools import wraps
 
@@ -8,6 +9,8 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
 from .shapes import Size, pair
+
+logger = logging.getLogger(__name__)
 
 # What transformers itself hands to a configuration beside its fields and properties.
 HANDED_BY_TRANSFORMERS = {
@@ -56,18 +59,37 @@ class VisionConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         for name in kwargs:
-            if not self.takes(name):
+            if not self.knows(name):
                 raise ConfigurationError(self.unknown(name))
         super().__post_init__(**kwargs)
 
-    def takes(self, name: str) -> bool:
-        return name.startswith("_") or name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
+    @classmethod
+    def from_dict(cls, config_dict, **kwargs):
+        """As in transformers. What someone else noted in a saved configuration is kept; a slip of the pen is not."""
+        notes = {name: value for name, value in config_dict.items() if cls.is_note(name)}
+        config = super().from_dict({name: value for name, value in config_dict.items() if name not in notes}, **kwargs)
+        for name, value in notes.items():
+            logger.warning("The saved configuration holds %s=%r, which %s does not use.", name, value, cls.__name__)
+            setattr(config[0] if isinstance(config, tuple) else config, name, value)
+        return config
 
-    def unknown(self, name: str) -> str:
-        fields = self.__dataclass_fields__
-        near = get_close_matches(name, fields, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(sorted(fields))}."
-        return f"{type(self).__name__} has no field {name!r}; {hint}"
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        of_transformers = name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
+        return name in cls.__dataclass_fields__ or name.startswith("_") or of_transformers
+
+    @classmethod
+    def is_note(cls, name: str) -> bool:
+        """Unknown, and too far from any field to be one misspelt."""
+        return not cls.knows(name) and not get_close_matches(name, cls.__dataclass_fields__, n=1, cutoff=0.9)
+
+    @classmethod
+    def unknown(cls, name: str) -> str:
+        near = get_close_matches(name, cls.__dataclass_fields__, n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(sorted(cls.__dataclass_fields__))}."
+        )
+        return f"{cls.__name__} has no field {name!r}; {hint}"
 
     def require_positive(self, *names: str) -> None:
         for name in names:

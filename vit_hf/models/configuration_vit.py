@@ -117,9 +117,7 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
                 f"take {nearest} heads, or name a head_dim."
             )
         if self.head_dim is not None and self.head_dim <= 0:
-            raise ValueError(
-                f"head_dim={self.head_dim} must be greater than 0, or None for hidden_size / heads."
-            )
+            raise ValueError(f"head_dim={self.head_dim} must be greater than 0, or None for hidden_size / heads.")
 
     def validate_patch_norm(self):
         if self.dual_patch_norm and self.patch_embedding == "conv":
@@ -152,6 +150,4 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
 
     def validate_pooling(self):
         if self.pooling == "cls" and not self.class_token:
-            raise ValueError(
-                "pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'."
-            )
+            raise ValueError("pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'.")

@@ -3,7 +3,7 @@
 import logging
 
 from safetensors import SafetensorError
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .adaptation import adapt, changed_fields
 
@@ -11,16 +11,26 @@ logger = logging.getLogger(__name__)
 
 # Where a checkpoint lies, as `from_pretrained` takes it.
 WHEREABOUTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+# Names that `from_pretrained` takes for the model although configurations have them too.
+OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
 # Parts that come and go with the task; everything else belongs to the trunk, which is never left untrained.
 HEAD_PARTS = {"classifier", "decoder", "pool", "pooler", "mask_token"}
 
 
-class AdaptingLoader:
-    """A `from_pretrained` for classes that are also `PreTrainedModel`s."""
+class AdaptingModel(PreTrainedModel):
+    """A `PreTrainedModel` whose `from_pretrained` adapts and is strict."""
+
+    config_class: type[PreTrainedConfig]
 
     @classmethod
     def from_pretrained(
-        cls, source, *inputs, config=None, ignore_mismatched_sizes=False, output_loading_info=False, **kwargs
+        cls,
+        pretrained_model_name_or_path,
+        *inputs,
+        config=None,
+        ignore_mismatched_sizes=False,
+        output_loading_info=False,
+        **kwargs,
     ):
         """As in transformers; beyond it, `image_size`, `patch_size`, `num_channels` and labels may differ.
 
@@ -28,11 +38,12 @@ class AdaptingLoader:
         starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule
         holds instead: what does not fit is drawn at random.
 
-        Raises: ValueError if the weights are of another architecture, OSError if they cannot be read.
+        Raises: ValueError if the weights are of another architecture, OSError if they cannot be read. Who asks
+        for `output_loading_info` is told of strange and missing weights there instead.
         """
+        source = pretrained_model_name_or_path
         if source is None or ignore_mismatched_sizes:
-            load = super().from_pretrained
-            return load(
+            return super().from_pretrained(
                 source,
                 *inputs,
                 config=config,
@@ -40,39 +51,31 @@ class AdaptingLoader:
                 output_loading_info=output_loading_info,
                 **kwargs,
             )
-        where = {name: kwargs[name] for name in WHEREABOUTS if name in kwargs}
+        where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
         saved = cls.config_class.from_pretrained(source, **where)
         if not isinstance(config, PreTrainedConfig):
-            config, kwargs = cls.config_class.from_pretrained(
-                config or source, return_unused_kwargs=True, **kwargs
+            model_only = {name: kwargs.pop(name) for name in OF_THE_MODEL if name in kwargs}
+            config, unused = cls.config_class.from_pretrained(
+                config or source, return_unused_kwargs=True, **where, **kwargs
             )
-        kwargs = {name: value for name, value in kwargs.items() if name not in WHEREABOUTS}
+            kwargs = {**unused, **model_only}  # pyright: ignore[reportGeneralTypeIssues]
 
-        if changed := changed_fields(saved, config):
+        changed = changed_fields(saved, config)
+        load = super().from_pretrained
+        if not changed:
+            model, info = reading(load, source, *inputs, config=config, **where, **kwargs)
+        else:
             # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
-            whole, info = cls.load_strictly(source, *inputs, config=saved, **where)
+            whole, info = reading(load, source, *inputs, config=saved, **where)
             state, report = adapt(whole.state_dict(), saved, config, changed)
-            model, _ = super().from_pretrained(
-                None, *inputs, config=config, state_dict=state, output_loading_info=True, **kwargs
-            )
+            model, _ = reading(load, None, *inputs, config=config, state_dict=state, **kwargs)
             model.config.name_or_path = model.name_or_path = str(source)
             for line in report:
                 logger.warning("%s: %s", source, line)
-        else:
-            model, info = cls.load_strictly(source, *inputs, config=config, **where, **kwargs)
-        return (model, info) if output_loading_info else model
-
-    @classmethod
-    def load_strictly(cls, source, *inputs, **kwargs):
-        try:
-            model, info = super().from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
-        except SafetensorError as error:
-            raise OSError(
-                f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "
-                "Copy or download it again."
-            ) from error
+        if output_loading_info:
+            return model, info
         cls.account_for(source, info["missing_keys"], info["unexpected_keys"])
-        return model, info
+        return model
 
     @classmethod
     def account_for(cls, source, missing, unexpected) -> None:
@@ -80,9 +83,9 @@ class AdaptingLoader:
         lost = {key for key in missing if not of_head(key)}
         strange = {key for key in unexpected if not of_head(key)}
         if lost or strange:
-            complaints = [f"lacks {first_few(lost)}"] * bool(lost) + [
-                f"has unknown {first_few(strange)}"
-            ] * bool(strange)
+            complaints = [f"lacks {first_few(lost)}"] * bool(lost) + [f"has unknown {first_few(strange)}"] * bool(
+                strange
+            )
             raise ValueError(
                 f"The weights in {source} are not those of a {cls.__name__}: the file {' and '.join(complaints)}. "
                 "Load the class that saved them, or convert them first."
@@ -93,6 +96,17 @@ class AdaptingLoader:
             logger.warning(
                 "%s: %s are left out; %s has no place for them.", source, first_few(unexpected), cls.__name__
             )
+
+
+def reading(load, source, *inputs, **kwargs) -> tuple[PreTrainedModel, dict]:
+    """The model and transformers' account of its keys. Raises: OSError for a file that is cut off or damaged."""
+    try:
+        return load(source, *inputs, output_loading_info=True, **kwargs)
+    except SafetensorError as error:
+        raise OSError(
+            f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "
+            "Copy or download it again."
+        ) from error
 
 
 def of_head(key: str) -> bool:

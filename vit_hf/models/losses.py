@@ -20,10 +20,7 @@ def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
         return functional.mse_loss(logits, as_shaped(labels, logits))
     if config.problem_type == "multi_label_classification":
         return functional.binary_cross_entropy_with_logits(logits, as_shaped(labels, logits))
-    if labels.dtype in Int:
-        labels = check_labels(labels, logits)
-    else:
-        labels = as_shaped(labels, logits)
+    labels = check_labels(labels, logits) if labels.dtype in Int else as_shaped(labels, logits)
     return functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
 
 

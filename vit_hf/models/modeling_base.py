@@ -2,22 +2,21 @@
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
 from .attention import BIASED_BACKENDS
 from .blocks import LayerScale
-from .loading import AdaptingLoader
+from .loading import AdaptingModel
 from .pooling import AttentionPool
 from .positions import EmbeddingPositions, LearnedPositions, RelativeBias
 
 
-class VisionPreTrainedModel(AdaptingLoader, PreTrainedModel):
+class VisionPreTrainedModel(AdaptingModel):
     """Flags that transformers reads, and how weights begin."""
 
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]
     supports_gradient_checkpointing = True
     # The heads average over the batch themselves.
     accepts_loss_kwargs = False
@@ -70,9 +69,7 @@ class VisionPreTrainedModel(AdaptingLoader, PreTrainedModel):
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
     """Raises: ValueError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
     if pixel_values is None:
-        raise ValueError(
-            "pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w)."
-        )
+        raise ValueError("pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w).")
     shape = tuple(pixel_values.shape)
     if len(shape) != 4:
         hint = "; add the batch with pixel_values[None]" if len(shape) == 3 else ""
@@ -89,9 +86,7 @@ def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -
         )
     if finite and not bool(torch.isfinite(pixel_values).all()):
         bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]
-        raise ValueError(
-            f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made."
-        )
+        raise ValueError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
 
 
 def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bool):

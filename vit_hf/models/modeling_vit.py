@@ -1,5 +1,7 @@
 """The Vision Transformer (arXiv:2010.11929), and the heads that are put on it."""
 
+from typing import TypedDict, Unpack
+
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
@@ -22,6 +24,15 @@ from .patches import build_patches
 from .pooling import Pooler, build_pool
 from .positions import Grid, RelativeBias, build_positions, rotary_2d
 from .shapes import grid_of, pair
+
+
+class ForwardOptions(TypedDict, total=False):
+    """What every head passes on to `VisionTransformerModel.forward`, which describes each."""
+
+    attention_mask: Tensor | None
+    output_attentions: bool
+    output_hidden_states: bool
+    check_finite: bool
 
 
 class Embeddings(nn.Module):
@@ -60,9 +71,7 @@ class Embeddings(nn.Module):
         if masked is None:
             return tokens
         if self.mask_token is None:
-            raise ValueError(
-                "bool_masked_pos needs a mask token, which only the model for masked images has."
-            )
+            raise ValueError("bool_masked_pos needs a mask token, which only the model for masked images has.")
         return torch.where(masked.bool()[..., None], self.mask_token.to(tokens.dtype), tokens)
 
     def prepend_class_token(self, tokens: Tensor) -> Tensor:
@@ -117,9 +126,6 @@ class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
     _no_split_modules = ["Embeddings", "Block"]
     _can_record_outputs = {"hidden_states": Block, "attentions": Attention}
     _input_embed_layer = "patches"
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.base_model.embeddings.patches
 
 
 class VisionTransformerModel(VisionTransformerPreTrainedModel):
@@ -207,9 +213,7 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
         self.vit = VisionTransformerModel(config)
-        self.classifier = (
-            nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
-        )
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
         self.post_init()
 
     @can_return_tuple
@@ -217,19 +221,10 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
         self,
         pixel_values: Tensor,
         labels: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        check_finite: bool = False,
+        **options: Unpack[ForwardOptions],
     ) -> ImageClassifierOutput:
         """labels: b whole numbers, or b labels of shares that need not be whole; see `classification_loss`."""
-        outputs = self.vit(
-            pixel_values,
-            attention_mask=attention_mask,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            check_finite=check_finite,
-        )
+        outputs = self.vit(pixel_values, **options)
         logits = self.classifier(outputs.pooler_output)
         return ImageClassifierOutput(
             loss=None if labels is None else classification_loss(logits, labels, self.config),
@@ -257,20 +252,10 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
         self,
         pixel_values: Tensor,
         bool_masked_pos: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        check_finite: bool = False,
+        **options: Unpack[ForwardOptions],
     ) -> MaskedImageModelingOutput:
         """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
-        outputs = self.vit(
-            pixel_values,
-            bool_masked_pos=bool_masked_pos,
-            attention_mask=attention_mask,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            check_finite=check_finite,
-        )
+        outputs = self.vit(pixel_values, bool_masked_pos, **options)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         reconstruction = self.paint(outputs.last_hidden_state, grid)
         loss = None
@@ -316,24 +301,14 @@ class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel)
     def forward(
         self,
         pixel_values: Tensor,
-        attention_mask: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        check_finite: bool = False,
+        **options: Unpack[ForwardOptions],
     ) -> BackboneOutput:
-        outputs = self.vit(
-            pixel_values,
-            attention_mask=attention_mask,
-            output_attentions=output_attentions,
-            output_hidden_states=True,
-            check_finite=check_finite,
-        )
+        outputs = self.vit(pixel_values, **options)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         stages = zip(self.stage_names, outputs.hidden_states, strict=True)
+        feature_maps = tuple(self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features)
         return BackboneOutput(
-            feature_maps=tuple(
-                self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features
-            ),
+            feature_maps=feature_maps,  # pyright: ignore[reportArgumentType] (one map for each stage, not one)
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )

@@ -35,9 +35,7 @@ class ConvPatches(nn.Module):
     def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float):
         super().__init__()
         if norm:
-            raise ValueError(
-                "A convolution has no flattened patches to normalise; take patch_embedding='linear'."
-            )
+            raise ValueError("A convolution has no flattened patches to normalise; take patch_embedding='linear'.")
         self.projection = nn.Conv2d(channels, width, kernel_size=pair(patch_size), stride=pair(patch_size))
 
     def forward(self, pixel_values: Tensor) -> Tensor:

@@ -49,9 +49,7 @@ class AttentionPool(nn.Module):
     def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
         query = self.query_projection(self.query).expand(tokens.shape[0], -1, -1)
         query = rearrange(query, "b n (heads e) -> b heads n e", heads=self.heads)
-        key, value = rearrange(
-            self.key_value(tokens), "b n (two heads e) -> two b heads n e", two=2, heads=self.heads
-        )
+        key, value = rearrange(self.key_value(tokens), "b n (two heads e) -> two b heads n e", two=2, heads=self.heads)
         mask = None if seen is None else seen[:, None, None, :]
         pooled = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         pooled = self.output(rearrange(pooled, "b heads n e -> b n (heads e)"))

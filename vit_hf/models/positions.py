@@ -18,12 +18,8 @@ def resample_grid(table: Tensor, old: Grid, new: Grid) -> Tensor:
     if old == new:
         return table
     image = rearrange(table, "... (h w) d -> (...) d h w", h=old[0], w=old[1])
-    image = functional.interpolate(
-        image.float(), size=new, mode="bicubic", antialias=True, align_corners=False
-    )
-    return rearrange(image.to(table.dtype), "(k) d h w -> k (h w) d").reshape(
-        *table.shape[:-2], -1, table.shape[-1]
-    )
+    image = functional.interpolate(image.float(), size=new, mode="bicubic", antialias=True, align_corners=False)
+    return rearrange(image.to(table.dtype), "(k) d h w -> k (h w) d").reshape(*table.shape[:-2], -1, table.shape[-1])
 
 
 class TablePositions(nn.Module):
@@ -97,9 +93,7 @@ def build_positions(kind: str, *, grid: Grid, prefix: int, width: int) -> TableP
     return POSITIONS[kind](grid, prefix, width)
 
 
-def sincos_2d(
-    grid: Grid, width: int, *, native: Grid | None = None, period: float = 10_000.0, device=None
-) -> Tensor:
+def sincos_2d(grid: Grid, width: int, *, native: Grid | None = None, period: float = 10_000.0, device=None) -> Tensor:
     """-> (h w) d: a quarter of `width` each for sin and cos of the column, sin and cos of the row.
 
     The slowest wave is 2π·`period` patches long. On a grid other than `native`, patches are placed between the
@@ -122,9 +116,7 @@ def rotary_2d(grid: Grid, width: int, *, prefix: int, theta: float, device=None)
     image works. The `prefix` tokens stay unturned. Source: DINOv3 (arXiv:2508.10104), released code.
     """
     periods = theta ** (torch.arange(width // 4, device=device, dtype=torch.float32) / (width // 4))
-    rows, columns = (
-        (torch.arange(side, device=device, dtype=torch.float32) + 0.5) * (2 / side) - 1 for side in grid
-    )
+    rows, columns = ((torch.arange(side, device=device, dtype=torch.float32) + 0.5) * (2 / side) - 1 for side in grid)
     by_row = (rows[:, None] / periods)[:, None].expand(-1, grid[1], -1)
     by_column = (columns[:, None] / periods)[None].expand(grid[0], -1, -1)
     angles = 2 * math.pi * torch.cat([by_row, by_column], dim=-1).flatten(0, 1)
@@ -160,9 +152,7 @@ class RelativeBias(nn.Module):
             to_patch, from_patch, between = self.table[count:]
             patches, prefix = bias.shape[0], self.prefix
             bias = torch.cat([from_patch.expand(patches, prefix, -1), bias], dim=1)
-            above = torch.cat(
-                [between.expand(prefix, prefix, -1), to_patch.expand(prefix, patches, -1)], dim=1
-            )
+            above = torch.cat([between.expand(prefix, prefix, -1), to_patch.expand(prefix, patches, -1)], dim=1)
             bias = torch.cat([above, bias])
         return rearrange(bias, "n k heads -> 1 heads n k")
 

@@ -23,9 +23,7 @@ def grid_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) ->
 
     Raises: ValueError if a side of the image is not a whole number of patches.
     """
-    rows, columns = (
-        patches_along(side, patch) for side, patch in zip(pair(image_size), pair(patch_size), strict=True)
-    )
+    rows, columns = (patches_along(side, patch) for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
     return rows, columns
 
 
@@ -33,7 +31,5 @@ def patches_along(side: int, patch: int) -> int:
     if rest := side % patch:
         smaller, larger = side - rest, side - rest + patch
         nearest = f"{smaller} or {larger}" if smaller else f"{larger}"
-        raise ValueError(
-            f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}."
-        )
+        raise ValueError(f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}.")
     return side // patch

@@ -7,6 +7,4 @@ PositionEmbedding = Literal["learned", "embedding", "sincos_2d", "rotary", "rela
 PositionEmbeddingInit = Literal["trunc_normal", "normal"]
 Pooling = Literal["cls", "mean", "mean_all", "attention"]
 FinalNorm = Literal["tokens", "pooled"]
-HiddenAct = Literal[
-    "gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu", "relu", "silu", "swish", "mish", "tanh"
-]
+HiddenAct = Literal["gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu", "relu", "silu", "swish", "mish", "tanh"]
