@@ -1,0 +1,45 @@
+"""What every command does at its door: parse, call, and turn expected errors into one sentence."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+EXPECTED = (ValueError, OSError)
+FAILED, MISUSED = 1, 2
+
+
+def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Without abbreviations, which would swallow misspelt flags."""
+    return argparse.ArgumentParser(
+        prog=program(name),
+        description=description,
+        epilog=f"examples:\n{examples.format(program=program(name))}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def program(name: str) -> str:
+    """How the user called us, so that what we suggest can be typed: python scripts/train.py or vit-hf train."""
+    called = Path(sys.argv[0])
+    return f"python {called.parent / name}.py" if called.parent.name == "scripts" else f"vit-hf {name}"
+
+
+def guarded(run: Callable[..., int], *arguments) -> int:
+    """The exit status of `run`; an expected error becomes a sentence, and VIT_HF_TRACEBACK=1 shows its origin."""
+    try:
+        return run(*arguments)
+    except EXPECTED as error:
+        if os.environ.get("VIT_HF_TRACEBACK") == "1":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def words_of(words: Sequence[str] | None) -> list[str]:
+    return list(sys.argv[1:] if words is None else words)

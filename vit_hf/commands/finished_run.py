@@ -1,0 +1,117 @@
+"""What training leaves behind: weights, code, card, figures and pictures in one folder."""
+
+import json
+import platform
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from ..analysis.curves import draw_training_curve
+from ..data.dataset import ImageBatches
+from ..data.tables import ImageData
+from ..hub.card import CardFacts, render_card
+from ..training.metrics import classification_metrics
+from ..training.recipe import Recipe
+from ..training.trainer import Trainer
+from .report import draw_report, headline, save_examples
+
+
+@dataclass
+class FinishedRun:
+    """A trained model, and everything that is known about how it came to be."""
+
+    recipe: Recipe
+    data: ImageData
+    batches: dict[str, ImageBatches]
+    trainer: Trainer
+    watched: str
+    seconds: float
+    pictures: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.trainer.args.output_dir))
+
+    @property
+    def tested(self) -> ImageBatches:
+        return self.batches[self.data.held_out]
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """b labels: of the held-out split"""
+        return torch.as_tensor(self.trainer.predict(self.tested).predictions)  # pyright: ignore[reportArgumentType]
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return classification_metrics(self.logits, self.tested.labels, dict(enumerate(self.data.label_names)))
+
+    def summary(self) -> str:
+        return f"{headline(self.metrics)} on the {self.data.held_out} split"
+
+    def save(self) -> dict[str, Path]:
+        """Write the folder. -> some test images in it, by their labels."""
+        metrics = self.metrics
+        self.trainer.save_model()
+        self.recipe.save(self.folder / "recipe.yaml")
+        record = {
+            "split": self.data.held_out,
+            **metrics,
+            "training_seconds": round(self.seconds, 1),
+            "history": self.trainer.state.log_history,
+        }
+        (self.folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        draw_training_curve(self.trainer.state.log_history, self.folder / "training_curve.png", split=self.watched)
+        draw_report(self.tested, self.logits, self.data.label_names, self.folder)
+        render_card(self.facts()).save(self.folder / "README.md")
+        return save_examples(self.tested.table, self.data.label_names, self.folder / "examples")
+
+    def facts(self) -> CardFacts:
+        """Everything that the card says."""
+        settings, model, name = self.recipe.data, self.trainer.model, self.recipe.card.name or self.folder.resolve().name
+        return CardFacts(
+            name=name,
+            repository=name,
+            license=self.recipe.card.license,
+            architecture="Vision Transformer",
+            parameters=model.num_parameters(),  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
+            data_name=settings.name.rstrip("/").rsplit("/", 1)[-1] if Path(settings.name).exists() else settings.name,
+            data_source=settings.name,
+            on_hub=settings.name != "digits" and not Path(settings.name).exists(),
+            split=self.data.held_out,
+            split_origin=self.data.carved,
+            counts={split: len(batches) for split, batches in self.batches.items()},
+            labels=self.data.label_names,
+            metrics=self.metrics,
+            preprocessing=self.preprocessing(),
+            recipe=(self.folder / "recipe.yaml").read_text(encoding="utf-8"),
+            training_seconds=self.seconds,
+            hardware=hardware(self.trainer.args.device),
+            versions={"transformers": transformers.__version__, "torch": torch.__version__},
+            tags=self.recipe.card.tags,
+            description=self.recipe.card.description,
+            pictures=[name for name in ("predictions.png", "confusion_matrix.png", "training_curve.png")],
+        )
+
+    def preprocessing(self) -> list[str]:
+        settings, config = self.recipe.data, self.trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
+        size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
+        cut = f", keeping the middle {settings.crop_pct:.0%}" if settings.crop_pct else ""
+        moved = ", ".join(f"{name} {strength:g}" for name, strength in settings.train.items())
+        return [
+            f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
+            f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",
+            f"in training also: {moved}" if moved else "no augmentation in training",
+        ]
+
+
+def hardware(device: torch.device) -> str:
+    """A graphics card by its name, else the number of threads and the kind of processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' if threads > 1 else ''} ({platform.machine()})"

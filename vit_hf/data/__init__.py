@@ -1,0 +1,1 @@
+"""From files, tables and the Hub to checked, prepared and augmented batches of pixels."""

@@ -1,0 +1,62 @@
+"""Read every image once, before anything is trained: no surprise after three hours."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .reading import UnreadableImage
+from .tables import ImageTable
+
+SHOWN = 10  # bad files that a message names; the others are counted
+
+
+def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """read(0), read(1), ...: by several threads, as Pillow decodes without holding the interpreter's lock."""
+    workers = min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        indices = iter(range(count))
+        waiting = [pool.submit(read, index) for index in islice(indices, 16 * workers)]
+        for index in range(count):
+            yield waiting[index % len(waiting)].result()
+            if (following := next(indices, None)) is not None:
+                waiting[index % len(waiting)] = pool.submit(read, following)
+
+
+def read_all(table: ImageTable, prepare: Callable[[Any], Any], what: str) -> tuple[list[Any], list[str]]:
+    """-> what `prepare` makes of each image (None for an unreadable one), and a line for each unreadable one."""
+
+    def read(index: int) -> tuple[Any, str | None]:
+        try:
+            return prepare(table.image(index)), None
+        except UnreadableImage as error:
+            return None, str(error)
+
+    bar = tqdm(read_in_order(read, len(table)), total=len(table), desc=f"Reading {what}", unit=" images", leave=False)
+    results = list(bar)
+    return [result for result, _ in results], [line for _, line in results if line is not None]
+
+
+def describe_unreadable(lines: list[str], total: int) -> str:
+    """How many images cannot be read, and the first of them by name."""
+    named = "".join(f"\n  {line}" for line in lines[:SHOWN])
+    more = f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return f"{len(lines)} of {total} images cannot be read:{named}{more}"
+
+
+def keep_readable(table: ImageTable, results: list[Any], lines: list[str], on_error: str) -> ImageTable:
+    """The images that could be read: all of them, or else the rest where `on_error` is skip."""
+    if not lines:
+        return table
+    message = describe_unreadable(lines, len(table))
+    if on_error == "fail":
+        raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
+    print(f"{message}\nThey are left out.", flush=True)
+    kept = np.flatnonzero([result is not None for result in results])
+    if not len(kept):
+        raise UnreadableImage("Not one image can be read.")
+    return table.select(kept)

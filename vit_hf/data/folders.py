@@ -1,0 +1,83 @@
+"""A folder of class folders, by a plain scan: photos/cat/1.jpg is a cat."""
+
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from .reading import read_image
+from .tables import ImageData, ImageTable
+from .words import unknown_name
+
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or file of this name holds, if any: val -> validation."""
+    return next((split for split, names in SPLIT_NAMES.items() if name.lower() in names), None)
+
+
+def open_file(path: Path, name: str, *, check_finite: bool) -> Image.Image:
+    return read_image(path, name, check_finite=check_finite)
+
+
+def name_file(path: Path, row: int) -> str:
+    return str(path)
+
+
+def visible(folder: Path) -> list[Path]:
+    """Sorted by name; what begins with a dot belongs to the file system."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Every visible file, in subfolders too."""
+    found = []
+    for entry in visible(folder):
+        found += files_under(entry) if entry.is_dir() else [entry]
+    return found
+
+
+def class_folders(folder: Path) -> list[Path]:
+    return [entry for entry in visible(folder) if entry.is_dir()]
+
+
+def scan_split(folder: Path, label_names: list[str], *, check_finite: bool) -> ImageTable:
+    """The images of one folder of class folders. Every other file in a class folder counts as an image too,
+    so that the check before training names it."""
+    paths, labels = [], []
+    for entry in class_folders(folder):
+        if entry.name not in label_names:
+            raise ValueError(f"{entry}: {unknown_name('class', entry.name, label_names)}")
+        found = files_under(entry)
+        if not found:
+            raise ValueError(f"The class folder {entry} is empty; put images into it, or remove it.")
+        paths += found
+        labels += [label_names.index(entry.name)] * len(found)
+    return ImageTable.of(paths, labels, open=partial(open_file, check_finite=check_finite), name=name_file)
+
+
+def scan_folder(root: Path, *, check_finite: bool = False) -> ImageData:
+    """root/class/image, or root/{train,validation,test}/class/image; labels are the sorted folder names."""
+    folders = class_folders(root)
+    splits = {split: entry for entry in folders if (split := split_called(entry.name))}
+    others = [entry for entry in folders if entry not in splits.values()]
+    if "train" not in splits and (others or not splits):
+        splits, others = {"train": root}, []  # then a folder called `test` is a class like any other
+    if others:
+        raise ValueError(f"{others[0]} stands beside the folder of a split; move it away, or into the split.")
+    first = splits.get("train") or next(iter(splits.values()))
+    label_names = [entry.name for entry in class_folders(first)]
+    if not label_names:
+        raise ValueError(
+            f"{first} has no class folders; images belong into one folder for each class, "
+            f"as in {first / 'cat' / '1.jpg'}."
+        )
+    return ImageData(
+        {split: scan_split(folder, label_names, check_finite=check_finite) for split, folder in splits.items()},
+        label_names,
+    )

@@ -1,0 +1,46 @@
+"""Any image classifier with its processor, from a folder or the Hub, or a sentence that says why not."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+
+def refuse_strange_folder(name: str) -> None:
+    """A folder without a model in it, before transformers asks the Hub for it."""
+    folder = Path(name)
+    if folder.is_file():
+        raise ValueError(f"{name} is a file; give the folder it lies in, with config.json and model.safetensors.")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        inside = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
+        raise ValueError(
+            f"The folder {name} is no model: it has no config.json (in it: {inside}). "
+            "Give the output folder of a training, or the id of a model on the Hub."
+        )
+
+
+def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any, Any]:
+    """-> model and image processor.
+
+    Raises: ValueError for a folder that is no model, or weights that are truncated or of another architecture.
+    """
+    refuse_strange_folder(name)
+    try:
+        model = AutoModelForImageClassification.from_pretrained(name, trust_remote_code=trust_remote_code)
+        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except SafetensorError as error:
+        raise ValueError(
+            f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."
+        ) from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{name} cannot be loaded as an image classifier: {error}") from error
+    return model, processor
+
+
+def channels_of(model: Any) -> int:
+    return getattr(model.config, "num_channels", None) or 3
+
+
+def label_names_of(model: Any) -> list[str]:
+    return [model.config.id2label[index] for index in range(model.config.num_labels)]

@@ -1,0 +1,1 @@
+"""Recipes, the Trainer, and what is measured of a trained model."""

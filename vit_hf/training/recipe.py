@@ -1,0 +1,90 @@
+"""A recipe: one YAML file that says which model learns what from which images, and how."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..data.settings import DataSettings
+from ..data.words import Section, unknown_name
+from .arguments import refuse_unknown_arguments
+from .families import FAMILIES, config_fields
+from .overrides import apply_overrides, parse_overrides
+from .sizes import model_sizes
+from .yaml_files import read_yaml, write_yaml
+
+
+class ModelSettings(BaseModel):
+    """A family, perhaps a named size, and any field of the family's config."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    family: str = "vit"
+    size: str | None = None
+
+    @model_validator(mode="after")
+    def refuse_unknown_names(self):
+        if self.family not in FAMILIES:
+            raise ValueError(unknown_name("model family", self.family, FAMILIES))
+        if self.size is not None and self.size not in (sizes := model_sizes(self.family)):
+            raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
+        for name in self.model_extra or {}:
+            if name not in (known := config_fields(self.family)):
+                raise ValueError(unknown_name("model field", name, [*known, "family", "size"]))
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
+        named = model_sizes(self.family)[self.size] if self.size else {}
+        return {**named, **(self.model_extra or {})}
+
+
+class CardSettings(Section):
+    """What the card of the trained model should say that nothing else knows."""
+
+    name: str | None = Field(None, description="of the model; by default that of its folder")
+    license: str = "apache-2.0"
+    tags: list[str] = []
+    description: str | None = None
+
+
+class Recipe(Section):
+    """model + data + training, and a word for the card."""
+
+    model: ModelSettings = ModelSettings()
+    data: DataSettings
+    training: dict[str, Any] = {}
+    card: CardSettings = CardSettings()
+
+    @field_validator("training")
+    @classmethod
+    def refuse_unknown_training(cls, training: dict[str, Any]) -> dict[str, Any]:
+        return refuse_unknown_arguments(training)
+
+    def save(self, path: Path) -> None:
+        """The resolved recipe: train with it again to repeat the run."""
+        write_yaml(path, self.model_dump(exclude_none=True))
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """One line for each wrong field: where it stands, why it is wrong, and what was given."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        reason = problem["msg"].removeprefix("Value error, ")
+        own = problem["type"] == "value_error" or problem["type"] == "missing"
+        given = "" if own else f" (given: {problem['input']!r})"
+        lines.append(f"{place}: {reason}{given}" if place else f"{reason}{given}")
+    return f"{where}: " + "\n".join(lines)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file, with `--section.field value` words laid over it."""
+    content = read_yaml(Path(path))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a recipe: it holds no sections model, data and training.")
+    try:
+        return Recipe(**apply_overrides(content, parse_overrides(overrides)))
+    except ValidationError as error:
+        raise ValueError(explain(error, str(path))) from error
