@@ -26,12 +26,11 @@ def resolve(requirements: list[str]) -> list[str]:
     A build tag (`+cpu`) belongs to one machine and is left out, so that each machine takes its own build.
     """
     pip = [sys.executable, "-I", "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report"]
-    report = json.loads(subprocess.run([*pip, "-", *requirements], check=True, stdout=subprocess.PIPE, text=True).stdout)
-    versions = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in report["install"]}
+    answer = subprocess.run([*pip, "-", *requirements], check=True, stdout=subprocess.PIPE, text=True).stdout
+    installed = json.loads(answer)["install"]
+    versions = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in installed}
     return [
-        f"{name}=={version.partition('+')[0]}"
-        for name, version in sorted(versions.items())
-        if not OF_TORCH.match(name)
+        f"{name}=={version.partition('+')[0]}" for name, version in sorted(versions.items()) if not OF_TORCH.match(name)
     ]
 
 

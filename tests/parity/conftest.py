@@ -1,5 +1,8 @@
 """timm and vit-pytorch as oracles, beside any build of torch."""
 
-from vit_hf.commands.benchmark.operators import make_torchvision_importable
+import runpy
+from pathlib import Path
 
-make_torchvision_importable()
+# By its path, because importing the package imports transformers, and transformers may import torchvision.
+OPERATORS = Path(__file__).parents[2] / "vit_hf" / "commands" / "benchmark" / "operators.py"
+runpy.run_path(str(OPERATORS))["make_torchvision_importable"]()
