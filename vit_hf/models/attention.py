@@ -24,7 +24,9 @@ def eager_attention(
     scores = query @ key.transpose(-1, -2) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
-    weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+    # Half precision is too coarse for the sum; double keeps its own.
+    exact = torch.promote_types(scores.dtype, torch.float32)
+    weights = scores.softmax(dim=-1, dtype=exact).to(query.dtype)
     mixed = functional.dropout(weights, dropout, module.training) @ value
     return rearrange(mixed, "b heads n e -> b n heads e"), weights
 
