@@ -14,7 +14,7 @@ from torch import Tensor
 from ..analysis.curves import draw_training_curve
 from ..data.dataset import ImageBatches
 from ..data.tables import ImageData
-from ..hub.card import CardFacts, render_card
+from ..hub.card import PICTURES, CardFacts, render_card
 from ..training.metrics import classification_metrics
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
@@ -36,6 +36,10 @@ class FinishedRun:
     @property
     def folder(self) -> Path:
         return Path(str(self.trainer.args.output_dir))
+
+    @property
+    def model(self) -> Any:
+        return self.trainer.model
 
     @property
     def tested(self) -> ImageBatches:
@@ -72,16 +76,17 @@ class FinishedRun:
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""
-        settings, model, name = self.recipe.data, self.trainer.model, self.recipe.card.name or self.folder.resolve().name
+        settings, name = self.recipe.data, self.recipe.card.name or self.folder.resolve().name
+        local = Path(settings.name).exists()
         return CardFacts(
             name=name,
             repository=name,
             license=self.recipe.card.license,
             architecture="Vision Transformer",
-            parameters=model.num_parameters(),  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
-            data_name=settings.name.rstrip("/").rsplit("/", 1)[-1] if Path(settings.name).exists() else settings.name,
+            parameters=self.model.num_parameters(),
+            data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,
-            on_hub=settings.name != "digits" and not Path(settings.name).exists(),
+            on_hub=settings.name != "digits" and not local,
             split=self.data.held_out,
             split_origin=self.data.carved,
             counts={split: len(batches) for split, batches in self.batches.items()},
@@ -94,11 +99,11 @@ class FinishedRun:
             versions={"transformers": transformers.__version__, "torch": torch.__version__},
             tags=self.recipe.card.tags,
             description=self.recipe.card.description,
-            pictures=[name for name in ("predictions.png", "confusion_matrix.png", "training_curve.png")],
+            pictures=list(PICTURES),
         )
 
     def preprocessing(self) -> list[str]:
-        settings, config = self.recipe.data, self.trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
+        settings, config = self.recipe.data, self.model.config
         size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
         cut = f", keeping the middle {settings.crop_pct:.0%}" if settings.crop_pct else ""
         moved = ", ".join(f"{name} {strength:g}" for name, strength in settings.train.items())

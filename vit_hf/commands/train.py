@@ -105,12 +105,13 @@ def train(recipe: Recipe) -> FinishedRun:
 
 def next_commands(run: FinishedRun, recipe_path: Path) -> str:
     folder = run.folder
+    another = "--data.name FOLDER_OF_CLASS_FOLDERS --training.output_dir outputs/mine"
     return "\n".join(
         [
-            "Next, you could",
+            "\nNext, you could",
             f"  {program('predict')} {folder} {folder / 'examples'}",
-            f"  {program('evaluate')} {folder} --data {run.recipe.data.name} --output {folder / 'evaluation'}",
-            f"  {program('train')} {recipe_path} --data.name FOLDER_OF_CLASS_FOLDERS --training.output_dir outputs/mine",
+            f"  {program('evaluate')} {folder} --output {folder / 'evaluation'}",
+            f"  {program('train')} {recipe_path} {another}",
         ]
     )
 
@@ -121,15 +122,12 @@ def run(recipe_path: Path, overrides: Sequence[str]) -> int:
     if not finished.trainer.is_world_process_zero():
         return 0
     examples = finished.save()
-    metrics = finished.metrics
     print(f"\n{finished.seconds:.0f} s of training; {finished.summary()}; written to {finished.folder}\n")
 
     found = reload_without_package(finished.folder, list(examples.values()))
     rows = [
         [path.name, name, prediction["label"], f"{prediction['probability']:.2%}"]
-        for (path, name), prediction in zip(
-            [(path, label) for label, path in examples.items()], found, strict=True
-        )
+        for (path, name), prediction in zip([(path, label) for label, path in examples.items()], found, strict=True)
     ]
     print("Loaded again in a fresh process without vit_hf, it says of some images of the test split:")
     print(table(["image", "is", "predicted", "probability"], rows))

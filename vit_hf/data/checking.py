@@ -36,7 +36,14 @@ def read_all(table: ImageTable, prepare: Callable[[Any], Any], what: str) -> tup
         except UnreadableImage as error:
             return None, str(error)
 
-    bar = tqdm(read_in_order(read, len(table)), total=len(table), desc=f"Reading {what}", unit=" images", leave=False)
+    bar = tqdm(
+        read_in_order(read, len(table)),
+        total=len(table),
+        desc=f"Reading {what}",
+        unit=" images",
+        leave=False,
+        disable=None,
+    )
     results = list(bar)
     return [result for result, _ in results], [line for _, line in results if line is not None]
 

@@ -56,7 +56,7 @@ def names_of_labels(table: Dataset, column: str) -> tuple[list[str], dict]:
     """
     feature = table.features[column]
     if isinstance(feature, ClassLabel):
-        return list(feature.names), {number: number for number in range(feature.num_classes)}
+        return list(feature.names), {number: number for number in range(len(feature.names))}
     values = set(table[column])
     if None in values:
         raise ValueError(f"The label column {column!r} has rows without a label; remove them.")

@@ -1,5 +1,7 @@
 """The 1,797 handwritten digits that scikit-learn carries: real images without a download."""
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -17,7 +19,7 @@ def name_digit(pixels: np.ndarray, row: int) -> str:
 
 def digits() -> ImageData:
     """8 x 8 greys of 17 levels, stretched to 0..255. Source: UCI Optical Recognition of Handwritten Digits."""
-    bunch = load_digits()
+    bunch: Any = load_digits()
     pixels = (bunch.images * 255 / 16).round().astype(np.uint8)
     table = ImageTable.of(pixels, bunch.target, open=open_digit, name=name_digit)
     return ImageData({"train": table}, [str(name) for name in bunch.target_names])

@@ -15,7 +15,12 @@ def scramble(bits: np.ndarray) -> np.ndarray:
 def uniform(seed: int, epoch: int, samples: np.ndarray, draws: int) -> np.ndarray:
     """b -> b draws: numbers from 0 to 1 (float64, 1 excluded) for each sample of an epoch."""
     state = np.zeros((len(samples), 1), dtype=np.uint64)
-    parts = (np.uint64(seed), np.uint64(epoch), np.asarray(samples, np.uint64)[:, None], np.arange(draws, dtype=np.uint64))
+    parts = (
+        np.uint64(seed),
+        np.uint64(epoch),
+        np.asarray(samples, np.uint64)[:, None],
+        np.arange(draws, dtype=np.uint64),
+    )
     for part in parts:
         state = scramble((state ^ part) + GOLDEN)
     return (state >> np.uint64(11)) * 2.0**-53

@@ -42,10 +42,10 @@ def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
         if check_finite:
             raise ValueError("it holds NaN or infinite pixels")
         values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    if image.mode == "F":
-        values = values * 255 if values.max(initial=0) <= 1 else values
-    else:
+    if image.mode != "F":
         values = values / 257
+    elif values.max(initial=0) <= 1:
+        values = values * 255
     return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError
+from pyarrow import ArrowInvalid
 
 from .columns import find_image_column, find_label_column, names_of_labels
 from .folders import split_called
@@ -22,7 +24,7 @@ def parquet_files(root: Path) -> dict[str, list[str]]:
     files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
     splits: dict[str, list[str]] = {}
     for file in files:
-        words = re.split(r"[^a-zA-Z]+", file.stem) + [file.parent.name]
+        words = [*re.split(r"[^a-zA-Z]+", file.stem), file.parent.name]
         split = next((split for word in words if (split := split_called(word))), "train")
         splits.setdefault(split, []).append(str(file))
     return splits
@@ -32,7 +34,7 @@ def load_parquet(root: Path) -> datasets.DatasetDict:
     files = parquet_files(root)
     try:
         loaded = datasets.load_dataset("parquet", data_files=files)
-    except (datasets.exceptions.DatasetGenerationError, datasets.exceptions.DataFilesNotFoundError) as error:
+    except (DatasetGenerationError, DataFilesNotFoundError, ArrowInvalid) as error:
         reason = error.__cause__ or error
         raise ValueError(f"The parquet files of {root} cannot be read: {reason}") from error
     return loaded  # type: ignore[return-value]
@@ -88,7 +90,7 @@ def name_record(record: dict, row: int, *, split: str, column: str) -> str:
 
 def open_records(loaded: datasets.DatasetDict, settings: DataSettings) -> ImageData:
     """All chosen splits of a loaded data set."""
-    chosen = named_splits(settings, list(loaded))
+    chosen = named_splits(settings, [str(name) for name in loaded])
     first = loaded[chosen.get("train") or next(iter(chosen.values()))]
     image = find_image_column(first, settings.image_column)
     label = find_label_column(first, settings.label_column)

@@ -14,23 +14,23 @@ class DataSettings(Section):
     """Where images come from, and what happens to them before the model sees them."""
 
     name: str = Field(description="digits, a folder of class folders, parquet files, or a Hub dataset id")
-    subset: str | None = Field(None, description="the configuration of a Hub dataset that has several")
-    revision: str | None = Field(None, description="the branch, tag or commit of a Hub dataset")
-    image_column: str | None = Field(None, description="found by its type where left out")
-    label_column: str | None = Field(None, description="found by its type or name where left out")
+    subset: str | None = Field(default=None, description="the configuration of a Hub dataset that has several")
+    revision: str | None = Field(default=None, description="the branch, tag or commit of a Hub dataset")
+    image_column: str | None = Field(default=None, description="found by its type where left out")
+    label_column: str | None = Field(default=None, description="found by its type or name where left out")
     train_split: str | None = None
     validation_split: str | None = None
     test_split: str | None = None
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="of the data, where it has no split to test on")
-    split_seed: int = Field(0, ge=0, description="draws that split; apart from the seed of the training")
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="of the data, where it has no split to test on")
+    split_seed: int = Field(default=0, ge=0, description="draws that split; apart from the seed of the training")
     on_error: Literal["fail", "skip"] = "fail"
-    check_finite: bool = Field(False, description="refuse NaN and infinite pixels")
-    keep_in_memory: bool | None = Field(None, description="prepared pixels; by default where 2 GiB hold them")
+    check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
+    keep_in_memory: bool | None = Field(default=None, description="prepared pixels; by default where 2 GiB hold them")
     mean: list[float] = [0.5, 0.5, 0.5]
     std: list[float] = [0.5, 0.5, 0.5]
-    crop_pct: float | None = Field(None, gt=0, le=1, description="None: squeeze the whole image into the size")
+    crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: squeeze the whole image into the size")
     interpolation: Interpolation = "bicubic"
-    train: dict[str, float] = Field({}, description="augmentations and their strengths")
+    train: dict[str, float] = Field(default={}, description="augmentations and their strengths")
 
     @field_validator("std")
     @classmethod

@@ -21,9 +21,7 @@ def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
                 "train on and one to test on. Add images, remove the class, or bring a test split of your own."
             )
     wanted = max(math.ceil(fraction * len(whole)), len(counts))
-    train, test = train_test_split(
-        np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed
-    )
+    train, test = train_test_split(np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed)
     return ImageData(
         {"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
         data.label_names,

@@ -39,6 +39,10 @@ class ImageTable:
         indices = np.asarray(indices, dtype=np.int64)
         return replace(self, labels=self.labels[indices], order=self.order[indices])
 
+    def with_labels(self, labels: np.ndarray) -> "ImageTable":
+        """The same images with these labels."""
+        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+
 
 @dataclass(frozen=True)
 class ImageData:

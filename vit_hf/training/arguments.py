@@ -1,8 +1,9 @@
 """transformers' TrainingArguments with the defaults that images need."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import torch
 import transformers
 
 from ..data.words import unknown_name
@@ -10,15 +11,16 @@ from ..data.words import unknown_name
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
-    """Keep the image column, and report to nobody unless asked."""
+    """Keep the image column, report to nobody unless asked, and pin memory only for an accelerator to read."""
 
     output_dir: str | None = "outputs"
     remove_unused_columns: bool = False
-    report_to: None | str | list[str] = "none"
+    report_to: str | list[str] | None = "none"
+    dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
 
 
 def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
-    known = [field.name for field in fields(TrainingArguments) if field.init]
+    known = [argument.name for argument in fields(TrainingArguments) if argument.init]
     for name in training:
         if name not in known:
             raise ValueError(unknown_name("training argument", name, known))

@@ -20,5 +20,5 @@ def predict_logits(model: nn.Module, images: ImageBatches, *, batch_size: int = 
     device = device_of_choice()
     model = model.to(device).eval()
     loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
-    bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False)
+    bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
     return torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])

@@ -43,7 +43,7 @@ class ModelSettings(BaseModel):
 class CardSettings(Section):
     """What the card of the trained model should say that nothing else knows."""
 
-    name: str | None = Field(None, description="of the model; by default that of its folder")
+    name: str | None = Field(default=None, description="of the model; by default that of its folder")
     license: str = "apache-2.0"
     tags: list[str] = []
     description: str | None = None

@@ -13,7 +13,7 @@ from ..data.collation import collate
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
     """The share of images whose largest logit is the right one."""
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+    logits: Any = prediction.predictions
     return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
 
 
@@ -27,9 +27,9 @@ class ProgressBar(ProgressCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.training_bar is None:
             return
-        for name in ("loss", "eval_loss", "eval_accuracy"):
-            if name in (logs or {}):
-                self.figures[name.replace("eval_", "test ")] = f"{float(logs[name]):.4f}"
+        for name, value in (logs or {}).items():
+            if name in ("loss", "eval_loss", "eval_accuracy"):
+                self.figures[name] = f"{float(value):.4f}"
         self.training_bar.set_postfix(self.figures)
 
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):

@@ -1,0 +1,29 @@
+"""Small images, made on the spot, and the folders and tables that hold them."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def noise(seed: int, size: int = 8) -> Image.Image:
+    """An RGB image of random pixels."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def class_folders(root: Path, classes: dict[str, int]) -> Path:
+    """root/class/number.png, as many as said for each class."""
+    seed = 0
+    for name, count in classes.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            noise(seed).save(root / name / f"{number}.png")
+            seed += 1
+    return root
