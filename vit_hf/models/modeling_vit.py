@@ -38,7 +38,7 @@ class ForwardOptions(TypedDict, total=False):
 class Embeddings(nn.Module):
     """b c (h p) (w p) -> b (1 r h w) d: the class token, r registers and a token for each patch, with positions."""
 
-    def __init__(self, config: VisionTransformerConfig, *, mask_token: bool):
+    def __init__(self, config: VisionTransformerConfig, *, use_mask_token: bool):
         super().__init__()
         width = config.hidden_size
         self.patches = build_patches(
@@ -55,7 +55,7 @@ class Embeddings(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, 1, width)) if config.class_token else None
         registers = config.num_register_tokens
         self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
-        self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if mask_token else None
+        self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
         self.dropout = nn.Dropout(config.embedding_dropout_prob)
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
@@ -131,12 +131,12 @@ class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
 class VisionTransformerModel(VisionTransformerPreTrainedModel):
     """b c (h p) (w p) -> tokens b n d and their pooling b d.
 
-    With `pool` off the tokens are normalised and left at that; `mask_token` adds what stands for a masked patch.
+    With `pool` off the tokens are normalised and left at that; `use_mask_token` adds what stands for a masked patch.
     """
 
-    def __init__(self, config: VisionTransformerConfig, *, pool: bool = True, mask_token: bool = False):
+    def __init__(self, config: VisionTransformerConfig, *, pool: bool = True, use_mask_token: bool = False):
         super().__init__(config)
-        self.embeddings = Embeddings(config, mask_token=mask_token)
+        self.embeddings = Embeddings(config, use_mask_token=use_mask_token)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
         self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -243,7 +243,7 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
         height, across = pair(config.patch_size)
-        self.vit = VisionTransformerModel(config, pool=False, mask_token=True)
+        self.vit = VisionTransformerModel(config, pool=False, use_mask_token=True)
         self.decoder = nn.Linear(config.hidden_size, height * across * config.num_channels)
         self.post_init()
 
