@@ -94,6 +94,6 @@ def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bo
     if seen is None:
         return None
     if written_out or config._attn_implementation in (None, *BIASED_BACKENDS):
-        hidden = torch.finfo(tokens.dtype).min
-        return torch.where(seen, 0.0, hidden).to(tokens.dtype)[:, None, None, :]
+        seen = seen[:, None, None, :]
+        return torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, torch.finfo(tokens.dtype).min)
     return create_bidirectional_mask(config=config, inputs_embeds=tokens, attention_mask=seen)
