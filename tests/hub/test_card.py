@@ -1,0 +1,88 @@
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from vit_hf.hub.card import CardFacts, code_block, escape, render_card
+
+LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
+
+
+def facts(**changes) -> CardFacts:
+    row = {"precision": 0.5, "recall": 0.25, "images": 4}
+    return CardFacts(
+        **{
+            "name": "my model",
+            "repository": "my-model",
+            "license": "apache-2.0",
+            "architecture": "Vision Transformer",
+            "parameters": 202570,
+            "data_name": "photos",
+            "data_source": "photos",
+            "on_hub": False,
+            "split": "test",
+            "split_origin": "a fixed, stratified 20%",
+            "counts": {"train": 12, "test": 3},
+            "labels": LABELS,
+            "metrics": {
+                "accuracy": 0.75,
+                "top_3_accuracy": 1.0,
+                "loss": 0.5,
+                "expected_calibration_error": 0.125,
+                "images": 12,
+                "classes": dict.fromkeys(LABELS, row),
+            },
+            "preprocessing": ["3 channels"],
+            "recipe": "data: {name: '```'}",
+            "training_seconds": 12.0,
+            "hardware": "2 CPU threads",
+            "versions": {"torch": "2"},
+            "pictures": ["predictions.png"],
+            **changes,
+        }
+    )
+
+
+def test_the_metadata_says_what_the_hub_indexes():
+    card = ModelCard(str(render_card(facts())))
+    data = card.data
+    assert (data.pipeline_tag, data.library_name, data.license) == (
+        "image-classification",
+        "transformers",
+        "apache-2.0",
+    )
+    assert "vision" in (data.tags or [])
+    results = {result.metric_type: result.metric_value for result in data.eval_results or []}
+    assert results == {"accuracy": 0.75, "top_3_accuracy": 1.0, "loss": 0.5, "expected_calibration_error": 0.125}
+    header = yaml.safe_load(str(card).split("---")[1])
+    assert header["model-index"][0]["name"] == "my model"
+    assert header["model-index"][0]["results"][0]["task"]["type"] == "image-classification"
+    assert "datasets" not in header
+
+
+def test_a_data_set_of_the_hub_is_linked():
+    header = yaml.safe_load(str(render_card(facts(on_hub=True, data_source="uoft-cs/cifar10"))).split("---")[1])
+    assert header["datasets"] == ["uoft-cs/cifar10"]
+
+
+def test_texts_of_the_user_stay_texts():
+    text = str(render_card(facts(description="# Heading\n[link](http://x) <script>", name="a|b")))
+    assert "<script>" not in text
+    assert "\n# Heading" not in text
+    assert "[link](" not in text
+    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4 |" in text
+    assert "| x \\-\\-\\- y |" in text
+
+
+def test_a_fence_in_the_recipe_does_not_end_its_block():
+    assert code_block("a: '```'").startswith("````yaml\n")
+
+
+def test_nothing_is_left_to_be_filled_in():
+    text = str(render_card(facts()))
+    for leftover in ("More information needed", "{{", "}}", "{%", "None", "nan"):
+        assert leftover not in text
+
+
+@pytest.mark.parametrize(("text", "plain"), [("a_b*c", r"a\_b\*c"), ("a  \n b", "a b"), ("<i>", "&lt;i&gt;")])
+def test_escaping_keeps_the_words(text: str, plain: str):
+    assert escape(text) == plain
