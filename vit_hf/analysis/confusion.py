@@ -28,7 +28,7 @@ def draw_confusion_matrix(matrix: Tensor, names: Sequence[str], path: Path) -> N
     axes = figure.subplots()
     shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     # The square root lifts single mistakes out of the white.
-    axes.imshow(shares.sqrt(), cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)
     if classes <= COUNTED:
         for row in range(classes):
             for column in range(classes):

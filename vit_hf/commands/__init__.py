@@ -1,7 +1,6 @@
 """vit-hf train | evaluate | predict | benchmark: the same functions as in scripts/."""
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -30,7 +29,7 @@ def usage() -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The `vit-hf` of the command line. Only the asked-for command is imported: torch takes seconds."""
+    """The `vit-hf` of the command line. Only the asked-for command is imported."""
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help"):
         print(usage())
@@ -38,6 +37,4 @@ def main(words: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
         return 2
-    # Threads that wait in a busy loop stall everything on a machine that runs anything else.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return importlib.import_module(f"{__name__}.{name}").main(rest)

@@ -1,0 +1,141 @@
+"""The benchmark's arithmetic on numbers made by hand, and one small run of all of it."""
+
+import json
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.commands.benchmark import main
+from vit_hf.commands.benchmark.measure import Comparison, Row
+from vit_hf.commands.benchmark.operations import Numbers, forward_operations, linear_operations, training_operations
+from vit_hf.commands.benchmark.operators import compiled_half_loads
+from vit_hf.commands.benchmark.peers import BUILDERS, OURS, libraries_beside
+from vit_hf.commands.benchmark.report import comparison_words
+from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio
+from vit_hf.commands.benchmark.workloads import highest
+from vit_hf.training.sizes import model_sizes
+
+
+def test_everyone_takes_a_turn_in_every_round_and_nobody_is_always_first():
+    order: list[str] = []
+    calls = {name: lambda name=name: order.append(name) for name in "abc"}
+    interleave(calls, rounds=3, warm_up=1)
+    assert "".join(order) == "abc" + "abc" + "bca" + "cab"
+
+
+def test_only_the_call_is_timed_and_warming_up_is_not():
+    moment = SimpleNamespace(now=0.0)
+
+    def takes(seconds: float):
+        def call():
+            moment.now += seconds
+
+        return call
+
+    times = interleave({"slow": takes(3.0), "fast": takes(0.5)}, rounds=2, clock=lambda: moment.now)
+    assert times == {"slow": [3.0, 3.0], "fast": [0.5, 0.5]}
+
+
+def test_rounds_are_compared_each_with_itself_so_that_a_busy_moment_hits_both():
+    ours, theirs = [1.0, 10.0, 2.0], [2.0, 20.0, 4.0]
+    assert speed_ratio(ours, theirs) == Ratio(median=2.0, low=2.0, high=2.0)
+
+
+def test_the_ratio_is_the_median_between_its_quartiles():
+    assert speed_ratio([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 50.0]) == Ratio(median=3.0, low=2.0, high=4.0)
+
+
+def test_one_round_has_a_ratio_without_a_spread():
+    assert speed_ratio([2.0], [1.0]) == Ratio(0.5, 0.5, 0.5)
+
+
+def test_a_tiny_transformer_has_the_operations_counted_by_hand():
+    numbers = Numbers(width=2, layers=1, heads=1, inner=4, patch=1, side=1, labels=3)  # one patch, one class token
+    linears = 2 * 2 * (2 * 6 + 2 * 2 + 2 * 4 + 4 * 2)
+    scores_and_values = 2 * (2 * 2 * 2) * 2
+    patch, head = 2 * 3 * 2, 2 * 2 * 3
+    assert linear_operations(numbers) == linears == 128
+    assert forward_operations(numbers) == linears + scores_and_values + patch + head == 184
+    assert training_operations(numbers) == 3 * 184
+
+
+@pytest.mark.parametrize("size", ["ti", "s", "b"])
+def test_the_count_is_torchs_own_of_the_products_that_run(size: str):
+    numbers = Numbers.of(model_sizes("vit")[size], side=224)
+    config = VisionTransformerConfig(**model_sizes("vit")[size], num_labels=1000, attn_implementation="eager")
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        VisionTransformerForImageClassification(config)(torch.empty(1, 3, 224, 224))
+    assert forward_operations(numbers) == counter.get_total_flops()
+
+
+def test_memory_is_the_most_that_was_held_at_a_time():
+    moments = count()
+    changes = [(next(moments), change) for change in [100, 50, -100, 120, -50]]
+    assert highest(changes) == 170
+    assert highest(changes[::-1]) == 170
+
+
+def test_the_best_peer_is_the_fastest_one_and_never_ourselves():
+    rows = [
+        Row(OURS, 90.0, 0.9, 0, None),
+        Row("slow", 50.0, 0.5, 0, Ratio(1.8, 1.7, 1.9)),
+        Row("fast", 60.0, 0.6, 0, Ratio(1.5, 1.4, 1.6)),
+    ]
+    comparison = Comparison("inference", "ti", 1, 1e11, rows)
+    assert comparison.against_the_best == ("fast", Ratio(1.5, 1.4, 1.6))
+    assert "against the best peer, fast: 1.50 (1.40 to 1.60)" in comparison_words(comparison)
+
+
+@pytest.mark.parametrize("library", [OURS, "transformers"])
+def test_every_library_builds_a_model_of_the_same_numbers(library: str):
+    numbers = Numbers(width=16, layers=2, heads=2, inner=32, patch=8, side=16, labels=5)
+    model = BUILDERS[library](numbers)
+    assert sum(weights.numel() for weights in model.parameters()) == (
+        (3 * 8 * 8 + 1) * 16
+        + 16
+        + 5 * 16
+        + 2 * (16 * 48 + 48 + 16 * 16 + 16 + 2 * 16 * 32 + 32 + 16 + 4 * 16)
+        + 32
+        + 85
+    )
+    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
+
+
+def test_a_compiled_half_for_another_torch_is_noticed(tmp_path: Path):
+    assert compiled_half_loads(tmp_path)
+    (tmp_path / "_C.so").write_bytes(b"compiled for something else")
+    assert not compiled_half_loads(tmp_path)
+
+
+def test_a_folder_of_peers_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="no folder nowhere"), libraries_beside(Path("nowhere")):
+        pass
+
+
+def test_the_whole_benchmark_measures_and_writes_what_it_measured(tmp_path: Path, capsys):
+    out = tmp_path / "made" / "benchmark.json"
+    words = "--sizes ti --batch 2 --rounds 2 --image-size 32 --device cpu --json"
+    assert main([*words.split(), str(out)]) == 0
+    printed = capsys.readouterr().out
+    record = json.loads(out.read_text())
+    assert [comparison["mode"] for comparison in record["comparisons"]] == ["inference", "training"]
+    assert record["versions"]["torch"] == torch.__version__
+    for comparison in record["comparisons"]:
+        libraries = {row["library"]: row for row in comparison["rows"]}
+        assert {OURS, "transformers"} <= set(libraries)
+        assert all(row["images_per_second"] > 0 and row["memory"] > 0 for row in libraries.values())
+        assert libraries["transformers"]["ours_against_it"]["median"] > 0
+    inference, training = record["comparisons"]
+    assert training["rows"][0]["memory"] > inference["rows"][0]["memory"]
+    for name, version in record["versions"].items():
+        assert version is not None or f"{name} is not installed" in printed
+
+
+def test_an_unknown_size_is_answered_with_the_known_ones(capsys):
+    assert main(["--sizes", "huge"]) == 2
+    assert "no size huge; there are ti, s, m, b, l, so400m, h, g" in capsys.readouterr().err

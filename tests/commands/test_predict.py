@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+from made_images import noise
+
+from vit_hf.commands.predict import main
+
+
+def test_every_image_of_a_folder_gets_its_most_probable_labels(trained: Path, capsys):
+    assert main([str(trained), str(trained / "examples"), "--top", "2", "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert len(results) == 10
+    for result in results:
+        first, second = (best["probability"] for best in result["predictions"])
+        assert 1 >= first >= second > 0
+
+
+def test_batches_and_formats_change_no_prediction(trained: Path, tmp_path: Path, capsys):
+    noise(1).save(tmp_path / "a.png")
+    noise(1).save(tmp_path / "b.bmp")
+    noise(1).convert("RGBA").save(tmp_path / "c.tiff")
+    assert main([str(trained), str(tmp_path), "--json", "--batch-size", "2"]) == 0
+    one, *others = [result["predictions"] for result in json.loads(capsys.readouterr().out)]
+    assert len(others) == 2
+    assert [[best["label"] for best in other] for other in others] == [[best["label"] for best in one]] * 2
+
+
+def test_unreadable_files_are_counted_and_fail_unless_they_may_be_skipped(trained: Path, tmp_path: Path, capsys):
+    noise(0).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    assert main([str(trained), str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "good.png" in said.out
+    assert "1 of 2 images cannot be read" in said.err
+    assert "bad.png: it is not an image" in said.err
+    assert main([str(trained), str(tmp_path), "--on-error", "skip"]) == 0
+    assert "bad.png" in capsys.readouterr().err
+
+
+def test_a_path_that_leads_nowhere_is_named(trained: Path, capsys):
+    assert main([str(trained), "nowhere.png"]) == 2
+    assert "There is no file or folder nowhere.png" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from made_images import class_folders
+from PIL import Image
+
+from vit_hf.commands.train import main
+from vit_hf.hub.verify import reload_without_package
+from vit_hf.training.yaml_files import read_yaml
+
+TINY = ["--model.image_size", "8", "--model.patch_size", "4", "--model.num_hidden_layers", "1"]
+
+
+def photos(root: Path, recipe: Path, *words: str) -> int:
+    return main([str(recipe), "--data.name", str(root), "--data.train", "{}", *TINY, *words])
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    training = {
+        "max_steps": 2,
+        "per_device_train_batch_size": 4,
+        "output_dir": str(tmp_path / "out"),
+        "save_strategy": "no",
+    }
+    path.write_text(f"model: {{size: ti}}\ndata: {{name: digits}}\ntraining: {json.dumps(training)}\n")
+    return path
+
+
+def test_the_output_folder_is_a_whole_repository(trained: Path):
+    names = {path.name for path in trained.iterdir()}
+    assert names >= {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.json"}
+    assert names >= {"recipe.yaml", "modeling_vit.py", "configuration_vit.py", "attention.py"}
+    for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
+        with Image.open(trained / picture) as image:
+            assert min(image.size) > 300
+
+
+def test_the_card_tells_the_figures_of_the_run(trained: Path):
+    card, metrics = ModelCard.load(trained / "README.md"), json.loads((trained / "metrics.json").read_text())
+    results = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
+    assert results["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+    assert "1,437 images in the train split" in card.text
+    for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
+        assert f"]({picture})" in card.text
+
+
+def test_the_saved_recipe_has_the_overrides_in_it(trained: Path):
+    recipe = read_yaml(trained / "recipe.yaml")
+    assert recipe["training"]["max_steps"] == 3
+    assert recipe["model"]["num_hidden_layers"] == 1
+
+
+def test_training_ends_with_predictions_of_a_fresh_process_and_three_commands(
+    training: subprocess.CompletedProcess, trained: Path
+):
+    assert "fresh process without vit_hf" in training.stdout
+    following = training.stdout.split("Next, you could")[1].strip().splitlines()
+    assert [line.split()[1] for line in following] == [
+        "scripts/predict.py",
+        "scripts/evaluate.py",
+        "scripts/train.py",
+    ] or [Path(line.split()[1]).name for line in following] == ["predict.py", "evaluate.py", "train.py"]
+    assert str(trained / "examples") in following[0]
+
+
+def test_a_folder_that_lacks_its_code_does_not_pass_the_fresh_process(trained: Path, tmp_path: Path):
+    for path in trained.iterdir():
+        if path.is_file() and path.suffix != ".py":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(RuntimeError, match="does not load in a fresh process"):
+        reload_without_package(tmp_path, [trained / "examples" / "0.png"])
+
+
+def test_class_folders_give_the_model_its_labels(tmp_path: Path, recipe: Path):
+    assert photos(class_folders(tmp_path / "photos", {"cat": 6, "a|b": 6}), recipe) == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["id2label"] == {"0": "a|b", "1": "cat"}
+    assert "| a\\|b |" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--training.per_device_train_batch_size", "64"], "larger than the 9 training images"),
+        (["--model.patch_size", "3"], "patches of 3"),
+        (["--model.pach_size", "3"], "did you mean 'patch_size'"),
+        (["--data.mean", "[0.1, 0.2]"], "for 3 channels"),
+        (["--data.train_split", "train", "--data.name", "./nowhere/x"], "no file or folder './nowhere/x'"),
+        (["--data.name", "{empty}"], "no class folders"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(tmp_path: Path, recipe: Path, capsys, words: list[str], message: str):
+    class_folders(tmp_path / "photos", {"cat": 6, "dog": 6})
+    (tmp_path / "empty").mkdir()
+    words = [word.format(empty=tmp_path / "empty") for word in words]
+    assert photos(tmp_path / "photos", recipe, *words) == 2
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith("error: ") or "\nerror: " in f"\n{error}"
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_broken_images_stop_the_training_before_it_begins(tmp_path: Path, recipe: Path, capsys):
+    root = class_folders(tmp_path / "photos", {"cat": 6, "dog": 6})
+    (root / "cat" / "0.png").write_bytes(b"")
+    assert photos(root, recipe) == 2
+    assert "0.png: it is empty" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert photos(root, recipe, "--data.on_error", "skip") == 0
+    assert "0.png: it is empty" in capsys.readouterr().out
