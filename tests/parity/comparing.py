@@ -33,6 +33,12 @@ def make_twins(ours: nn.Module, theirs: nn.Module, table: Table) -> None:
     copy_weights(theirs, ours, table)
 
 
+def in_training(model: nn.Module, pixels: Tensor):
+    """What a model makes of images while it drops units, from the same random numbers for every model."""
+    torch.manual_seed(7)
+    return model.train()(pixels)
+
+
 def two_leaves(height: int, width: int, channels: int = 3) -> tuple[Tensor, Tensor]:
     """Random images twice, each with a gradient of its own."""
     pixels = torch.randn(len(LABELS), channels, height, width, dtype=torch.float64)
@@ -43,7 +49,7 @@ def assert_equal(ours: Tensor, theirs: Tensor, tolerance: float = TIGHT) -> None
     """Equal to an absolute difference, and far enough from constant that this says something."""
     torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
     if theirs.numel() > 1:
-        assert theirs.std() > 1e3 * tolerance
+        assert theirs.std() > 100 * tolerance
 
 
 def assert_same_gradients(

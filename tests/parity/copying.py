@@ -55,10 +55,14 @@ def constant(ours: str, value: Tensor) -> Pair:
     return Pair((), ours, lambda: value)
 
 
-def query_key_value(theirs: str, ours: str) -> Table:
-    """Three Linears (`theirs` with `{part}` for q, k and v) as our one."""
-    parts = [theirs.replace("{part}", part) for part in "qkv"]
-    return [pair(tuple(f"{part}.{kind}" for part in parts), f"{ours}.{kind}", stack) for kind in ("weight", "bias")]
+def query_key_value(theirs: str, ours: str, *, key_bias: bool = True) -> Table:
+    """Three Linears (`theirs` with `{part}` for q, k and v) as our one, whose bias of keys may have none of theirs."""
+    query, key, value = (theirs.replace("{part}", part) for part in "qkv")
+    biases = (query, key, value) if key_bias else (query, value)
+    return [
+        pair(tuple(f"{part}.weight" for part in (query, key, value)), f"{ours}.weight", stack),
+        pair(tuple(f"{part}.bias" for part in biases), f"{ours}.bias", stack if key_bias else stack_without_key),
+    ]
 
 
 def under(table: Table, *, theirs: str = "", ours: str = "") -> Table:

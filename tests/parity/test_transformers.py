@@ -10,6 +10,7 @@ from parity.comparing import (
     assert_equal,
     assert_same_classifier,
     assert_same_gradients,
+    in_training,
     make_twins,
     two_leaves,
 )
@@ -32,7 +33,7 @@ SIZES = {
     "intermediate_size": 40,
     "layer_norm_eps": 1e-12,
 }
-# (query, class) of a patch's pixels: theirs c p1 p2, ours p1 p2 c.
+# The pixels of a patch: theirs c p1 p2, ours p1 p2 c.
 CHANNELS_LAST = torch.arange(3 * SQUARE_PATCH**2).reshape(3, SQUARE_PATCH, SQUARE_PATCH).permute(1, 2, 0).flatten()
 
 
@@ -80,12 +81,8 @@ PAINTER: Table = [
 
 def configs(backend: str = "sdpa", image=IMAGE, patch=PATCH, ours: dict | None = None, **theirs):
     """Ours and theirs of the same sizes."""
-    words = {"image_size": list(image), "patch_size": list(patch), "patch_embedding": "conv"}
-    shared = {**SIZES, "attn_implementation": backend}
-    return (
-        VisionTransformerConfig(**shared, **words | (ours or {})),
-        ViTConfig(**shared, **{"image_size": list(image), "patch_size": list(patch)} | theirs),
-    )
+    shared = {**SIZES, "image_size": list(image), "patch_size": list(patch), "attn_implementation": backend}
+    return VisionTransformerConfig(**shared | {"patch_embedding": "conv"} | (ours or {})), ViTConfig(**shared | theirs)
 
 
 def logits_of(model, pixels):
@@ -118,9 +115,8 @@ def test_tokens_and_the_pooled_output_are_those_of_the_vit_model(pooling_layer, 
     [{}, {"qkv_bias": False}, {"hidden_act": "gelu_new"}, {"num_attention_heads": 1}, {"layer_norm_eps": 1e-2}],
 )
 def test_logits_loss_and_gradients_are_those_of_the_classifier(patch_embedding, words):
-    ours, theirs = configs(ours={"patch_embedding": patch_embedding, "num_labels": NUM_LABELS}, num_labels=NUM_LABELS)
-    for name, value in words.items():
-        setattr(ours, name, value), setattr(theirs, name, value)
+    words = {**words, "num_labels": NUM_LABELS}
+    ours, theirs = configs(ours={**words, "patch_embedding": patch_embedding}, **words)
     ours, theirs = VisionTransformerForImageClassification(ours), ViTForImageClassification(theirs)
     table = classifier(patch_embedding)
     make_twins(ours, theirs, table)
@@ -229,11 +225,6 @@ def test_dropout_of_attention_leaves_out_the_same_weights_in_training():
     make_twins(ours, theirs, trunk())
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     still = ours(pixels).last_hidden_state
-    found, expected = (seeded(model.train(), pixels).last_hidden_state for model in (ours, theirs))
+    found, expected = (in_training(model, pixels).last_hidden_state for model in (ours, theirs))
     assert_equal(found, expected, SINGLE)
     assert (found - still).abs().max() > 0.1
-
-
-def seeded(model, pixels):
-    torch.manual_seed(7)
-    return model(pixels)
