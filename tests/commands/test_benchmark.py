@@ -14,7 +14,7 @@ from vit_hf.commands.benchmark import main
 from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operations import Numbers, forward_operations, linear_operations, training_operations
 from vit_hf.commands.benchmark.operators import compiled_half_loads
-from vit_hf.commands.benchmark.peers import BUILDERS, OURS, libraries_beside
+from vit_hf.commands.benchmark.peers import BUILDERS, OURS, config_fields, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio
 from vit_hf.commands.benchmark.workloads import highest
@@ -67,7 +67,7 @@ def test_a_tiny_transformer_has_the_operations_counted_by_hand():
 @pytest.mark.parametrize("size", ["ti", "s", "b"])
 def test_the_count_is_torchs_own_of_the_products_that_run(size: str):
     numbers = Numbers.of(model_sizes("vit")[size], side=224)
-    config = VisionTransformerConfig(**model_sizes("vit")[size], num_labels=1000, attn_implementation="eager")
+    config = VisionTransformerConfig(**{**config_fields(numbers), "attn_implementation": "eager"})
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         VisionTransformerForImageClassification(config)(torch.empty(1, 3, 224, 224))
     assert forward_operations(numbers) == counter.get_total_flops()

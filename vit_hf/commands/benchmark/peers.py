@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -29,33 +30,28 @@ class Logits(nn.Module):
         return self.model(pixels).logits
 
 
+def config_fields(numbers: Numbers) -> dict[str, Any]:
+    """The numbers in the words that transformers' configurations and ours share."""
+    return {
+        "image_size": numbers.side,
+        "patch_size": numbers.patch,
+        "hidden_size": numbers.width,
+        "num_hidden_layers": numbers.layers,
+        "num_attention_heads": numbers.heads,
+        "intermediate_size": numbers.inner,
+        "num_labels": numbers.labels,
+        "attn_implementation": "sdpa",
+    }
+
+
 def build_ours(numbers: Numbers) -> nn.Module:
-    config = VisionTransformerConfig(
-        image_size=numbers.side,
-        patch_size=numbers.patch,
-        hidden_size=numbers.width,
-        num_hidden_layers=numbers.layers,
-        num_attention_heads=numbers.heads,
-        intermediate_size=numbers.inner,
-        num_labels=numbers.labels,
-    )
-    return Logits(VisionTransformerForImageClassification(config))
+    return Logits(VisionTransformerForImageClassification(VisionTransformerConfig(**config_fields(numbers))))
 
 
 def build_transformers(numbers: Numbers) -> nn.Module:
     from transformers import ViTConfig, ViTForImageClassification
 
-    config = ViTConfig(
-        image_size=numbers.side,
-        patch_size=numbers.patch,
-        hidden_size=numbers.width,
-        num_hidden_layers=numbers.layers,
-        num_attention_heads=numbers.heads,
-        intermediate_size=numbers.inner,
-        num_labels=numbers.labels,
-        attn_implementation="sdpa",
-    )
-    return Logits(ViTForImageClassification(config))
+    return Logits(ViTForImageClassification(ViTConfig(**config_fields(numbers))))
 
 
 def build_timm(numbers: Numbers) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -81,7 +82,7 @@ def peak_memory(call: Call, device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         call()
-    events = record.profiler.kineto_results.events()  # pyright: ignore[reportOptionalMemberAccess]
+    events: list[Any] = record.profiler.kineto_results.events()  # pyright: ignore[reportOptionalMemberAccess]
     return highest([(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"])
 
 
