@@ -3,10 +3,9 @@
 import torch
 from einops import rearrange, repeat
 from torch import Tensor
-from torch.nn import functional
 
 from .patches import conv_to_linear, linear_to_conv
-from .positions import resample_grid
+from .positions import resample_grid, resize_matrix
 from .shapes import pair
 
 Kernel = tuple[int, int]
@@ -101,12 +100,9 @@ def resample_kernel(kernel: Tensor, size: Kernel) -> Tensor:
     old = (kernel.shape[-2], kernel.shape[-1])
     if old == size:
         return kernel
-    basis = torch.eye(old[0] * old[1], dtype=torch.float64, device=kernel.device)
-    basis = rearrange(basis, "k (p1 p2) -> k 1 p1 p2", p1=old[0])
-    resized = functional.interpolate(basis, size=size, mode="bicubic", antialias=True, align_corners=False)
-    resize = rearrange(resized, "k 1 p1 p2 -> k (p1 p2)")
-    flat = rearrange(kernel.to(torch.float64), "d c p1 p2 -> d c (p1 p2)")
-    solved = flat @ torch.linalg.pinv(resize).mT
+    exact = kernel.to(torch.float64)
+    resize = torch.kron(*(resize_matrix(one, other, exact) for one, other in zip(old, size, strict=True)))
+    solved = rearrange(exact, "d c p1 p2 -> d c (p1 p2)") @ torch.linalg.pinv(resize)
     return rearrange(solved, "d c (p1 p2) -> d c p1 p2", p1=size[0]).to(kernel.dtype)
 
 

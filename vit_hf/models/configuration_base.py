@@ -1,6 +1,7 @@
 """What the configurations of all families share: a misspelt field is refused, and every refusal is a ValueError."""
 
 import logging
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 
@@ -16,12 +17,17 @@ logger = logging.getLogger(__name__)
 HANDED_BY_TRANSFORMERS = {
     "attn_implementation",
     "auto_map",
+    "custom_pipelines",
     "experts_implementation",
     "fusion_config",
     "is_decoder",
     "name_or_path",
+    "out_features",
+    "out_indices",
     "output_attentions",
     "quantization_config",
+    "stage_names",
+    "task_specific_params",
     "tie_word_embeddings",
     "torchscript",
     "use_bfloat16",
@@ -74,21 +80,23 @@ class VisionConfig(PreTrainedConfig):
         return config
 
     @classmethod
+    def own_fields(cls) -> list[str]:
+        return sorted({field.name for field in fields(cls)} - {field.name for field in fields(PreTrainedConfig)})
+
+    @classmethod
     def knows(cls, name: str) -> bool:
         of_transformers = name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
-        return name in cls.__dataclass_fields__ or name.startswith("_") or of_transformers
+        return of_transformers or name in cls.own_fields() or name.startswith("_")
 
     @classmethod
     def is_note(cls, name: str) -> bool:
         """Unknown, and too far from any field to be one misspelt."""
-        return not cls.knows(name) and not get_close_matches(name, cls.__dataclass_fields__, n=1, cutoff=0.9)
+        return not cls.knows(name) and not get_close_matches(name, cls.own_fields(), n=1, cutoff=0.9)
 
     @classmethod
     def unknown(cls, name: str) -> str:
-        near = get_close_matches(name, cls.__dataclass_fields__, n=1)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(sorted(cls.__dataclass_fields__))}."
-        )
+        near = get_close_matches(name, cls.own_fields(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"its fields are {', '.join(cls.own_fields())}."
         return f"{cls.__name__} has no field {name!r}; {hint}"
 
     def require_positive(self, *names: str) -> None:

@@ -13,13 +13,25 @@ Grid = tuple[int, int]
 def resample_grid(table: Tensor, old: Grid, new: Grid) -> Tensor:
     """... (h w) d -> ... (h w) d: a table over one grid of patches, read at the places of another.
 
-    Bicubic with antialias, by rows and columns, in float32. The same grid gives back the table itself.
+    Bicubic with antialias, by rows and columns, in float32 or better. The same grid gives back the table itself.
     """
     if old == new:
         return table
-    image = rearrange(table, "... (h w) d -> (...) d h w", h=old[0], w=old[1])
-    image = functional.interpolate(image.float(), size=new, mode="bicubic", antialias=True, align_corners=False)
-    return rearrange(image.to(table.dtype), "(k) d h w -> k (h w) d").reshape(*table.shape[:-2], -1, table.shape[-1])
+    dtype = torch.promote_types(table.dtype, torch.float32)
+    image = rearrange(table.to(dtype), "... (h w) d -> ... h w d", h=old[0], w=old[1])
+    down, across = (resize_matrix(one, other, image) for one, other in zip(old, new, strict=True))
+    return torch.einsum("ih, jw, ...hwd -> ...ijd", down, across, image).flatten(-3, -2).to(table.dtype)
+
+
+def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
+    """-> new old: what each of `new` places along a line takes from each of `old`, bicubic with antialias.
+
+    From an identity of at least two columns, because torch 2.13 resizes images to a single column wrongly.
+    """
+    if old == 1:
+        return like.new_ones(new, 1)
+    identity = torch.eye(old, dtype=like.dtype, device=like.device)[None, None]
+    return functional.interpolate(identity, size=(new, old), mode="bicubic", antialias=True)[0, 0]
 
 
 class TablePositions(nn.Module):

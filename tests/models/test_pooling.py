@@ -1,0 +1,47 @@
+import torch
+from tiny import images, tiny, tiny_config
+
+from vit_hf import VisionTransformerModel
+from vit_hf.models.pooling import AttentionPool, MeanPool, build_pool
+
+TOKENS = torch.tensor([[[8.0], [4.0], [1.0], [3.0]]])  # a class token, a register, two patches
+
+
+def pooled(word: str) -> float:
+    return build_pool(tiny_config(pooling=word, num_register_tokens=1))(TOKENS).item()
+
+
+def test_each_word_pools_what_it_says():
+    assert pooled("cls") == 8.0
+    assert pooled("mean") == 2.0
+    assert pooled("mean_all") == 4.0
+
+
+def test_the_mean_is_over_what_is_seen():
+    seen = torch.tensor([[True, True, False, True]])
+    assert MeanPool(skip=2)(TOKENS, seen).item() == 3.0
+    assert MeanPool(skip=0)(TOKENS, seen).item() == 5.0
+
+
+def test_attention_pooling_does_not_care_for_the_order_of_tokens():
+    pool = AttentionPool(width=8, heads=2, inner=12, activation="gelu", eps=1e-6)
+    torch.nn.init.normal_(pool.query)
+    tokens = torch.randn(2, 5, 8)
+    torch.testing.assert_close(pool(tokens), pool(tokens.flip(1)))
+
+
+def test_the_last_norm_stands_before_or_after_pooling():
+    before = tiny(VisionTransformerModel, pooling="mean")
+    after = tiny(VisionTransformerModel, pooling="mean", final_norm="pooled")
+    after.load_state_dict(before.state_dict())
+    pixels = images()
+    tokens = after(pixels).last_hidden_state
+    torch.testing.assert_close(before(pixels).last_hidden_state, before.norm(tokens))
+    torch.testing.assert_close(after(pixels).pooler_output, after.norm(tokens[:, 1:].mean(1)))
+
+
+def test_the_pooler_is_a_tanh_of_the_pooled():
+    model = tiny(VisionTransformerModel, add_pooling_layer=True)
+    out = model(images())
+    expected = model.pooler.dense(out.last_hidden_state[:, 0]).tanh()
+    torch.testing.assert_close(out.pooler_output, expected)

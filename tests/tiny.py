@@ -1,0 +1,40 @@
+"""Models small enough to test by the dozen."""
+
+import torch
+from torch import Tensor, nn
+
+from vit_hf import VisionTransformerConfig
+
+TINY = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "num_labels": 5,
+}
+
+
+def tiny_config(**fields) -> VisionTransformerConfig:
+    """16 patches of 8 x 8 pixels, two layers of width 32, five labels; or as the fields say."""
+    if "id2label" in fields:
+        fields["num_labels"] = len(fields["id2label"])
+    return VisionTransformerConfig(**{**TINY, **fields})
+
+
+def tiny(model_class, **fields):
+    """A tiny model in evaluation, no parameter of which is left at a zero or one that could hide a mistake."""
+    return shaken(model_class(tiny_config(**fields))).eval()
+
+
+def shaken(model: nn.Module) -> nn.Module:
+    """The model with a little noise on every parameter."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+def images(batch: int = 2, height: int = 32, width: int = 32, channels: int = 3) -> Tensor:
+    return torch.randn(batch, channels, height, width)
