@@ -35,7 +35,7 @@ def test_an_expected_error_is_a_sentence_and_a_mistake_of_ours_is_not(capsys, mo
     assert guarded(refuse) == 2
     assert capsys.readouterr().err == "error: seven is no size\n"
     with pytest.raises(AttributeError):
-        guarded(lambda: None.nothing)  # pyright: ignore[reportOptionalMemberAccess]
+        guarded(lambda: object().nothing)  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setenv("VIT_HF_TRACEBACK", "1")
     with pytest.raises(ValueError, match="seven"):
         guarded(refuse)

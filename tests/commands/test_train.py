@@ -1,6 +1,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
@@ -42,7 +43,8 @@ def test_the_output_folder_is_a_whole_repository(trained: Path):
 
 def test_the_card_tells_the_figures_of_the_run(trained: Path):
     card, metrics = ModelCard.load(trained / "README.md"), json.loads((trained / "metrics.json").read_text())
-    results = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
+    data: Any = card.data
+    results = {result.metric_type: result.metric_value for result in data.eval_results}
     assert results["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
     assert "1,437 images in the train split" in card.text
     for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
@@ -60,11 +62,7 @@ def test_training_ends_with_predictions_of_a_fresh_process_and_three_commands(
 ):
     assert "fresh process without vit_hf" in training.stdout
     following = training.stdout.split("Next, you could")[1].strip().splitlines()
-    assert [line.split()[1] for line in following] == [
-        "scripts/predict.py",
-        "scripts/evaluate.py",
-        "scripts/train.py",
-    ] or [Path(line.split()[1]).name for line in following] == ["predict.py", "evaluate.py", "train.py"]
+    assert [Path(line.split()[1]).name for line in following] == ["predict.py", "evaluate.py", "train.py"]
     assert str(trained / "examples") in following[0]
 
 

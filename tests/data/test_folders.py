@@ -28,6 +28,18 @@ def test_a_class_may_be_called_test(tmp_path: Path):
     assert scan_folder(class_folders(tmp_path, {"test": 1, "dummy": 1})).label_names == ["dummy", "test"]
 
 
+def test_one_class_is_nothing_to_tell_apart(tmp_path: Path):
+    with pytest.raises(ValueError, match="has one class, 'cat'"):
+        open_data(DataSettings(name=str(class_folders(tmp_path, {"cat": 4}))))
+
+
+def test_settings_that_only_tables_hear_are_refused(tmp_path: Path):
+    class_folders(tmp_path, {"a": 2, "b": 2})
+    for name, kind in ((str(tmp_path), "folder of class folders"), ("digits", "scikit-learn")):
+        with pytest.raises(ValueError, match=rf"--data.label_column kind is for parquet files .* {kind}"):
+            open_data(DataSettings(name=name, label_column="kind"))
+
+
 def test_an_empty_class_folder_is_named(tmp_path: Path):
     class_folders(tmp_path, {"a": 2})
     (tmp_path / "b").mkdir()

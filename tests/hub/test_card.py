@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import yaml
 from huggingface_hub import ModelCard
@@ -44,7 +46,7 @@ def facts(**changes) -> CardFacts:
 
 def test_the_metadata_says_what_the_hub_indexes():
     card = ModelCard(str(render_card(facts())))
-    data = card.data
+    data: Any = card.data
     assert (data.pipeline_tag, data.library_name, data.license) == (
         "image-classification",
         "transformers",

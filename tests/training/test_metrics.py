@@ -10,7 +10,11 @@ def test_metrics_agree_with_scikit_learn():
     generator = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(200, 7, generator=generator), torch.randint(7, (200,), generator=generator)
     found = classification_metrics(logits, labels, {index: f"class {index}" for index in range(7)})
-    precision, recall, _, support = precision_recall_fscore_support(labels, logits.argmax(-1), zero_division=0.0)
+    precision, recall, _, support = precision_recall_fscore_support(
+        labels,
+        logits.argmax(-1),
+        zero_division=0.0,  # pyright: ignore[reportArgumentType]
+    )
     rows = found["classes"].values()
     np.testing.assert_allclose([row["precision"] for row in rows], np.asarray(precision), rtol=1e-6)
     np.testing.assert_allclose([row["recall"] for row in rows], np.asarray(recall), rtol=1e-6)

@@ -20,7 +20,7 @@ def tiny_model() -> VisionTransformerForImageClassification:
             intermediate_size=32,
             num_register_tokens=1,
             layer_scale_init_value=0.1,
-            num_labels=2,
+            id2label={0: "cat", 1: "dog"},
         )
     )
 

@@ -27,7 +27,7 @@ def draw_training_curve(history: Sequence[dict[str, Any]], path: Path, *, split:
     epochs, values = series(history, "eval_accuracy")
     right.plot(epochs, values, color=ORANGE, linewidth=1.8, marker="o", markersize=3)
     right.set_title(f"Accuracy on the {split} split", loc="left", color=INK, fontweight="bold")
-    right.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}" if value < 1 else "100%")
+    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     if values:
         right.annotate(
             f"{values[-1]:.2%}",

@@ -37,8 +37,8 @@ def draw_predictions(
     for axes, image, best, share, label in zip(grid, images, predicted, confidence, labels, strict=False):
         axes.set_axis_on()
         axes.set(xticks=[], yticks=[])
-        # Tiny images keep their pixels, large ones are smoothed.
-        axes.imshow(image, cmap="gray", interpolation="nearest" if max(image.size) < 64 else "antialiased")
+        # Squares of eight pixels hide from the eye what smoothing shows it.
+        axes.imshow(image, interpolation="bicubic" if max(image.size) < 64 else "antialiased")
         wrong = int(best) != int(label)
         colour = RED if wrong else GREEN
         text = f"{plain_text(shorten(names[int(best)], 14))}  {float(share):.0%}"

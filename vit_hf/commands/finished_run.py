@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ class FinishedRun:
     data: ImageData
     batches: dict[str, ImageBatches]
     trainer: Trainer
-    watched: str
+    logits: Tensor  # b labels, of the held-out split
+    watched: str  # the split that the training curve shows
     seconds: float
-    pictures: list[str] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -46,11 +46,6 @@ class FinishedRun:
         return self.batches[self.data.held_out]
 
     @cached_property
-    def logits(self) -> Tensor:
-        """b labels: of the held-out split"""
-        return torch.as_tensor(self.trainer.predict(self.tested).predictions)  # pyright: ignore[reportArgumentType]
-
-    @cached_property
     def metrics(self) -> dict[str, Any]:
         return classification_metrics(self.logits, self.tested.labels, dict(enumerate(self.data.label_names)))
 
@@ -58,9 +53,8 @@ class FinishedRun:
         return f"{headline(self.metrics)} on the {self.data.held_out} split"
 
     def save(self) -> dict[str, Path]:
-        """Write the folder. -> some test images in it, by their labels."""
+        """Write what belongs beside the model. -> some test images in the folder, by their labels."""
         metrics = self.metrics
-        self.trainer.save_model()
         self.recipe.save(self.folder / "recipe.yaml")
         record = {
             "split": self.data.held_out,

@@ -3,6 +3,9 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from ..data.dataset import Preparation, load_batches
 from ..data.preprocessing import make_image_processor
@@ -98,12 +101,15 @@ def train(recipe: Recipe) -> FinishedRun:
         processing_class=processor,
     )
     start = time.monotonic()
-    trainer.train()
+    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
     seconds = time.monotonic() - start
-    return FinishedRun(recipe, data, batches, trainer, watched, seconds)
+    # Every process of a distributed run takes part in these two; the first alone does the rest.
+    trainer.save_model()
+    logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
+    return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds)
 
 
-def next_commands(run: FinishedRun, recipe_path: Path) -> str:
+def next_commands(run: FinishedRun, recipe: str) -> str:
     folder = run.folder
     another = "--data.name FOLDER_OF_CLASS_FOLDERS --training.output_dir outputs/mine"
     return "\n".join(
@@ -111,13 +117,13 @@ def next_commands(run: FinishedRun, recipe_path: Path) -> str:
             "\nNext, you could",
             f"  {program('predict')} {folder} {folder / 'examples'}",
             f"  {program('evaluate')} {folder} --output {folder / 'evaluation'}",
-            f"  {program('train')} {recipe_path} {another}",
+            f"  {program('train')} {recipe} {another}",
         ]
     )
 
 
-def run(recipe_path: Path, overrides: Sequence[str]) -> int:
-    recipe = load_recipe(recipe_path, overrides)
+def run(given: str, overrides: Sequence[str]) -> int:
+    recipe = load_recipe(find_recipe(given), overrides)
     finished = train(recipe)
     if not finished.trainer.is_world_process_zero():
         return 0
@@ -131,7 +137,7 @@ def run(recipe_path: Path, overrides: Sequence[str]) -> int:
     ]
     print("Loaded again in a fresh process without vit_hf, it says of some images of the test split:")
     print(table(["image", "is", "predicted", "probability"], rows))
-    print(next_commands(finished, recipe_path))
+    print(next_commands(finished, given))
     return 0
 
 
@@ -140,4 +146,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
     parse.usage = f"{parse.prog} RECIPE [--section.field value ...]"
     given, overrides = parse.parse_known_args(words_of(words))
-    return guarded(run, find_recipe(given.recipe), overrides)
+    return guarded(run, given.recipe, overrides)

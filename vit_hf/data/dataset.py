@@ -26,8 +26,9 @@ class Preparation:
     def __init__(self, processor: Any, channels: int):
         self.processor = processor
         self.channels = channels
-        self.mean = torch.tensor(processor.image_mean).reshape(-1, 1, 1)
-        self.std = torch.tensor(processor.image_std).reshape(-1, 1, 1)
+        normalises = processor.do_normalize
+        self.mean = torch.tensor(processor.image_mean if normalises else [0.0]).reshape(-1, 1, 1)
+        self.std = torch.tensor(processor.image_std if normalises else [1.0]).reshape(-1, 1, 1)
 
     def pixels(self, image) -> np.ndarray:
         """-> c h w, bytes"""

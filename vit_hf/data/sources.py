@@ -8,13 +8,27 @@ from .settings import DataSettings
 from .splits import hold_out
 from .tables import ImageData, refuse_strange_labels
 
+FOR_TABLES = ("subset", "revision", "image_column", "label_column", "train_split", "validation_split", "test_split")
+
+
+def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
+    """Columns and splits are named in tables only; elsewhere such a setting would go unheard."""
+    for name in FOR_TABLES:
+        if (value := getattr(settings, name)) is not None:
+            raise ValueError(
+                f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
+                "leave it out."
+            )
+
 
 def open_source(settings: DataSettings) -> ImageData:
     """digits, parquet files, a folder of class folders, or a data set on the Hub."""
     if settings.name == "digits":
+        refuse_settings_of_tables(settings, "scikit-learn's digits")
         return digits()
     path = Path(settings.name).expanduser()
     if path.is_dir() and not any(path.rglob("*.parquet")):
+        refuse_settings_of_tables(settings, "a folder of class folders")
         return scan_folder(path, check_finite=settings.check_finite)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records
@@ -25,6 +39,8 @@ def open_source(settings: DataSettings) -> ImageData:
 def open_data(settings: DataSettings) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
     data = open_source(settings)
+    if len(data.label_names) < 2:
+        raise ValueError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():
         if not len(table):
             raise ValueError(f"The split {split!r} of {settings.name} is empty.")
