@@ -1,0 +1,66 @@
+"""Any words in any combination: a working model that survives its file, or a refusal in a sentence."""
+
+import tempfile
+from typing import get_args
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.models import words
+
+CONFIGS = st.fixed_dictionaries(
+    {
+        "image_size": st.one_of(st.integers(1, 12), st.lists(st.integers(1, 12), min_size=1, max_size=3)),
+        "patch_size": st.one_of(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=2)),
+        "num_channels": st.integers(0, 4),
+        "hidden_size": st.sampled_from([4, 6, 8, 12]),
+        "num_hidden_layers": st.integers(0, 3),
+        "num_attention_heads": st.integers(1, 4),
+        "head_dim": st.sampled_from([None, 1, 3, 4, 8]),
+        "intermediate_size": st.integers(1, 9),
+        "hidden_act": st.sampled_from(get_args(words.HiddenAct)),
+        "qkv_bias": st.booleans(),
+        "qk_norm": st.booleans(),
+        "hidden_dropout_prob": st.sampled_from([0, 0.1, 1.0]),
+        "attention_probs_dropout_prob": st.sampled_from([0.0, 0.5]),
+        "drop_path_rate": st.sampled_from([0, 0.3, -1.0]),
+        "layer_scale_init_value": st.sampled_from([None, 1e-4, 1]),
+        "num_register_tokens": st.integers(0, 2),
+        "patch_embedding": st.sampled_from(get_args(words.PatchEmbedding)),
+        "dual_patch_norm": st.booleans(),
+        "position_embedding": st.sampled_from(get_args(words.PositionEmbedding)),
+        "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
+        "class_token": st.booleans(),
+        "pooling": st.sampled_from(get_args(words.Pooling)),
+        "final_norm": st.sampled_from(get_args(words.FinalNorm)),
+        "add_pooling_layer": st.booleans(),
+        "label_smoothing": st.sampled_from([0, 0.1]),
+        "num_labels": st.integers(2, 4),
+    }
+)
+
+
+@settings(max_examples=250)
+@given(CONFIGS)
+def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields):
+    try:
+        config = VisionTransformerConfig(**fields)
+        model = VisionTransformerForImageClassification(config)
+    except ValueError as refusal:
+        sentence = str(refusal)
+        assert len(sentence.split()) > 4, sentence
+        assert "\n" not in sentence, sentence
+        return
+    height, width = (side for side in (config.patch_grid[0], config.patch_grid[1]))
+    patch = config.patch_size if isinstance(config.patch_size, list) else [config.patch_size] * 2
+    pixels = torch.randn(2, config.num_channels, height * patch[0], width * patch[1])
+    model.train()(pixels, labels=torch.tensor([0, 1])).loss.backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+    larger = torch.randn(1, config.num_channels, 2 * height * patch[0], 3 * width * patch[1])
+    assert model.eval()(larger).logits.isfinite().all()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        loaded = VisionTransformerForImageClassification.from_pretrained(folder)
+    assert torch.equal(loaded(pixels).logits, model(pixels).logits)

@@ -1,0 +1,114 @@
+"""What the rest of the ecosystem does to a model: compile, export, place, quantize, adapt, mask with flex."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from tiny import images, tiny, tiny_config
+
+from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
+
+Classifier = VisionTransformerForImageClassification
+POSITIONS = ["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("position_embedding", POSITIONS)
+def test_one_graph_holds_the_whole_model_in_training(position_embedding):
+    model = tiny(
+        Classifier,
+        position_embedding=position_embedding,
+        num_register_tokens=1,
+        pooling="attention",
+        drop_path_rate=0.2,
+        layer_scale_init_value=0.1,
+    ).train()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    compiled(images(), labels=torch.tensor([0, 1])).loss.backward()
+    assert model.vit.layers[0].attention.qkv.weight.grad.abs().sum() > 0
+
+
+def test_compiled_code_computes_the_same():
+    model, pixels = tiny(Classifier), images()
+    with torch.no_grad():
+        compiled = torch.compile(model, fullgraph=True)(pixels).logits
+        torch.testing.assert_close(compiled, model(pixels).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("position_embedding", POSITIONS)
+def test_an_exported_model_takes_any_batch(position_embedding):
+    model = tiny(Classifier, position_embedding=position_embedding, pooling="mean")
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(model, (images(),), dynamic_shapes=({0: batch},), strict=False)
+    pixels = images(batch=5)
+    torch.testing.assert_close(exported.module()(pixels).logits, model(pixels).logits)
+
+
+def test_an_exported_model_takes_any_size():
+    model = tiny(Classifier)
+    batch, rows, columns = (torch.export.Dim(name, min=low, max=32) for name, low in (("b", 1), ("h", 2), ("w", 2)))
+    sizes = ({0: batch, 2: 8 * rows, 3: 8 * columns},)
+    exported = torch.export.export(model, (images(2, 48, 40),), dynamic_shapes=sizes, strict=False)
+    pixels = images(3, 64, 24)
+    torch.testing.assert_close(exported.module()(pixels).logits, model(pixels).logits)
+
+
+@pytest.mark.parametrize("position_embedding", POSITIONS)
+def test_loading_through_the_meta_device_loses_nothing(position_embedding, tmp_path):
+    model = tiny(VisionTransformerModel, position_embedding=position_embedding)
+    model.save_pretrained(tmp_path)
+    placed = VisionTransformerModel.from_pretrained(tmp_path, device_map="auto")
+    pixels = images()
+    torch.testing.assert_close(placed(pixels).last_hidden_state.cpu(), model(pixels).last_hidden_state)
+
+
+def test_the_meta_device_builds_the_largest_without_memory():
+    with torch.device("meta"):
+        model = VisionTransformerModel(tiny_config(hidden_size=4096, num_hidden_layers=48))
+    assert next(model.parameters()).is_meta
+
+
+def test_blocks_and_embeddings_are_what_is_never_split():
+    model = tiny(VisionTransformerModel)
+    names = {type(module).__name__ for module in model.modules()}
+    assert set(model._no_split_modules) <= names
+
+
+def test_lora_learns_on_the_attention():
+    model = get_peft_model(
+        tiny(Classifier), LoraConfig(target_modules=["qkv", "output"], modules_to_save=["classifier"])
+    )
+    model(pixel_values=images(), labels=torch.tensor([0, 1])).loss.backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert any("attention.qkv.lora_A" in name for name in trained)
+    assert all("lora_" in name or "modules_to_save" in name for name in trained)
+
+
+def test_linears_can_be_quantized_to_eight_bits(tmp_path):
+    from torchao.quantization import Int8Tensor, Int8WeightOnlyConfig
+    from transformers import TorchAoConfig
+
+    model = tiny(Classifier)
+    model.save_pretrained(tmp_path)
+    quantized = Classifier.from_pretrained(tmp_path, quantization_config=TorchAoConfig(Int8WeightOnlyConfig()))
+    assert isinstance(quantized.vit.layers[0].attention.qkv.weight, Int8Tensor)
+    pixels = images()
+    exact = model(pixels).logits
+    error = (quantized(pixels).logits - exact).abs().max() / exact.abs().max()
+    assert 0 < error < 0.05
+
+
+def test_flex_attention_agrees_with_and_without_a_mask():
+    model = tiny(VisionTransformerModel, position_embedding="rotary")
+    pixels, seen = images(), torch.ones(2, 16)
+    seen[0, 10:] = 0
+    results = {}
+    for backend in ("sdpa", "flex_attention"):
+        model.set_attn_implementation(backend)
+        with torch.no_grad():
+            results[backend] = [model(pixels, attention_mask=mask).pooler_output for mask in (None, seen)]
+    for sdpa, flex in zip(*results.values(), strict=True):
+        torch.testing.assert_close(flex, sdpa, atol=1e-5, rtol=1e-5)

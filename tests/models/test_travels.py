@@ -1,0 +1,157 @@
+"""A saved folder, loaded by someone who does not have the package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from tiny import images, tiny
+from transformers import ViTImageProcessorPil, pipeline
+
+import vit_hf
+from vit_hf import (
+    VisionTransformerBackbone,
+    VisionTransformerForImageClassification,
+    VisionTransformerForMaskedImageModeling,
+    VisionTransformerModel,
+)
+
+CLASSES = {
+    "AutoModel": VisionTransformerModel,
+    "AutoModelForImageClassification": VisionTransformerForImageClassification,
+    "AutoModelForMaskedImageModeling": VisionTransformerForMaskedImageModeling,
+}
+
+# Forbids the package, then does what the test adds.
+STRANGER = """
+import sys
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "vit_hf":
+            raise ModuleNotFoundError("vit_hf is not installed here")
+sys.meta_path.insert(0, Forbidden())
+import torch, transformers
+from safetensors.torch import load_file, save_file
+folder = sys.argv[1]
+"""
+
+
+def run_as_stranger(program: str, folder: Path) -> None:
+    environment = {**os.environ, "HF_MODULES_CACHE": str(folder / "modules"), "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER + program, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """A saved classifier with everything that could get lost on the way, and its image processor beside it."""
+    model = tiny(
+        VisionTransformerForImageClassification,
+        position_embedding="relative_bias",
+        layer_scale_init_value=0.1,
+        num_register_tokens=2,
+        pooling="attention",
+        id2label={0: "ant", 1: "bee", 2: "cat"},
+        label2id={"ant": 0, "bee": 1, "cat": 2},
+    )
+    model.save_pretrained(tmp_path)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    return model
+
+
+def test_the_folder_holds_the_code_of_the_models_and_nothing_else(classifier, tmp_path):
+    saved = {file.name for file in tmp_path.glob("*.py")}
+    ours = {file.name for file in (Path(vit_hf.__file__).parent / "models").glob("*.py")}
+    assert saved == ours - {"__init__.py", "image_processing_vit.py"}  # the processor brings its own file
+
+
+@pytest.mark.parametrize("auto", CLASSES)
+def test_a_stranger_gets_the_same_numbers_bit_for_bit(auto, tmp_path):
+    model = tiny(CLASSES[auto], position_embedding="sincos_2d")
+    model.save_pretrained(tmp_path)
+    save_file({"pixels": images()}, tmp_path / "pixels.st")
+    run_as_stranger(
+        f"""
+model = transformers.{auto}.from_pretrained(folder, trust_remote_code=True)
+assert type(model).__module__.startswith("transformers_modules"), type(model).__module__
+with torch.no_grad():
+    first = model(load_file("pixels.st")["pixels"], return_dict=False)[0]
+save_file(dict(first=first.contiguous()), "stranger.st")
+""",
+        tmp_path,
+    )
+    expected = model(load_file(tmp_path / "pixels.st")["pixels"], return_dict=False)[0]
+    assert torch.equal(load_file(tmp_path / "stranger.st")["first"], expected)
+
+
+def test_every_other_class_is_found_in_a_classifiers_folder(classifier, tmp_path):
+    run_as_stranger(
+        """
+for auto in ("AutoModel", "AutoModelForMaskedImageModeling", "AutoModelForImageClassification"):
+    getattr(transformers, auto).from_pretrained(folder, trust_remote_code=True)
+config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=True, out_indices=[1])
+backbone = transformers.AutoBackbone.from_config(config, trust_remote_code=True)
+assert type(backbone).__name__ == "VisionTransformerBackbone"
+again = transformers.AutoModel.from_pretrained(folder, trust_remote_code=True, image_size=48)
+assert again(torch.zeros(1, 3, 48, 48)).last_hidden_state.shape == (1, 39, 32)
+again.save_pretrained("again")
+transformers.AutoModel.from_pretrained("again", trust_remote_code=True)
+""",
+        tmp_path,
+    )
+
+
+def test_code_is_not_run_without_trust(classifier, tmp_path):
+    run_as_stranger(
+        """
+try:
+    transformers.AutoModel.from_pretrained(folder, trust_remote_code=False)
+except ValueError as error:
+    assert "trust_remote_code" in str(error)
+else:
+    raise AssertionError("the code was run")
+""",
+        tmp_path,
+    )
+
+
+def test_pipelines_answer_alike_with_and_without_the_package(classifier, tmp_path):
+    picture = Image.effect_mandelbrot((50, 40), (-2, -1.5, 1, 1.5), 100).convert("RGB")
+    picture.save(tmp_path / "picture.png")
+    run_as_stranger(
+        """
+import json
+answers = []
+for task in ("image-classification", "image-feature-extraction"):
+    pipe = transformers.pipeline(task, model=folder, trust_remote_code=True, device="cpu")
+    answers.append(pipe("picture.png"))
+json.dump(answers, open("answers.json", "w"))
+""",
+        tmp_path,
+    )
+    labels, features = json.loads((tmp_path / "answers.json").read_text())
+    picture = str(tmp_path / "picture.png")
+    assert pipeline("image-classification", model=str(tmp_path), device="cpu")(picture) == labels
+    assert pipeline("image-feature-extraction", model=str(tmp_path), device="cpu")(picture) == features
+    assert {answer["label"] for answer in labels} == {"ant", "bee", "cat"}
+
+
+def test_a_backbone_comes_back_too(tmp_path):
+    model = tiny(VisionTransformerBackbone, out_indices=[0, 2])
+    model.save_pretrained(tmp_path)
+    pixels = images()
+    loaded = VisionTransformerBackbone.from_pretrained(tmp_path)
+    for one, other in zip(loaded(pixels).feature_maps, model(pixels).feature_maps, strict=True):
+        assert torch.equal(one, other)
