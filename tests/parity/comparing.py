@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TIGHT = 1e-12  # float64, of numbers of order 1
-SINGLE = 2e-6  # where either side computes a step in float32
+SINGLE = 1e-6  # where either side computes a step in float32
 LABELS = torch.tensor([3, 1])
 NUM_LABELS = 5
 
@@ -76,7 +76,7 @@ def assert_same_classifier(
     tolerance: float = TIGHT,
     besides: Sequence[str] = (),
 ) -> None:
-    """The same logits, loss, and gradients of pixels and weights."""
+    """The same logits, loss, and gradients of pixels and weights, which are smaller numbers."""
     our_pixels, their_pixels = two_leaves(*size)
     outputs = ours(pixel_values=our_pixels, labels=LABELS)
     logits = logits_of(theirs, their_pixels)
@@ -85,5 +85,5 @@ def assert_same_classifier(
     assert_equal(outputs.loss, loss, tolerance)
     outputs.loss.backward()
     loss.backward()
-    assert_equal(our_pixels.grad, their_pixels.grad, tolerance)
-    assert_same_gradients(ours, theirs, table, tolerance, besides)
+    assert_equal(our_pixels.grad, their_pixels.grad, tolerance / 10)
+    assert_same_gradients(ours, theirs, table, tolerance / 10, besides)
