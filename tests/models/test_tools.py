@@ -101,6 +101,7 @@ def test_linears_can_be_quantized_to_eight_bits(tmp_path):
     assert 0 < error < 0.05
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # transformers and torch compile the mask in old ways
 def test_flex_attention_agrees_with_and_without_a_mask():
     model = tiny(VisionTransformerModel, position_embedding="rotary")
     pixels, seen = images(), torch.ones(2, 16)
