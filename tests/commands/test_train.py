@@ -74,6 +74,17 @@ def test_a_folder_that_lacks_its_code_does_not_pass_the_fresh_process(trained: P
         reload_without_package(tmp_path, [trained / "examples" / "0.png"])
 
 
+def test_the_same_seed_trains_the_same_model_and_another_seed_another(tmp_path: Path, recipe: Path):
+    root, weights = class_folders(tmp_path / "photos", {"cat": 6, "dog": 6}), {}
+    for run, seed in (("first", 1), ("again", 1), ("other", 2)):
+        out = tmp_path / run
+        words = ["--training.seed", str(seed), "--training.output_dir", str(out), "--data.train", "{shift: 0.1}"]
+        assert photos(root, recipe, *words) == 0
+        weights[run] = (out / "model.safetensors").read_bytes()
+    assert weights["first"] == weights["again"]
+    assert weights["first"] != weights["other"]
+
+
 def test_class_folders_give_the_model_its_labels(tmp_path: Path, recipe: Path):
     assert photos(class_folders(tmp_path / "photos", {"cat": 6, "a|b": 6}), recipe) == 0
     config = json.loads((tmp_path / "out" / "config.json").read_text())

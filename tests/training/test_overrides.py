@@ -21,6 +21,11 @@ def test_values_are_yaml_and_paths_are_dotted():
     }
 
 
+def test_no_is_a_word_and_false_is_false():
+    words = ["--training.save_strategy", "no", "--data.check_finite", "false"]
+    assert parse_overrides(words) == {"training.save_strategy": "no", "data.check_finite": False}
+
+
 def test_an_override_sets_its_field_and_leaves_the_recipe_it_came_from():
     recipe = {"data": {"name": "digits", "train": {"flip": 0.5}}}
     changed = apply_overrides(recipe, {"data.train.flip": 0.1, "card.license": "mit"})

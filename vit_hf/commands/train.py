@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 
 from ..data.dataset import Preparation, load_batches
 from ..data.preprocessing import make_image_processor
@@ -74,6 +75,7 @@ def train(recipe: Recipe) -> FinishedRun:
     arguments = TrainingArguments(**recipe.training)
     data = open_data(recipe.data)
     data.split("train")
+    transformers.set_seed(arguments.seed)  # the first weights too are the seed's
     model = build_classifier(recipe.model.family, recipe.model.fields(), data.label_names)
     processor = image_processor(model.config, recipe.data)
     preparation = Preparation(processor, model.config.num_channels)

@@ -1,4 +1,4 @@
-"""YAML with the numbers that people write: PyYAML alone reads 1e-3 as a text."""
+"""YAML as people write it: PyYAML alone reads 1e-3 as a text, and the word no as false."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,12 @@ import yaml
 
 
 class Loader(yaml.SafeLoader):
-    """Safe, and with YAML 1.2's floats."""
+    """Safe, and with the floats and truths of YAML 1.2."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 Loader.add_implicit_resolver(
@@ -16,6 +21,7 @@ Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$"),
     list("-+0123456789."),
 )
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|True|false|False)$"), list("tTfF"))
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -32,7 +38,14 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(path.read_text(encoding="utf-8"), str(path))
 
 
+class Dumper(yaml.SafeDumper):
+    """A line for each field, and a list on one line."""
+
+    def represent_sequence(self, tag, sequence, flow_style=None):
+        return super().represent_sequence(tag, sequence, flow_style=True)
+
+
 def write_yaml(path: Path, content: Any) -> None:
-    """Short lists and dictionaries stay on one line, in the order they came."""
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+    """In the order that the fields came."""
+    text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     path.write_text(text, encoding="utf-8")
