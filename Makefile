@@ -29,24 +29,24 @@ $(RUN):
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp file stands for each finished installation, so that nothing is installed twice.
-$(VENV)/.base: requirements/base.txt pyproject.toml | $(RUN)
-	$(PIP) install --requirement requirements/base.txt
+$(VENV)/.base: configuration/requirements/base.txt pyproject.toml | $(RUN)
+	$(PIP) install --requirement configuration/requirements/base.txt
 	$(PIP) install --no-deps --editable .
 	touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.base
-	$(PIP) install --requirement requirements/test.txt
+$(VENV)/.test: configuration/requirements/test.txt $(VENV)/.base
+	$(PIP) install --requirement configuration/requirements/test.txt
 	touch $@
 
 # The peers stay outside the environment: torchvision is built for one build of torch, and beside another
 # (a CPU build, say) it would break the import of transformers for everything else.
-$(VENV)/peers/.installed: requirements/peers.txt $(VENV)/.base
-	$(PIP) install --no-deps --upgrade --target $(VENV)/peers --requirement requirements/peers.txt
+$(VENV)/peers/.installed: configuration/requirements/peers.txt $(VENV)/.base
+	$(PIP) install --no-deps --upgrade --target $(VENV)/peers --requirement configuration/requirements/peers.txt
 	touch $@
 
 # The newest versions that pyproject.toml allows, written down for everybody else.
 lock: $(RUN)
-	$(RUN) requirements/lock.py
+	$(RUN) configuration/requirements/lock.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

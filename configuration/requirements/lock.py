@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]
 
 # torch pins the CUDA libraries of its own build, and a machine without a GPU may want none of them.
 OF_TORCH = re.compile(r"nvidia-|cuda-|triton")
