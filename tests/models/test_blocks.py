@@ -47,3 +47,17 @@ def test_a_block_adds_two_branches_of_normalised_tokens():
     mixed = tokens + block.attention(block.attention_norm(tokens), (4, 4))[0]
     expected = mixed + block.feed_forward(block.feed_forward_norm(mixed))
     assert torch.equal(block(tokens, (4, 4)), expected)
+
+
+def test_a_hook_sees_what_a_linear_gave_and_not_what_gelu_made_of_it():
+    feed_forward = VisionTransformerModel(tiny_config()).layers[0].feed_forward.eval()
+    tokens, seen = torch.randn(2, 3, 32), []
+    with torch.no_grad():
+        unwatched = feed_forward(tokens)
+        feed_forward.inner.register_forward_hook(lambda module, given, made: seen.append(made))
+        watched = feed_forward(tokens)
+        assert torch.equal(
+            seen[0], torch.nn.functional.linear(tokens, feed_forward.inner.weight, feed_forward.inner.bias)
+        )
+    torch.testing.assert_close(unwatched, watched, atol=0, rtol=0)
+    torch.testing.assert_close(feed_forward(tokens), watched, atol=0, rtol=0)

@@ -15,12 +15,20 @@ class FeedForward(nn.Module):
     def __init__(self, *, width: int, inner: int, activation: str, dropout: float):
         super().__init__()
         self.inner = nn.Linear(width, inner)
-        self.activation = ACT2FN[activation]
+        self.activation, self.plain_gelu = ACT2FN[activation], activation == "gelu"
         self.outer = nn.Linear(inner, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.dropout(self.outer(self.dropout(self.activation(self.inner(tokens)))))
+        return self.dropout(self.outer(self.dropout(self.activate(self.inner(tokens)))))
+
+    def activate(self, hidden: Tensor) -> Tensor:
+        """... -> ...: the activation, for which plain GELU reuses the memory of `inner`'s output, the model's largest.
+
+        Not where someone else may look at that output: a gradient, or a hook on `inner`.
+        """
+        alone = not (hidden.requires_grad or self.inner._forward_hooks or torch.compiler.is_compiling())
+        return torch.ops.aten.gelu_(hidden) if alone and self.plain_gelu else self.activation(hidden)
 
 
 class LayerScale(nn.Module):
