@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -27,8 +28,10 @@ class FeedForward(nn.Module):
 
         Not where someone else may look at that output: a gradient, or a hook on `inner`.
         """
-        alone = not (hidden.requires_grad or self.inner._forward_hooks or torch.compiler.is_compiling())
-        return torch.ops.aten.gelu_(hidden) if alone and self.plain_gelu else self.activation(hidden)
+        shared = hidden.requires_grad or self.inner._forward_hooks or torch.compiler.is_compiling()
+        if shared or not self.plain_gelu:
+            return self.activation(hidden)
+        return functional.gelu(hidden, out=hidden)  # pyright: ignore[reportCallIssue] (its stub leaves `out` out)
 
 
 class LayerScale(nn.Module):
