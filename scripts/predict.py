@@ -1,10 +1,6 @@
 """Name what is in images: python scripts/predict.py outputs/digits image.png (see --help)."""
 
-import os
 import sys
-
-# Before torch is imported: threads that wait in a busy loop stall everything on a machine that runs anything else.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from vit_hf.commands.predict import main
 

@@ -21,6 +21,7 @@ FLOORS = [
     ["models.modeling_*", "models.__init__", "data.*"],
     ["training.*", "conversion.*"],
     ["hub.*", "analysis.*", "export.*"],
+    ["registration"],
     ["__init__"],
     ["commands.*"],
 ]

@@ -1,20 +1,18 @@
 """Vision Transformers as first-class Hugging Face models."""
 
-from transformers import (
-    AutoBackbone,
-    AutoConfig,
-    AutoModel,
-    AutoModelForImageClassification,
-    AutoModelForMaskedImageModeling,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .models.configuration_vit import VisionTransformerConfig
-from .models.modeling_vit import (
-    VisionTransformerBackbone,
-    VisionTransformerForImageClassification,
-    VisionTransformerForMaskedImageModeling,
-    VisionTransformerModel,
-)
+from .registration import register_on_import
+
+if TYPE_CHECKING:
+    from .models.configuration_vit import VisionTransformerConfig
+    from .models.modeling_vit import (
+        VisionTransformerBackbone,
+        VisionTransformerForImageClassification,
+        VisionTransformerForMaskedImageModeling,
+        VisionTransformerModel,
+    )
 
 __version__ = "0.1.0"
 
@@ -26,8 +24,16 @@ __all__ = [
     "VisionTransformerModel",
 ]
 
-AutoConfig.register(VisionTransformerConfig.model_type, VisionTransformerConfig)
-AutoModel.register(VisionTransformerConfig, VisionTransformerModel)
-AutoModelForImageClassification.register(VisionTransformerConfig, VisionTransformerForImageClassification)
-AutoModelForMaskedImageModeling.register(VisionTransformerConfig, VisionTransformerForMaskedImageModeling)
-AutoBackbone.register(VisionTransformerConfig, VisionTransformerBackbone)
+register_on_import()
+
+
+def __getattr__(name: str) -> Any:
+    """A public class, whose module is imported when it is first asked for: torch and transformers take seconds."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "configuration_vit" if name.endswith("Config") else "modeling_vit"
+    return getattr(import_module(f".models.{module}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
