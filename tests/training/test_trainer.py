@@ -54,3 +54,11 @@ def test_only_matrices_decay(tmp_path: Path):
     assert [name for name in shapes if "token" in name or "position" in name] != []
     assert not [name for name in names if "token" in name or "position" in name or "norm" in name]
     assert "classifier.weight" in names
+
+
+def test_a_saved_model_holds_weights_and_code_and_no_pickle(tmp_path: Path):
+    trainer = Trainer(model=tiny_model(), args=arguments(tmp_path))
+    trainer.save_model()
+    assert (tmp_path / "model.safetensors").is_file()
+    assert (tmp_path / "modeling_vit.py").is_file()
+    assert not [*tmp_path.glob("*.bin"), *tmp_path.glob("*.pt"), *tmp_path.glob("*.pkl")]

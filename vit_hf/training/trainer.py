@@ -1,5 +1,6 @@
 """transformers' Trainer for images: what it does by default is what images need."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,6 +46,12 @@ class Trainer(transformers.Trainer):
         if not self.args.disable_tqdm:
             self.remove_callback(ProgressCallback)
             self.add_callback(ProgressBar)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        super().save_model(output_dir, _internal_call)
+        if not _internal_call and self.args.should_save:
+            # A pickle has no place in a folder that strangers load; the recipe says the same.
+            (Path(output_dir or str(self.args.output_dir)) / "training_args.bin").unlink(missing_ok=True)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Matrices that multiply tokens: not biases, scales, positions, class, mask and register tokens."""
