@@ -8,8 +8,6 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .positions import Grid, RelativeBias, turn
 
-BIASED_BACKENDS = ("eager", "sdpa")
-
 
 def eager_attention(
     module: nn.Module,
@@ -29,6 +27,24 @@ def eager_attention(
     weights = scores.softmax(dim=-1, dtype=exact).to(query.dtype)
     mixed = functional.dropout(weights, dropout, module.training) @ value
     return rearrange(mixed, "b heads n e -> b n heads e"), weights
+
+
+def sdpa_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+) -> tuple[Tensor, None]:
+    """b heads n e, three times -> b n heads e, None: torch's own fused attention."""
+    mixed = functional.scaled_dot_product_attention(query, key, value, attention_mask, dropout, scale=scaling)
+    return mixed.transpose(1, 2), None
+
+
+# What transformers' wrapper of sdpa decides for language models at every call would cost a small image a percent.
+PLAIN = {"eager": eager_attention, "sdpa": sdpa_attention}
 
 
 class Attention(nn.Module):
@@ -56,8 +72,8 @@ class Attention(nn.Module):
         self.config, self.is_causal, self.scaling = config, False, head_width**-0.5
         self.heads, self.dropout_rate = heads, dropout
         self.qkv = nn.Linear(width, 3 * heads * head_width, bias=bias)
-        self.query_norm = nn.Identity() if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
-        self.key_norm = nn.Identity() if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
+        self.query_norm = None if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
+        self.key_norm = None if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
         self.relative_bias = relative_bias
         self.output = nn.Linear(heads * head_width, width)
         self.dropout = nn.Dropout(output_dropout)
@@ -73,7 +89,8 @@ class Attention(nn.Module):
         query, key, value = rearrange(
             self.qkv(tokens), "b n (three heads e) -> three b heads n e", three=3, heads=self.heads
         )
-        query, key = self.query_norm(query), self.key_norm(key)
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
         if rotary is not None:
             query, key = turn(query, *rotary), turn(key, *rotary)
 
@@ -81,10 +98,10 @@ class Attention(nn.Module):
         backend = "eager" if output_attentions else self.config._attn_implementation
         if self.relative_bias is not None:
             mask = with_bias(mask, self.relative_bias(grid), backend)
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
+        attend = PLAIN.get(backend) or ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
         dropout = self.dropout_rate if self.training else 0.0
         mixed, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=dropout)
-        return self.dropout(self.output(rearrange(mixed, "b n heads e -> b n (heads e)"))), weights
+        return self.dropout(self.output(mixed.flatten(-2))), weights  # b n heads e -> b n (heads e) -> b n d
 
 
 def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
@@ -92,9 +109,9 @@ def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
 
     Raises: ValueError for backends that take no such term.
     """
-    if backend not in (None, *BIASED_BACKENDS):
+    if backend not in (None, *PLAIN):
         raise ValueError(
             f"position_embedding='relative_bias' adds to the attention scores, which attn_implementation={backend!r} "
-            f"does not allow; take one of {', '.join(BIASED_BACKENDS)}."
+            f"does not allow; take one of {', '.join(PLAIN)}."
         )
     return bias if mask is None else mask + bias

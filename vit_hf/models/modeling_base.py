@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
-from .attention import BIASED_BACKENDS
+from .attention import PLAIN
 from .blocks import LayerScale
 from .loading import AdaptingModel
 from .pooling import AttentionPool
@@ -93,7 +93,7 @@ def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bo
     """b n -> the form that the attention backend takes: an additive b 1 1 n for the plain ones, else their own."""
     if seen is None:
         return None
-    if written_out or config._attn_implementation in (None, *BIASED_BACKENDS):
+    if written_out or config._attn_implementation in (None, *PLAIN):
         seen = seen[:, None, None, :]
         return torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, torch.finfo(tokens.dtype).min)
     return create_bidirectional_mask(config=config, inputs_embeds=tokens, attention_mask=seen)
