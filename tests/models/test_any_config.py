@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.models import words
+from vit_hf.models.shapes import pair
 
 CONFIGS = st.fixed_dictionaries(
     {
@@ -53,12 +54,11 @@ def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields
         assert len(sentence.split()) > 4, sentence
         assert "\n" not in sentence, sentence
         return
-    height, width = (side for side in (config.patch_grid[0], config.patch_grid[1]))
-    patch = config.patch_size if isinstance(config.patch_size, list) else [config.patch_size] * 2
-    pixels = torch.randn(2, config.num_channels, height * patch[0], width * patch[1])
+    (rows, columns), (height, width) = config.patch_grid, pair(config.patch_size)
+    pixels = torch.randn(2, config.num_channels, rows * height, columns * width)
     model.train()(pixels, labels=torch.tensor([0, 1])).loss.backward()
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
-    larger = torch.randn(1, config.num_channels, 2 * height * patch[0], 3 * width * patch[1])
+    larger = torch.randn(1, config.num_channels, 2 * rows * height, 3 * columns * width)
     assert model.eval()(larger).logits.isfinite().all()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)

@@ -154,7 +154,7 @@ def test_masked_patches_show_nothing_of_themselves():
     model = tiny(VisionTransformerForMaskedImageModeling, image_size=[16, 32])
     masked = torch.zeros(1, 8, dtype=torch.bool)
     masked[0, 5] = True  # second row, second column
-    image, other = images(1, 16, 32), None
+    image = images(1, 16, 32)
     other = image.clone()
     other[:, :, 8:, 8:16] = 9.0
     first, second = (model(pixels, masked) for pixels in (image, other))
