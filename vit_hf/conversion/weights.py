@@ -1,0 +1,80 @@
+"""Weights in files, of which a tensor is read only when it is asked for; and models that are built around them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from .rules import Table, translate
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+class SafeTensors(Mapping[str, Tensor]):
+    """The tensors of one file, or of the shards that an index lists; each is read anew whenever it is asked for.
+
+    Raises: ValueError for a file that is truncated or damaged.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.files = files_of(path)
+
+    def __getitem__(self, key: str) -> Tensor:
+        with opened(self.files[key]) as file:
+            return file.get_tensor(key)
+
+    def __contains__(self, key) -> bool:
+        return key in self.files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def files_of(path: Path) -> dict[str, Path]:
+    """The file of each tensor."""
+    if path.suffix == ".json":
+        shards = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        if missing := sorted({name for name in shards.values() if not (path.parent / name).is_file()}):
+            raise ValueError(f"{path} lists {missing[0]}, which is not beside it; copy or download all the shards.")
+        return {key: path.parent / name for key, name in shards.items()}
+    with opened(path) as file:
+        return dict.fromkeys(file.keys(), path)
+
+
+def opened(path: Path):
+    try:
+        return safe_open(str(path), framework="pt")
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): the file is truncated, damaged or no safetensors file. "
+            "Copy or download it again."
+        ) from error
+
+
+def weights_in(folder: Path) -> SafeTensors:
+    """Raises: ValueError where the folder holds no safetensors."""
+    for name in (WHOLE, INDEX):
+        if (folder / name).is_file():
+            return SafeTensors(folder / name)
+    raise ValueError(f"{folder} holds neither {WHOLE} nor {INDEX}.")
+
+
+def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in model.state_dict().items()}
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], table: Table, layers: int) -> None:
+    """Put translated weights into a model that was built on the meta device, and make it ready to use.
+
+    Tensors that come from a file are not copied again.
+    """
+    tensors = translate(state, table, layers, shapes=shapes_of(model), share=isinstance(state, SafeTensors))
+    model.load_state_dict(tensors, assign=True)
+    model.eval()
