@@ -13,8 +13,9 @@ from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
+from .weights import SafeTensors
 
 logger = logging.getLogger(__name__)
 
@@ -105,11 +106,7 @@ def read_shards(index: Path, part: str | None) -> Mapping[str, Tensor]:
 
 
 def read_safetensors(path: Path, part: str | None) -> Mapping[str, Tensor]:
-    try:
-        file = safe_open(path, "pt")
-    except SafetensorError as error:
-        raise ValueError(damaged(path, error)) from error
-    return Tensors({name: lambda name=name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    return SafeTensors(path)
 
 
 def read_npz(path: Path, part: str | None) -> Mapping[str, Tensor]:
