@@ -4,14 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .original import from_original
     from .timm import from_timm, to_timm
+    from .transformers import from_transformers, to_transformers
+    from .vit_pytorch import from_vit_pytorch
 
 # What is public, and the module that is imported when it is first asked for.
 WHERE = {
+    "from_original": "original",
     "from_timm": "timm",
+    "from_transformers": "transformers",
+    "from_vit_pytorch": "vit_pytorch",
     "to_timm": "timm",
+    "to_transformers": "transformers",
 }
-__all__ = ["from_timm", "to_timm"]
+__all__ = ["from_original", "from_timm", "from_transformers", "from_vit_pytorch", "to_timm", "to_transformers"]
 
 
 def __getattr__(name: str) -> Any:

@@ -136,9 +136,16 @@ def ours(model: Any) -> Runnable:
     def run(pixel_values: Tensor) -> Outputs:
         outputs = trunk(pixel_values)
         tokens, pooled = outputs.last_hidden_state, outputs.pooler_output
-        return Outputs(tokens, pooled if trunk is model else model.classifier(pooled))
+        if norms_one_token(model):
+            tokens = None
+        return Outputs(tokens, model.classifier(pooled) if hasattr(model, "classifier") else pooled)
 
     return Runnable(model, trunk.layers, run)
+
+
+def norms_one_token(model: Any) -> bool:
+    """Whether a classifier norms the class token alone, where the same function elsewhere may norm all of them."""
+    return hasattr(model, "classifier") and (model.config.pooling, model.config.final_norm) == ("cls", "pooled")
 
 
 def sample_images(config) -> Tensor:
