@@ -63,15 +63,21 @@ def preprocessing_words(processor: Any) -> dict[str, Any]:
 
 
 def crop_pct_of(processor: Any) -> float | None:
-    """The share of a side that is left of it; None where images are squeezed into the size as a whole."""
+    """The share of a side that is left of it; None where images are squeezed into the size as a whole.
+
+    Of all the shares from which the resized sides follow, rounded down, the roundest: the largest or the middle one.
+    """
     size, crop = dict(processor.size or {}), dict(getattr(processor, "crop_size", None) or {})
     if not getattr(processor, "do_center_crop", False) or not crop.get("height"):
         return None
-    height, resized = crop["height"], size.get("shortest_edge") or size.get("height")
-    if not resized or resized < height:
+    shortest = size.get("shortest_edge")
+    sides = [(crop[name], shortest or size.get(name) or 0) for name in ("height", "width")]
+    if any(resized < kept for kept, resized in sides):
         raise ValueError(f"size={size} is smaller than crop_size={crop}, which crop_pct cannot say.")
-    share = height / resized
-    return share if math.floor(height / share) == resized else height / (resized + 0.5)
+    largest = min(kept / resized for kept, resized in sides)
+    if all(math.floor(kept / largest) == resized for kept, resized in sides):
+        return largest
+    return (largest + max(kept / (resized + 1) for kept, resized in sides)) / 2
 
 
 def pretrained_cfg_of(processor: Any, config: Any) -> dict[str, Any]:
@@ -141,17 +147,18 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
     """-> one of transformers' own in place of ours, which needs its code beside it, and a line for what changes."""
     if not isinstance(processor, VisionTransformerImageProcessor):
         return processor, []
-    size, crop = dict(processor.size), dict(processor.crop_size)
+    cropping: Any = processor
+    size, crop = dict(cropping.size), dict(cropping.crop_size)
     if "shortest_edge" not in size:
         return None, [
-            f"no processor of transformers itself covers {crop['height']} x {crop['width']} pixels; none is saved"
+            f"no processor of transformers itself cuts {crop['height']} x {crop['width']} pixels; none is saved"
         ]
     stock = BitImageProcessorPil(
         size={"shortest_edge": size["shortest_edge"]},
         crop_size={"height": crop["height"], "width": crop["width"]},
-        resample=ours.resample,
-        image_mean=ours.image_mean,
-        image_std=ours.image_std,
-        do_convert_rgb=ours.do_convert_rgb,
+        resample=cropping.resample,
+        image_mean=cropping.image_mean,
+        image_std=cropping.image_std,
+        do_convert_rgb=cropping.do_convert_rgb,
     )
     return stock, ["transformers' own processor cuts the middle out of one image in four a pixel further up or left"]

@@ -26,13 +26,26 @@ class Trial(NamedTuple):
     folded: bool
 
 
+SIZES = {"embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": LABELS}
+
+
+def outline(name: str) -> Any:
+    """The tiny model without any numbers in it."""
+    with torch.device("meta"):
+        return required_timm().create_model(name, **SIZES)
+
+
+def words_of(model: Any) -> str:
+    """All that tells one tiny model from another, apart from the size of images."""
+    names = ("global_pool", "pool_include_prefix", "no_embed_class", "num_reg_tokens", "dynamic_img_size")
+    return f"{model} {[getattr(model, name) for name in names]} {model.pos_embed is None}"
+
+
 @torch.no_grad()
 def tiny_timm(name: str) -> Any:
     """The model that timm has under a name, two layers of width 32 and images of two by three patches, all random."""
-    timm, sizes = required_timm(), {"embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": LABELS}
-    with torch.device("meta"):
-        height, width = timm.create_model(name, **sizes).patch_embed.patch_size
-    model = timm.create_model(name, **sizes, img_size=(2 * height, 3 * width)).double().eval()
+    height, width = outline(name).patch_embed.patch_size
+    model = required_timm().create_model(name, **SIZES, img_size=(2 * height, 3 * width)).double().eval()
     for parameter in model.parameters():
         parameter.normal_(mean=0.4 if parameter.ndim == 1 else 0.0, std=0.3)
     return model
@@ -58,7 +71,14 @@ def tried(name: str) -> Trial:
 
 
 def try_all() -> list[Trial]:
-    return [tried(name) for name in required_timm().list_models(module="vision_transformer")]
+    """Of models that differ in width, depth and image size alone, one is tried for all."""
+    trials: dict[str, Trial] = {}
+    names = required_timm().list_models(module="vision_transformer")
+    words = {name: words_of(outline(name)) for name in names}
+    for name in names:
+        if words[name] not in trials:
+            trials[words[name]] = tried(name)
+    return [trials[words[name]]._replace(name=name) for name in names]
 
 
 def as_markdown(trials: list[Trial]) -> str:
