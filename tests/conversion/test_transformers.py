@@ -18,9 +18,9 @@ from vit_hf.conversion.parity import compare, ours
 from vit_hf.conversion.transformers import (
     convert_from_transformers,
     from_transformers,
-    to_transformers,
     transformers_runnable,
 )
+from vit_hf.conversion.transformers_stock import to_transformers
 
 SIZES: dict[str, Any] = {
     "image_size": 24,
@@ -157,6 +157,10 @@ TARGETS = [
     ("classifier", {"position_embedding": "relative_bias"}, "BeitForImageClassification"),
     ("tokens", CLIP, "CLIPVisionModel"),
     ("tokens", SIGLIP, "SiglipVisionModel"),
+    ("tokens", {**SIGLIP, "qkv_bias": False}, "SiglipVisionModel"),
+    ("tokens", {**CLIP, "qkv_bias": False}, "CLIPVisionModel"),
+    ("tokens", {**BEIT, "qkv_bias": False}, "BeitModel"),
+    ("classifier", {"class_token": False, "pooling": "mean"}, "SiglipForImageClassification"),
 ]
 
 
@@ -170,7 +174,7 @@ def build_ours(task: str, **words) -> Any:
 @pytest.mark.parametrize(("task", "words", "name"), TARGETS)
 def test_each_form_of_ours_becomes_a_stock_model_that_loads_without_code(task, words, name, tmp_path):
     model = build_ours(task, **words).double()
-    if "relative_bias" in words.values():
+    if "relative_bias" in words.values() and model.config.qkv_bias:
         silence_keys(model)
     theirs = to_transformers(model)
     assert type(theirs).__name__ == name
@@ -193,7 +197,7 @@ def test_each_form_of_ours_becomes_a_stock_model_that_loads_without_code(task, w
     if back.state_dict().keys() == model.state_dict().keys() and model.config.patch_embedding == "conv":
         assert_equal_states(back.state_dict(), model.state_dict())
     else:
-        assert not {"patch_embedding", "position_embedding", "pooling"}.isdisjoint(words)
+        assert not {"patch_embedding", "position_embedding", "pooling", "qkv_bias"}.isdisjoint(words)
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .original import from_original
     from .timm import from_timm, to_timm
-    from .transformers import from_transformers, to_transformers
+    from .transformers import from_transformers
+    from .transformers_stock import to_transformers
     from .vit_pytorch import from_vit_pytorch
 
 # What is public, and the module that is imported when it is first asked for.
@@ -16,7 +17,7 @@ WHERE = {
     "from_transformers": "transformers",
     "from_vit_pytorch": "vit_pytorch",
     "to_timm": "timm",
-    "to_transformers": "transformers",
+    "to_transformers": "transformers_stock",
 }
 __all__ = ["from_original", "from_timm", "from_transformers", "from_vit_pytorch", "to_timm", "to_transformers"]
 

@@ -127,6 +127,11 @@ def siglip_arguments(config: VisionTransformerConfig) -> Arguments:
     return {**tower_arguments(config), "vision_use_head": config.pooling == "attention"}
 
 
+def siglip_classifier_arguments(config: VisionTransformerConfig) -> Arguments:
+    """Of both towers, of which the classifier builds one alone."""
+    return {"vision_config": siglip_arguments(config)}
+
+
 def scale(config: VisionTransformerConfig) -> float:
     """Without LayerScale of ours, ones of theirs."""
     return 1.0 if config.layer_scale_init_value is None else float(config.layer_scale_init_value)
@@ -197,21 +202,26 @@ TARGETS = {
             "layer_scale_init_value": ANY,
             "pooling": ("cls", "mean"),
             "final_norm": ("tokens", "pooled"),
-            "qkv_bias": (True,),
         },
         beit_arguments,
         beit_form,
     ),
     "clip_vision_model": Target(
         {"tokens": "CLIPVisionModel"},
-        PLAIN | {"pre_norm": (True,), "patch_bias": (False,), "final_norm": ("pooled",), "qkv_bias": (True,)},
+        PLAIN | {"pre_norm": (True,), "patch_bias": (False,), "final_norm": ("pooled",)},
         tower_arguments,
         square_with_plain_heads,
     ),
     "siglip_vision_model": Target(
         {"tokens": "SiglipVisionModel"},
-        PLAIN | {"class_token": (False,), "pooling": ("attention",), "qkv_bias": (True,)},
+        PLAIN | {"class_token": (False,), "pooling": ("attention",)},
         siglip_arguments,
+        square_with_plain_heads,
+    ),
+    "siglip": Target(
+        {"classifier": "SiglipForImageClassification"},
+        PLAIN | {"class_token": (False,), "pooling": ("mean",)},
+        siglip_classifier_arguments,
         square_with_plain_heads,
     ),
 }
