@@ -14,7 +14,7 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 class SafeTensors(Mapping[str, Tensor]):
-    """The tensors of one file, or of the shards that an index lists; each is read anew whenever it is asked for.
+    """The tensors of one file, or of the shards that an index lists: views of the file, read where they are used.
 
     Raises: ValueError for a file that is truncated or damaged.
     """
@@ -22,10 +22,10 @@ class SafeTensors(Mapping[str, Tensor]):
     def __init__(self, path: Path):
         self.path = path
         self.files = files_of(path)
+        self.open_files = {file: opened(file) for file in set(self.files.values())}
 
     def __getitem__(self, key: str) -> Tensor:
-        with opened(self.files[key]) as file:
-            return file.get_tensor(key)
+        return self.open_files[self.files[key]].get_tensor(key)
 
     def __contains__(self, key) -> bool:
         return key in self.files
@@ -58,12 +58,14 @@ def opened(path: Path):
         ) from error
 
 
-def weights_in(folder: Path) -> SafeTensors:
-    """Raises: ValueError where the folder holds no safetensors."""
+def open_weights(path: Path) -> SafeTensors:
+    """Of a file, or of a folder. Raises: ValueError where it holds no safetensors."""
+    if path.is_file():
+        return SafeTensors(path)
     for name in (WHOLE, INDEX):
-        if (folder / name).is_file():
-            return SafeTensors(folder / name)
-    raise ValueError(f"{folder} holds neither {WHOLE} nor {INDEX}.")
+        if (path / name).is_file():
+            return SafeTensors(path / name)
+    raise ValueError(f"{path} holds neither {WHOLE} nor {INDEX}.")
 
 
 def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
