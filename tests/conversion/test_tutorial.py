@@ -23,7 +23,7 @@ def build(**words) -> VisionTransformerForImageClassification:
     return model.double().eval()
 
 
-@pytest.mark.parametrize(("patches", "positions"), product(["linear", "conv"], POSITIONS))
+@pytest.mark.parametrize(("patches", "positions"), list(product(["linear", "conv"], POSITIONS)))
 def test_the_class_token_of_the_tutorial_goes_there_and_back(patches, positions):
     words = {"position_embedding": positions[0], "position_embedding_init": positions[1]}
     model = build(patch_embedding=patches, **words)
@@ -35,7 +35,7 @@ def test_the_class_token_of_the_tutorial_goes_there_and_back(patches, positions)
     torch.testing.assert_close(from_transformers(theirs)(pixels).logits, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("patches", "positions"), product(["linear", "conv"], POSITIONS))
+@pytest.mark.parametrize(("patches", "positions"), list(product(["linear", "conv"], POSITIONS)))
 def test_the_mean_over_all_tokens_is_nobodys_and_refused(patches, positions):
     words = {"position_embedding": positions[0], "position_embedding_init": positions[1]}
     with pytest.raises(ValueError, match="pooling='mean_all'"):
