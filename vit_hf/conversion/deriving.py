@@ -24,6 +24,7 @@ class Found(NamedTuple):
     table: our config -> rules, from their names to those of our trunk.
     head: rules for the classifier; None where there is none.
     notes: a line for each thing that was left out or assumed.
+    images: how their authors prepare images, as `make_image_processor` takes it; None where nobody says.
     """
 
     state: Mapping[str, Tensor]
@@ -31,6 +32,7 @@ class Found(NamedTuple):
     table: Callable[[VisionTransformerConfig], Table]
     head: Table | None
     notes: list[str]
+    images: dict[str, Any] | None = None
 
 
 def build(found: Found, said: Mapping[str, Any]) -> Any:
