@@ -41,7 +41,7 @@ def build(found: Found, said: Mapping[str, Any]) -> Any:
     With num_labels=0 a classifier is left out. Raises: ValueError where weights and words do not fit together.
     """
     config = VisionTransformerConfig(**{**found.words, **said})
-    classifies = found.head is not None and config.num_labels > 0
+    classifies = found.head is not None and bool(config.num_labels)
     model_class: Any = VisionTransformerForImageClassification if classifies else VisionTransformerModel
     with torch.device("meta"):
         ours = model_class(config)

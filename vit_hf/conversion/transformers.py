@@ -2,14 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import (
@@ -21,6 +18,7 @@ from . import transformers_rules as rules
 from .parity import Outputs, Runnable
 from .rules import Table, constant, dropped, listed, under, weight_and_bias
 from .transformers_config import WORDS
+from .transformers_loading import open_transformers
 from .weights import fill
 
 logger = logging.getLogger(__name__)
@@ -40,8 +38,6 @@ TASKS = {
 }
 # What their classes call the encoder on which a head sits.
 TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
-# Of models of images and texts only the tower of images is read.
-TOWERS = {"CLIPModel": "CLIPVisionModel", "SiglipModel": "SiglipVisionModel"}
 # What their classifiers go past.
 UNREAD = {
     "SiglipForImageClassification": "vision_model.head",
@@ -74,23 +70,6 @@ def from_transformers(source: Any) -> Any:
     for note in notes:
         logger.warning("%s: %s", theirs.config.name_or_path or type(theirs).__name__, note)
     return ours
-
-
-def open_transformers(source: str | Path) -> PreTrainedModel:
-    """The live model that a folder or the Hub holds, of the class that saved it, in its dtype."""
-    config = AutoConfig.from_pretrained(source)
-    names = config.architectures or []
-    name = TOWERS.get(names[0], names[0]) if names else None
-    model_class = getattr(transformers, name, None) if name else None
-    if model_class is None:
-        raise ValueError(f"{source} says that {name} saved it, which transformers does not have; name a live model.")
-    load = partial(model_class.from_pretrained, source, dtype="auto", output_loading_info=True)
-    model, info = load()
-    if info["missing_keys"] == {"pooler.dense.weight", "pooler.dense.bias"}:
-        model, info = load(add_pooling_layer=False)
-    if missing := info["missing_keys"]:
-        raise ValueError(f"{source} lacks {listed(missing)}, which {name} needs; copy or download it again.")
-    return model
 
 
 def task_of(theirs: Any) -> str:
