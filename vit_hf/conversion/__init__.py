@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .loading import load_any
     from .original import from_original
     from .timm import from_timm, to_timm
     from .transformers import from_transformers
@@ -16,10 +17,19 @@ WHERE = {
     "from_timm": "timm",
     "from_transformers": "transformers",
     "from_vit_pytorch": "vit_pytorch",
+    "load_any": "loading",
     "to_timm": "timm",
     "to_transformers": "transformers_stock",
 }
-__all__ = ["from_original", "from_timm", "from_transformers", "from_vit_pytorch", "to_timm", "to_transformers"]
+__all__ = [
+    "from_original",
+    "from_timm",
+    "from_transformers",
+    "from_vit_pytorch",
+    "load_any",
+    "to_timm",
+    "to_transformers",
+]
 
 
 def __getattr__(name: str) -> Any:

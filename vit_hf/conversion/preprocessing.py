@@ -1,12 +1,17 @@
 """How images are prepared for a model, and what its labels are called: timm's words and our image processor."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from PIL.Image import Resampling
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
 from ..data.preprocessing import INTERPOLATIONS, make_image_processor
+from ..models.image_processing_vit import VisionTransformerImageProcessor
 from ..models.shapes import pair
 
 # timm's own, where a pretrained_cfg is silent.
@@ -40,7 +45,7 @@ def for_channels(values: Sequence[float], channels: int) -> list[float]:
     return [values[channel % len(values)] for channel in range(channels)]
 
 
-def words_of(processor: Any) -> dict[str, Any]:
+def preprocessing_words(processor: Any) -> dict[str, Any]:
     """mean, std, crop_pct and interpolation, as the data of a recipe says them.
 
     Raises: ValueError for a processor that cuts from the middle in another way than ours.
@@ -71,7 +76,7 @@ def crop_pct_of(processor: Any) -> float | None:
 
 def pretrained_cfg_of(processor: Any, config: Any) -> dict[str, Any]:
     """What timm's config.json says beside the architecture."""
-    words = words_of(processor) if processor is not None else {}
+    words: dict[str, Any] = preprocessing_words(processor) if processor is not None else {}
     height, width = pair(config.image_size)
     cfg = {
         "input_size": [config.num_channels, height, width],
@@ -103,3 +108,50 @@ def label_names_of(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
     in_order = [names[key] for key in sorted(names, key=int)] if isinstance(names, Mapping) else list(names)
     described = [descriptions.get(name, name) for name in in_order]
     return described if len(set(described)) == len(described) else in_order
+
+
+def processor_from_json(folder: Path, config: Any) -> Any:
+    """Our processor that does what a preprocessor_config.json of transformers says; None where there is none."""
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        return None
+    said = json.loads(path.read_text(encoding="utf-8"))
+    words = preprocessing_words(
+        SimpleNamespace(
+            size=as_sides(said.get("size")),
+            crop_size=as_sides(said.get("crop_size")),
+            do_center_crop=said.get("do_center_crop", "crop_size" in said),
+            resample=said.get("resample"),
+            do_normalize=said.get("do_normalize", True),
+            image_mean=said.get("image_mean") or [0.5] * 3,
+            image_std=said.get("image_std") or [0.5] * 3,
+        )
+    )
+    for name in ("mean", "std"):
+        words[name] = for_channels(words[name], config.num_channels)
+    return make_image_processor(config, **words)
+
+
+def as_sides(size: Any) -> dict[str, int]:
+    """Old files hold one number for both sides."""
+    return {"height": size, "width": size} if isinstance(size, int) else dict(size or {})
+
+
+def stock_processor(processor: Any) -> tuple[Any, list[str]]:
+    """-> one of transformers' own in place of ours, which needs its code beside it, and a line for what changes."""
+    if not isinstance(processor, VisionTransformerImageProcessor):
+        return processor, []
+    size, crop = dict(processor.size), dict(processor.crop_size)
+    if "shortest_edge" not in size:
+        return None, [
+            f"no processor of transformers itself covers {crop['height']} x {crop['width']} pixels; none is saved"
+        ]
+    stock = BitImageProcessorPil(
+        size={"shortest_edge": size["shortest_edge"]},
+        crop_size={"height": crop["height"], "width": crop["width"]},
+        resample=ours.resample,
+        image_mean=ours.image_mean,
+        image_std=ours.image_std,
+        do_convert_rgb=ours.do_convert_rgb,
+    )
+    return stock, ["transformers' own processor cuts the middle out of one image in four a pixel further up or left"]

@@ -15,10 +15,11 @@ from .hub import local
 from .optional import required
 from .parity import Outputs, Runnable
 from .preprocessing import label_names_of, pretrained_cfg_of
+from .reading import open_checkpoint
 from .rules import listed, turned
 from .timm_config import config_from_timm, timm_arguments
 from .timm_rules import timm_table
-from .weights import fill, open_weights, shapes_of
+from .weights import fill, shapes_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mappin
     Raises: ValueError for what timm does not know, and for weights of another architecture.
     """
     timm, path = required_timm(), local(source)
-    state = open_weights(path)
+    state = open_checkpoint(path)
     if path.is_dir():
         architecture, arguments = f"local-dir:{path}", {}
     elif architecture is None:

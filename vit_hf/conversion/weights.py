@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from .rules import Table, translate
 
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-
 
 class SafeTensors(Mapping[str, Tensor]):
     """The tensors of one file, or of the shards that an index lists: views of the file, read where they are used.
@@ -58,16 +56,6 @@ def opened(path: Path):
         ) from error
 
 
-def open_weights(path: Path) -> SafeTensors:
-    """Of a file, or of a folder. Raises: ValueError where it holds no safetensors."""
-    if path.is_file():
-        return SafeTensors(path)
-    for name in (WHOLE, INDEX):
-        if (path / name).is_file():
-            return SafeTensors(path / name)
-    raise ValueError(f"{path} holds neither {WHOLE} nor {INDEX}.")
-
-
 def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
@@ -75,8 +63,8 @@ def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
 def fill(model: nn.Module, state: Mapping[str, Tensor], table: Table, layers: int) -> None:
     """Put translated weights into a model that was built on the meta device, and make it ready to use.
 
-    Tensors that come from a file are not copied again.
+    The dictionary of a live model is copied; what another mapping reads from a file is not copied again.
     """
-    tensors = translate(state, table, layers, shapes=shapes_of(model), share=isinstance(state, SafeTensors))
+    tensors = translate(state, table, layers, shapes=shapes_of(model), share=not isinstance(state, dict))
     model.load_state_dict(tensors, assign=True)
     model.eval()
