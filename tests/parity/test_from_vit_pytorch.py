@@ -96,7 +96,7 @@ def test_the_vit_of_2022_is_the_same_function(pool, heads, dim_head, tmp_path):
 
 def test_the_vit_of_late_2022_is_the_same_function(tmp_path):
     theirs = prepared(tutorial.ViT(**SIZES, heads=3, dim_head=8, patches=NormedPatches))
-    path = saved(names_of_2022(theirs.state_dict(), NAMES_OF_NORMED_PATCHES | NAMES_OF_2022), tmp_path)
+    path = saved(names_of_2022(theirs.state_dict(), NAMES_OF_2022 | NAMES_OF_NORMED_PATCHES), tmp_path)
     found = from_vit_pytorch(path, heads=3, pool="cls")
     assert found.config.dual_patch_norm
     assert_same_logits(found, theirs)

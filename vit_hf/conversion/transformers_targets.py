@@ -241,7 +241,7 @@ def target_of(config: VisionTransformerConfig, task: str) -> str:
     if words or sizes:
         raise ValueError(
             f"transformers itself has no model that can represent {'; '.join(words + sizes)}. The nearest is "
-            f"{nearest!r}. Publish the model as it is, with its code, or convert it to timm."
+            f"{nearest!r}. The model can be published as it is, with its code."
         )
     return nearest
 
