@@ -18,9 +18,9 @@ from vit_hf.conversion.parity import compare, ours
 from vit_hf.conversion.transformers import (
     convert_from_transformers,
     from_transformers,
-    to_transformers,
     transformers_runnable,
 )
+from vit_hf.conversion.transformers_stock import to_transformers
 
 SIZES: dict[str, Any] = {
     "image_size": 24,
@@ -157,6 +157,10 @@ TARGETS = [
     ("classifier", {"position_embedding": "relative_bias"}, "BeitForImageClassification"),
     ("tokens", CLIP, "CLIPVisionModel"),
     ("tokens", SIGLIP, "SiglipVisionModel"),
+    ("tokens", {**SIGLIP, "qkv_bias": False}, "SiglipVisionModel"),
+    ("tokens", {**CLIP, "qkv_bias": False}, "CLIPVisionModel"),
+    ("tokens", {**BEIT, "qkv_bias": False}, "BeitModel"),
+    ("classifier", {"class_token": False, "pooling": "mean"}, "SiglipForImageClassification"),
 ]
 
 
@@ -170,7 +174,7 @@ def build_ours(task: str, **words) -> Any:
 @pytest.mark.parametrize(("task", "words", "name"), TARGETS)
 def test_each_form_of_ours_becomes_a_stock_model_that_loads_without_code(task, words, name, tmp_path):
     model = build_ours(task, **words).double()
-    if "relative_bias" in words.values():
+    if "relative_bias" in words.values() and model.config.qkv_bias:
         silence_keys(model)
     theirs = to_transformers(model)
     assert type(theirs).__name__ == name
@@ -193,7 +197,7 @@ def test_each_form_of_ours_becomes_a_stock_model_that_loads_without_code(task, w
     if back.state_dict().keys() == model.state_dict().keys() and model.config.patch_embedding == "conv":
         assert_equal_states(back.state_dict(), model.state_dict())
     else:
-        assert not {"patch_embedding", "position_embedding", "pooling"}.isdisjoint(words)
+        assert not {"patch_embedding", "position_embedding", "pooling", "qkv_bias"}.isdisjoint(words)
 
 
 @torch.no_grad()
@@ -335,14 +339,58 @@ def test_painted_images_are_the_same():
     torch.testing.assert_close(found(pixels, bool_masked_pos=masked).reconstruction, expected, rtol=0, atol=1e-11)
 
 
-def test_a_folder_that_lacks_weights_or_names_a_strange_class_is_refused(tmp_path):
-    theirs = build("ViTForImageClassification")
-    state = theirs.state_dict()
-    del state["classifier.weight"]
-    theirs.save_pretrained(tmp_path, state_dict=state)
-    with pytest.raises(ValueError, match="lacks .*classifier.weight"):
+@pytest.fixture
+def folder(tmp_path):
+    build("ViTForImageClassification").save_pretrained(tmp_path)
+    return tmp_path
+
+
+def rewrite(folder, **fields) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"architectures": ["ViTForDreams"]}, "ViTForDreams saved it, which transformers does not have"),
+        ({"architectures": None}, "does not say which class saved it"),
+        ({"model_type": "dreams"}, "cannot be loaded by transformers .*dreams"),
+        ({"num_hidden_layers": 3}, r"lacks .*layers\.2\."),
+        ({"num_hidden_layers": 1}, r"holds .*layer.*1\..* of two different models"),
+        ({"hidden_size": 48}, "cannot be loaded by transformers"),
+        ({"image_size": 32}, "cannot be loaded by transformers"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_its_weights_is_refused(folder, fields, complaint):
+    rewrite(folder, **fields)
+    with pytest.raises(ValueError, match=complaint):
+        from_transformers(folder)
+
+
+def test_weights_that_are_damaged_or_missing_are_refused(folder, tmp_path):
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="damaged, or do not belong together"):
+        from_transformers(folder)
+    weights.unlink()
+    with pytest.raises(ValueError, match="cannot be loaded by transformers"):
+        from_transformers(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ValueError, match="no config.json"):
+        from_transformers(folder)
+
+
+def test_a_model_of_ours_is_named_as_such(tmp_path):
+    build_ours("tokens").save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="vit_hf already"):
         from_transformers(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"architectures": ["ViTForDreams"]}))
-    with pytest.raises(ValueError, match="ViTForDreams"):
-        from_transformers(tmp_path)
+
+
+def test_a_model_saved_without_its_pooler_is_read_without_it(tmp_path):
+    theirs = randomised(transformers.ViTModel(transformers.ViTConfig(**SIZES), add_pooling_layer=False))
+    theirs.save_pretrained(tmp_path)
+    found = from_transformers(tmp_path)
+    assert not found.config.add_pooling_layer
+    assert_same_function(found, theirs, 1e-4)

@@ -7,12 +7,13 @@ import pytest
 import torch
 from einops import rearrange
 from parity.comparing import randomise
+from PIL.Image import Resampling
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as OfTorchvision
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.original import from_original
+from vit_hf.conversion.original import convert_from_original, from_original
 
 SIZES = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}
 HEADS = {"num_attention_heads": 3}
@@ -246,6 +247,24 @@ def test_heads_are_those_of_the_published_width_unless_said(tmp_path, caplog):
         path = saved(theirs.state_dict(), tmp_path)
         assert from_original(path).config.num_attention_heads == heads
         assert f"num_attention_heads={heads} is assumed" in caplog.text
+
+
+def test_images_are_prepared_as_each_library_prepares_them(tmp_path):
+    of_timm = build_timm()
+    of_torchvision = OfTorchvision(24, 4, 2, 3, 24, 48)
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    torch.save(of_timm.state_dict(), tmp_path / "timm.pth")
+    for path, expected in [
+        (tmp_path / "timm.pth", (mean, std, Resampling.BICUBIC, {"shortest_edge": 27})),
+        (
+            saved_npz(as_npz(of_timm), tmp_path),
+            ([0.5] * 3, [0.5] * 3, Resampling.BILINEAR, {"height": 24, "width": 24}),
+        ),
+        (saved(of_torchvision.state_dict(), tmp_path), (mean, std, Resampling.BILINEAR, {"shortest_edge": 27})),
+    ]:
+        _, processor, _ = convert_from_original(path, **HEADS)
+        found = (list(processor.image_mean), list(processor.image_std), processor.resample, dict(processor.size))
+        assert found == expected
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

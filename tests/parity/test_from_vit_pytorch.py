@@ -21,6 +21,12 @@ NAMES_OF_2022 = {
     r"^encoder\.layers\.(\d+)\.(\d)\.function\.": r"transformer.layers.\1.\2.fn.",
     r"^encoder\.layers\.": "transformer.layers.",
 }
+# As of late 2022, when norms had come around the patches and everything else was still the same.
+NAMES_OF_NORMED_PATCHES = {
+    r"^patches\.norm_before\.": "to_patch_embedding.1.",
+    r"^patches\.project\.": "to_patch_embedding.2.",
+    r"^patches\.norm_after\.": "to_patch_embedding.3.",
+}
 PIXELS = torch.randn(2, 3, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
@@ -29,10 +35,19 @@ def prepared(model: nn.Module) -> nn.Module:
     return model.double().eval()
 
 
-def names_of_2022(state):
+class NormedPatches(tutorial.LinearPatches):
+    def __init__(self, channels, patch_size, dim):
+        super().__init__(channels, patch_size, dim)
+        self.norm_before, self.norm_after = nn.LayerNorm(self.project.in_features), nn.LayerNorm(dim)
+
+    def forward(self, image):
+        return self.norm_after(self.project(self.norm_before(self.flatten(image))))
+
+
+def names_of_2022(state, names=NAMES_OF_2022):
     renamed = {}
     for key, tensor in state.items():
-        for pattern, replacement in NAMES_OF_2022.items():
+        for pattern, replacement in names.items():
             key = re.sub(pattern, replacement, key)
         renamed[key] = tensor
     return renamed
@@ -76,6 +91,14 @@ def test_the_vit_of_2022_is_the_same_function(pool, heads, dim_head, tmp_path):
     path = saved({f"module.{key}": tensor for key, tensor in names_of_2022(theirs.state_dict()).items()}, tmp_path)
     found = from_vit_pytorch(path, heads=heads, pool=pool)
     assert found.config.pooling == {"cls": "cls", "mean": "mean_all"}[pool]
+    assert_same_logits(found, theirs)
+
+
+def test_the_vit_of_late_2022_is_the_same_function(tmp_path):
+    theirs = prepared(tutorial.ViT(**SIZES, heads=3, dim_head=8, patches=NormedPatches))
+    path = saved(names_of_2022(theirs.state_dict(), NAMES_OF_2022 | NAMES_OF_NORMED_PATCHES), tmp_path)
+    found = from_vit_pytorch(path, heads=3, pool="cls")
+    assert found.config.dual_patch_norm
     assert_same_logits(found, theirs)
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded, load_any
 from ..conversion.parity import Parity, compare, ours, sample_images
@@ -22,6 +24,7 @@ EXAMPLES = """\
   {program} outputs/digits converted/digits-timm --to timm
   {program} B_16.npz converted/b16 --to transformers
   {program} weights.safetensors converted/s16 --architecture vit_small_patch16_224
+  {program} vit.pt converted/mine --say heads=8 image_size=128
 
 SOURCE is a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights; DEST is a new folder.
 The same images are run through the model before and after. Above 1e-4 (in double precision 1e-9) nothing is written.
@@ -47,6 +50,17 @@ def aside(dest: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def words_said(given: Sequence[str]) -> dict[str, Any]:
+    """FIELD=VALUE, whose values are YAML."""
+    said = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
+        said[name] = yaml.safe_load(value)
+    return said
+
+
 def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
     """-> the model that is to be written, and how a comparison sees it."""
     if to == "timm":
@@ -55,9 +69,11 @@ def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
         model = to_timm(loaded.model, loaded.processor)
         return model, timm_runnable(model)
     if to == "transformers":
-        from ..conversion.transformers import to_transformers, transformers_runnable
+        from ..conversion.transformers import transformers_runnable
+        from ..conversion.transformers_stock import convert_to_transformers
 
-        model = to_transformers(loaded.model)
+        model, notes = convert_to_transformers(loaded.model)
+        loaded.notes += notes
         return model, transformers_runnable(model)
     return loaded.model, None
 
@@ -91,7 +107,7 @@ def steps(loaded: Loaded, target: Any, to: str) -> dict[str, Parity]:
 
 def convert(given: Any) -> int:
     refuse_taken(given.dest)
-    loaded = load_any(given.source, architecture=given.architecture)
+    loaded = load_any(given.source, architecture=given.architecture, **words_said(given.say))
     model, target = target_of(loaded, given.to)
     reports = steps(loaded, target, given.to)
     for between, report in reports.items():
@@ -149,4 +165,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--to", choices=TARGETS, default="vit_hf", help="whose format DEST is of (vit_hf where not said)"
     )
     parse.add_argument("--architecture", help="timm's name of what a .safetensors file of weights alone holds")
+    parse.add_argument(
+        "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
+    )
     return guarded(convert, parse.parse_args(words_of(words)))

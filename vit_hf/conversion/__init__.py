@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from .loading import load_any
     from .original import from_original
     from .timm import from_timm, to_timm
-    from .transformers import from_transformers, to_transformers
+    from .transformers import from_transformers
+    from .transformers_stock import to_transformers
     from .vit_pytorch import from_vit_pytorch
 
 # What is public, and the module that is imported when it is first asked for.
@@ -18,7 +19,7 @@ WHERE = {
     "from_vit_pytorch": "vit_pytorch",
     "load_any": "loading",
     "to_timm": "timm",
-    "to_transformers": "transformers",
+    "to_transformers": "transformers_stock",
 }
 __all__ = [
     "from_original",

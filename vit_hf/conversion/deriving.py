@@ -24,6 +24,7 @@ class Found(NamedTuple):
     table: our config -> rules, from their names to those of our trunk.
     head: rules for the classifier; None where there is none.
     notes: a line for each thing that was left out or assumed.
+    images: how their authors prepare images, as `make_image_processor` takes it; None where nobody says.
     """
 
     state: Mapping[str, Tensor]
@@ -31,6 +32,7 @@ class Found(NamedTuple):
     table: Callable[[VisionTransformerConfig], Table]
     head: Table | None
     notes: list[str]
+    images: dict[str, Any] | None = None
 
 
 def build(found: Found, said: Mapping[str, Any]) -> Any:
@@ -39,16 +41,20 @@ def build(found: Found, said: Mapping[str, Any]) -> Any:
     With num_labels=0 a classifier is left out. Raises: ValueError where weights and words do not fit together.
     """
     config = VisionTransformerConfig(**{**found.words, **said})
-    table, head = found.table(config), found.head
-    if head is not None and config.num_labels == 0:
-        table, head = [*table, *(rule._replace(ours=(), reason="num_labels=0 was said") for rule in head)], None
-    if head is not None:
-        table = [*under(table, ours="vit."), *head]
-    model_class: Any = VisionTransformerModel if head is None else VisionTransformerForImageClassification
+    classifies = found.head is not None and bool(config.num_labels)
+    model_class: Any = VisionTransformerForImageClassification if classifies else VisionTransformerModel
     with torch.device("meta"):
         ours = model_class(config)
-    fill(ours, found.state, table, config.num_hidden_layers)
+    fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)
     return ours.to(next(iter(found.state.values())).dtype)
+
+
+def whole_table(found: Found, config: VisionTransformerConfig) -> Table:
+    """For our classifier; without labels, or a head among the weights, for our model of tokens."""
+    table, head = found.table(config), found.head or []
+    if config.num_labels and head:
+        return [*under(table, ours="vit."), *head]
+    return [*table, *(rule._replace(ours=(), reason="num_labels=0 was said") for rule in head)]
 
 
 def depth_of(state: Mapping[str, Tensor], start: str) -> int:

@@ -134,10 +134,10 @@ def read_transformers(source: str, path: Path) -> Loaded:
 
 
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
-    from .original import from_original
+    from .original import convert_from_original
     from .reading import open_checkpoint, under_prefix
     from .timm import convert_from_timm, open_timm, timm_runnable
-    from .vit_pytorch import ANCHORS, from_vit_pytorch
+    from .vit_pytorch import ANCHORS, convert_from_vit_pytorch
 
     if architecture is not None:
         theirs, state = open_timm(path, architecture)
@@ -149,5 +149,7 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise ValueError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
-        return Loaded(source, "vit-pytorch", from_vit_pytorch(path, **words))
-    return Loaded(source, "original", from_original(path, **words))
+        model, notes = convert_from_vit_pytorch(path, **words)
+        return Loaded(source, "vit-pytorch", model, notes=notes)
+    model, processor, notes = convert_from_original(path, **words)
+    return Loaded(source, "original", model, processor, notes=notes)

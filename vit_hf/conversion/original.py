@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ..data.preprocessing import make_image_processor
+from ..models.configuration_vit import VisionTransformerConfig
 from .deriving import Found, build
 from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
@@ -14,6 +16,7 @@ from .original_timm import ANCHOR as TIMM
 from .original_timm import find_timm
 from .original_torchvision import ANCHOR as TORCHVISION
 from .original_torchvision import find_torchvision
+from .preprocessing import for_channels
 from .reading import first_few, open_checkpoint, under_prefix
 
 logger = logging.getLogger(__name__)
@@ -32,10 +35,25 @@ def from_original(source: str | Path, *, part: str | None = None, **words: Any) 
 
     Raises: ValueError for other files, for what our words cannot say, and for keys that no rule covers.
     """
-    found, left = recognise(open_checkpoint(source, part=part), source, words)
-    for note in [*found.notes, *([f"left out, beside the model: {first_few(left)}"] if left else [])]:
+    ours, _, notes = convert_from_original(source, part=part, **words)
+    for note in notes:
         logger.warning("%s: %s", source, note)
-    return build(found, words)
+    return ours
+
+
+def convert_from_original(source: str | Path, *, part: str | None = None, **words: Any) -> tuple[Any, Any, list[str]]:
+    """-> our model, the image processor of its authors, and what was left out or assumed."""
+    found, left = recognise(open_checkpoint(source, part=part), source, words)
+    ours = build(found, words)
+    beside = [f"left out, beside the model: {first_few(left)}"] if left else []
+    return ours, processor_of(found.images or {}, ours.config), [*found.notes, *beside]
+
+
+def processor_of(images: dict[str, Any], config: VisionTransformerConfig) -> Any:
+    """The authors' numbers are of colours; images of other channels take them over as the patches' weights do."""
+    channels = config.num_channels
+    numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
+    return make_image_processor(config, **{**images, **numbers})
 
 
 def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[Found, list[str]]:

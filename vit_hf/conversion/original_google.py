@@ -25,6 +25,8 @@ NUMBERS = {
 }
 SCANNED = "Transformer/encoderblock/"
 MAP = "MAPHead_0/"
+# The whole image, squeezed into the size, from -1 to 1.
+IMAGES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop_pct": None, "interpolation": "bilinear"}
 
 
 def under_google_prefix(state: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], list[str]] | None:
@@ -86,7 +88,7 @@ def find_google(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         words["num_labels"] = state["head/kernel"].shape[1]
         head = dense("head", "classifier")
     table = partial(google_table, attention=attention, positions=positions)
-    return Found(state, words, table, head, notes)
+    return Found(state, words, table, head, notes, IMAGES)
 
 
 def rows_of(table: Tensor) -> int:

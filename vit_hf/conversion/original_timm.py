@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..models.configuration_vit import VisionTransformerConfig
 from .deriving import Found, as_size, depth_of, heads_of, image_size_of
+from .preprocessing import MEAN, STD
 from .reading import Tensors, first_few
 from .rules import Rule, Table, dropped, pair, weight_and_bias
 from .timm_rules import fold_registers, timm_table
@@ -24,6 +25,8 @@ BESIDE = {
     r"^head\.(mlp|last_layer|net)\..*": "it is the projection of DINO's pre-training",
     r"^(dino_loss|ibot_patch_loss|dino_head|ibot_head)\..*": "it is a loss of pre-training",
 }
+# Resized to 256 / 224 of the size, of which the middle is cut out.
+IMAGES = {"mean": MEAN, "std": STD, "crop_pct": 0.875, "interpolation": "bicubic"}
 GATED = "blocks.0.mlp.w12.weight"
 
 
@@ -73,7 +76,7 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     table = partial(
         table_of, no_embed_class=bool(without_class), distilled=distilled, registers=registers, beside=beside
     )
-    return Found(state, words, table, None if head is None else weight_and_bias("head", "classifier"), notes)
+    return Found(state, words, table, None if head is None else weight_and_bias("head", "classifier"), notes, IMAGES)
 
 
 def renamed(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -7,9 +7,12 @@ from torch import Tensor
 
 from ..models.configuration_vit import VisionTransformerConfig
 from .deriving import Found, as_size, depth_of, heads_of, image_size_of
+from .preprocessing import MEAN, STD
 from .rules import Table, pair, patch_kernel, under, weight_and_bias
 
 ANCHOR = "encoder.layers.encoder_layer_0.self_attention.in_proj_weight"
+# Resized to 256 / 224 of the size, of which the middle is cut out.
+IMAGES = {"mean": MEAN, "std": STD, "crop_pct": 0.875, "interpolation": "bilinear"}
 # Names of the feed-forward, today's and those of its first release.
 INNER, OUTER = ("mlp.0", "mlp.linear_1"), ("mlp.3", "mlp.linear_2")
 
@@ -32,13 +35,14 @@ def find_torchvision(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Fo
         "add_pooling_layer": "heads.pre_logits.weight" in state,
     }
     if (head := state.get("heads.head.weight")) is None:
-        return Found(state, words, torchvision_table, None, notes)
+        return Found(state, words, torchvision_table, None, notes, IMAGES)
     return Found(
         state,
         words | {"num_labels": head.shape[0]},
         torchvision_table,
         weight_and_bias("heads.head", "classifier"),
         notes,
+        IMAGES,
     )
 
 

@@ -1,16 +1,12 @@
-"""transformers' own Vision Transformers and ours, both ways."""
+"""transformers' own Vision Transformers as ours."""
 
 import logging
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
-from transformers import initialization as init
+from transformers import PreTrainedModel
 
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import (
@@ -20,9 +16,9 @@ from ..models.modeling_vit import (
 )
 from . import transformers_rules as rules
 from .parity import Outputs, Runnable
-from .rules import Table, constant, dropped, listed, turned, under, weight_and_bias
+from .rules import Table, constant, dropped, listed, under, weight_and_bias
 from .transformers_config import WORDS
-from .transformers_targets import TARGETS, target_of
+from .transformers_loading import open_transformers
 from .weights import fill
 
 logger = logging.getLogger(__name__)
@@ -42,8 +38,6 @@ TASKS = {
 }
 # What their classes call the encoder on which a head sits.
 TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
-# Of models of images and texts only the tower of images is read.
-TOWERS = {"CLIPModel": "CLIPVisionModel", "SiglipModel": "SiglipVisionModel"}
 # What their classifiers go past.
 UNREAD = {
     "SiglipForImageClassification": "vision_model.head",
@@ -60,6 +54,7 @@ TABLES: dict[str, Callable[[VisionTransformerConfig], Table]] = {
     "beit": rules.beit,
     "clip_vision_model": rules.clip,
     "siglip_vision_model": rules.siglip,
+    "siglip": rules.siglip,
 }
 
 
@@ -75,23 +70,6 @@ def from_transformers(source: Any) -> Any:
     for note in notes:
         logger.warning("%s: %s", theirs.config.name_or_path or type(theirs).__name__, note)
     return ours
-
-
-def open_transformers(source: str | Path) -> PreTrainedModel:
-    """The live model that a folder or the Hub holds, of the class that saved it, in its dtype."""
-    config = AutoConfig.from_pretrained(source)
-    names = config.architectures or []
-    name = TOWERS.get(names[0], names[0]) if names else None
-    model_class = getattr(transformers, name, None) if name else None
-    if model_class is None:
-        raise ValueError(f"{source} says that {name} saved it, which transformers does not have; name a live model.")
-    load = partial(model_class.from_pretrained, source, dtype="auto", output_loading_info=True)
-    model, info = load()
-    if info["missing_keys"] == {"pooler.dense.weight", "pooler.dense.bias"}:
-        model, info = load(add_pooling_layer=False)
-    if missing := info["missing_keys"]:
-        raise ValueError(f"{source} lacks {listed(missing)}, which {name} needs; copy or download it again.")
-    return model
 
 
 def task_of(theirs: Any) -> str:
@@ -225,67 +203,3 @@ def undisturbed(trunk: Any, pixel_values: Tensor) -> dict[str, Tensor]:
     trunk.config.mask_ratio = 0.0
     patches = trunk.embeddings.patch_embeddings.num_patches
     return {"noise": torch.arange(patches, device=pixel_values.device).expand(len(pixel_values), -1)}
-
-
-def to_transformers(model: Any) -> PreTrainedModel:
-    """One of transformers' own models with the weights of ours, which loads where no code of ours is.
-
-    Raises: ValueError that names the fields, and their values, that none of them can represent.
-    """
-    theirs, notes = convert_to_transformers(model)
-    for note in notes:
-        logger.warning("%s: %s", model.config.name_or_path or type(model).__name__, note)
-    return theirs
-
-
-def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
-    """-> a live model, and what changes in training or at other sizes."""
-    config, task = model.config, task_of_ours(model)
-    kind = target_of(config, task)
-    target = TARGETS[kind]
-    model_class = getattr(transformers, target.classes[task])
-    arguments = target.arguments(config)
-    if task == "classifier":
-        arguments |= {**labels_of(config), "label2id": config.label2id}
-    options = {"add_pooling_layer": config.add_pooling_layer} if kind in ("vit", "deit") and task == "tokens" else {}
-    with init.no_init_weights():
-        theirs = model_class(model_class.config_class(**arguments), **options)
-    prefix = trunk_of(theirs)[0]
-    table = under(TABLES[kind](config), theirs=prefix, ours="" if task == "tokens" else "vit.")
-    if task == "classifier":
-        table += head_table(theirs, {"pooling": config.pooling})
-    elif task == "painter":
-        table += rules.decoder(config)
-    if config.layer_scale_init_value is None and kind.startswith("dino"):
-        table += rules.no_scales(
-            prefix, config.hidden_size, layers="model.layer" if kind == "dinov3_vit" else "encoder.layer"
-        )
-    fill(theirs, model.state_dict(), turned(table), config.num_hidden_layers)
-    return theirs.to(model.dtype), list(changes_of_training(config, kind)) + unpooled(theirs)
-
-
-def task_of_ours(model: Any) -> str:
-    for task, model_class in OURS.items():
-        if isinstance(model, model_class):
-            return task
-    raise ValueError(f"A {type(model).__name__} has no form in transformers; convert one of {listed(OURS.values())}.")
-
-
-def changes_of_training(config: VisionTransformerConfig, kind: str) -> Iterator[str]:
-    """What is the same function, but not the same when it is trained on, or sees images of other sizes."""
-    if config.drop_path_rate and kind in ("vit", "deit", "clip_vision_model", "siglip_vision_model"):
-        yield f"drop_path_rate={config.drop_path_rate} is left out: {kind} drops no paths in training"
-    elif config.drop_path_rate and kind != "beit":
-        yield f"drop_path_rate={config.drop_path_rate} holds for every layer of {kind}, where ours grows from 0"
-    if config.hidden_dropout_prob != config.embedding_dropout_prob:
-        yield f"embedding_dropout_prob={config.embedding_dropout_prob} follows hidden_dropout_prob in {kind}"
-    if config.label_smoothing:
-        yield f"label_smoothing={config.label_smoothing} is left out: {kind} has a loss without it"
-    if config.position_embedding in ("sincos_2d", "none") and kind != "beit":
-        yield f"position_embedding={config.position_embedding!r} becomes a table, which training changes"
-
-
-def unpooled(theirs: Any) -> list[str]:
-    if getattr(theirs, "pooler", "none") is not None:
-        return []
-    return ["it has no pooler: load it with add_pooling_layer=False, or AutoModel puts an untrained one on it"]

@@ -255,6 +255,11 @@ def beside_zeros(weight: Tensor, *, first: bool) -> Tensor:
     return torch.cat([weight, nothing] if first else [nothing, weight], dim=1)
 
 
-def no_scales(prefix: str, width: int, *, layers: str) -> Table:
-    """LayerScale of theirs that changes nothing, where ours has none."""
-    return [made(f"{prefix}{layers}.{{layer}}.layer_scale{number}.lambda1", torch.ones(width)) for number in (1, 2)]
+def no_scales(layers: str, width: int) -> Table:
+    """LayerScale of theirs that changes nothing, where ours have none."""
+    return [made(f"{layers}.{{layer}}.layer_scale{number}.lambda1", torch.ones(width)) for number in (1, 2)]
+
+
+def no_attention_biases(parts: str, layers: str, attention: str, width: int) -> Table:
+    """Zeros for the biases of attention, where ours have none; `parts` of q, k and v."""
+    return [made(f"{layers}.{{layer}}.{attention}.{part}_proj.bias", torch.zeros(width)) for part in parts]

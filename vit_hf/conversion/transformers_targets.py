@@ -127,6 +127,11 @@ def siglip_arguments(config: VisionTransformerConfig) -> Arguments:
     return {**tower_arguments(config), "vision_use_head": config.pooling == "attention"}
 
 
+def siglip_classifier_arguments(config: VisionTransformerConfig) -> Arguments:
+    """Of both towers, of which the classifier builds one alone."""
+    return {"vision_config": siglip_arguments(config)}
+
+
 def scale(config: VisionTransformerConfig) -> float:
     """Without LayerScale of ours, ones of theirs."""
     return 1.0 if config.layer_scale_init_value is None else float(config.layer_scale_init_value)
@@ -197,21 +202,26 @@ TARGETS = {
             "layer_scale_init_value": ANY,
             "pooling": ("cls", "mean"),
             "final_norm": ("tokens", "pooled"),
-            "qkv_bias": (True,),
         },
         beit_arguments,
         beit_form,
     ),
     "clip_vision_model": Target(
         {"tokens": "CLIPVisionModel"},
-        PLAIN | {"pre_norm": (True,), "patch_bias": (False,), "final_norm": ("pooled",), "qkv_bias": (True,)},
+        PLAIN | {"pre_norm": (True,), "patch_bias": (False,), "final_norm": ("pooled",)},
         tower_arguments,
         square_with_plain_heads,
     ),
     "siglip_vision_model": Target(
         {"tokens": "SiglipVisionModel"},
-        PLAIN | {"class_token": (False,), "pooling": ("attention",), "qkv_bias": (True,)},
+        PLAIN | {"class_token": (False,), "pooling": ("attention",)},
         siglip_arguments,
+        square_with_plain_heads,
+    ),
+    "siglip": Target(
+        {"classifier": "SiglipForImageClassification"},
+        PLAIN | {"class_token": (False,), "pooling": ("mean",)},
+        siglip_classifier_arguments,
         square_with_plain_heads,
     ),
 }
@@ -231,7 +241,7 @@ def target_of(config: VisionTransformerConfig, task: str) -> str:
     if words or sizes:
         raise ValueError(
             f"transformers itself has no model that can represent {'; '.join(words + sizes)}. The nearest is "
-            f"{nearest!r}. Publish the model as it is, with its code, or convert it to timm."
+            f"{nearest!r}. The model can be published as it is, with its code."
         )
     return nearest
 

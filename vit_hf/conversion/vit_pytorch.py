@@ -43,6 +43,24 @@ def from_vit_pytorch(
 
     Raises: ValueError for what must be said, for keys that no rule covers, and for files that cannot be read.
     """
+    ours, notes = convert_from_vit_pytorch(
+        source, heads=heads, pool=pool, image_size=image_size, num_channels=num_channels, **words
+    )
+    for note in notes:
+        logger.warning("%s: %s", source if isinstance(source, (str, Path)) else type(source).__name__, note)
+    return ours
+
+
+def convert_from_vit_pytorch(
+    source: Any,
+    *,
+    heads: int | None = None,
+    pool: str | None = None,
+    image_size: Size | None = None,
+    num_channels: int = 3,
+    **words: Any,
+) -> tuple[Any, list[str]]:
+    """-> our model, and what was left out or assumed; see `from_vit_pytorch`."""
     if isinstance(source, nn.Module):
         state, left, live = source.state_dict(), [], source
         heads, pool = said_by(source, heads, pool)
@@ -50,9 +68,7 @@ def from_vit_pytorch(
     else:
         state, left, live = *trunk_in(open_checkpoint(source), source), None
     found = find(state, heads=heads, pool=pool, image_size=image_size, channels=num_channels, live=live)
-    for note in [*found.notes, *([f"left out: {first_few(left)}"] if left else [])]:
-        logger.warning("%s: %s", source if isinstance(source, (str, Path)) else type(source).__name__, note)
-    return build(found, words)
+    return build(found, words), [*found.notes, *([f"left out: {first_few(left)}"] if left else [])]
 
 
 def trunk_in(state: Mapping[str, Tensor], source: Any) -> tuple[Mapping[str, Tensor], list[str]]:
