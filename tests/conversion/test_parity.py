@@ -64,8 +64,8 @@ def test_models_of_another_depth_cannot_be_compared():
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_images_are_random_and_real_of_any_channels(channels):
     images = sample_images(tiny(VisionTransformerModel, num_channels=channels, image_size=[32, 16]).config)
-    assert images.shape == (8, channels, 32, 16)
-    assert images[4:].abs().max() <= 1
+    assert images.shape == (4, channels, 32, 16)
+    assert images[2:].abs().max() <= 1
     assert torch.equal(
         images, sample_images(tiny(VisionTransformerModel, num_channels=channels, image_size=[32, 16]).config)
     )

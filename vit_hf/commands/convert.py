@@ -66,7 +66,7 @@ def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
     if to == "timm":
         from ..conversion.timm import timm_runnable, to_timm
 
-        model = to_timm(loaded.model, loaded.processor)
+        model = to_timm(loaded.model, loaded.processor, share=True)
         return model, timm_runnable(model)
     if to == "transformers":
         from ..conversion.transformers import transformers_runnable

@@ -33,6 +33,11 @@ def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe,
     loaded = load_any(settings.source)
     loaded.theirs = None  # compared when it is converted, not here
     model = continue_classifier(loaded.model, settings.fields(), label_names, settings.source)
-    print(f"From {settings.source} ({loaded.kind}). {licence_sentence(loaded.licence)}")
+    head = "" if has_head(loaded.model) else f" It has no head; one for {len(label_names)} labels starts untrained."
+    print(f"From {settings.source} ({loaded.kind}).{head} {licence_sentence(loaded.licence)}")
     data = prepared_as(recipe.data, loaded, model.config.num_channels)
     return model, recipe.model_copy(update={"data": data}), loaded
+
+
+def has_head(model: Any) -> bool:
+    return hasattr(model, "classifier") and model.config.num_labels > 0

@@ -149,22 +149,22 @@ def norms_one_token(model: Any) -> bool:
 
 
 def sample_images(config) -> Tensor:
-    """-> b c h w: four random images, two photographs and two digits, of a config's size, scaled to about N(0, 1)."""
+    """-> b c h w: two random images, a photograph and a digit, of a config's size, scaled to about N(0, 1)."""
     size = pair(config.image_size)
     real = torch.cat([functional.interpolate(images, size, mode="bilinear") for images in real_images()])
     channels = real.mean(1, keepdim=True) if config.num_channels == 1 else real
     repeats = -(-config.num_channels // channels.shape[1])
     real = channels.repeat(1, repeats, 1, 1)[:, : config.num_channels]
-    random = torch.randn(4, *real.shape[1:], generator=torch.Generator().manual_seed(0))
+    random = torch.randn(2, *real.shape[1:], generator=torch.Generator().manual_seed(0))
     return torch.cat([random, real])
 
 
 @cache
 def real_images() -> tuple[Tensor, Tensor]:
-    """2 3 h w each, from -1 to 1: scikit-learn's photographs and its first digits."""
+    """1 3 h w each, from -1 to 1: scikit-learn's first photograph and its first digit."""
     from sklearn.datasets import load_digits, load_sample_images
 
     sources: Any = (load_sample_images(), load_digits())
-    photographs = torch.from_numpy(np.stack(sources[0].images)).permute(0, 3, 1, 2) / 127.5 - 1
-    digits = torch.from_numpy(sources[1].images[:2]).float()[:, None].repeat(1, 3, 1, 1) / 8 - 1
+    photographs = torch.from_numpy(np.stack(sources[0].images[:1])).permute(0, 3, 1, 2) / 127.5 - 1
+    digits = torch.from_numpy(sources[1].images[:1]).float()[:, None].repeat(1, 3, 1, 1) / 8 - 1
     return photographs, digits

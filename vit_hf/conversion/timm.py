@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -106,8 +107,10 @@ def load_timm(theirs: Any, state: Mapping[str, Tensor], source: Any) -> None:
     theirs.load_state_dict(tensors, assign=True)
 
 
-def to_timm(model: Any, processor: Any = None) -> Any:
+def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
     """timm's VisionTransformer with the weights of ours, and in its pretrained_cfg labels and our `processor`.
+
+    share: tensors that are the same in both may be those of `model` themselves, which then is not to be used further.
 
     Raises: ValueError that names the fields that timm cannot represent.
     """
@@ -126,7 +129,7 @@ def to_timm(model: Any, processor: Any = None) -> Any:
     # Nothing of the weights that timm has under this name is true of ours.
     theirs.pretrained_cfg = {"architecture": architecture, **pretrained_cfg_of(processor, config)}
     table = timm_table(config, no_embed_class=no_embed_class, head=head)
-    fill(theirs, state, turned(table), config.num_hidden_layers)
+    fill(theirs, MappingProxyType(state) if share else state, turned(table), config.num_hidden_layers)
     return theirs
 
 

@@ -71,11 +71,10 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
     return model_class.adapted(classifier.float(), config, source)
 
 
-def with_head(trunk: Any, model_class: Any):
-    """A classifier around an encoder, without copying it; what the encoder lacks of it starts anew."""
-    classifier = model_class(trunk.config)
-    inner = getattr(classifier, classifier.base_model_prefix)
-    encoder = getattr(trunk, classifier.base_model_prefix, trunk)
-    strange = inner.load_state_dict(encoder.state_dict(), strict=False).unexpected_keys
-    assert set(strange) <= {"embeddings.mask_token"}, strange
+def with_head(pretrained: Any, model_class: Any):
+    """A classifier around the encoder of a model without one; pooling and head start anew."""
+    classifier = model_class(pretrained.config)
+    prefix = classifier.base_model_prefix
+    # Of an encoder that was trained on hidden patches the mask token is left over.
+    getattr(classifier, prefix).load_state_dict(getattr(pretrained, prefix, pretrained).state_dict(), strict=False)
     return classifier
