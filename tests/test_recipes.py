@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from tiny import TINY
 
 from vit_hf.training.arguments import TrainingArguments
 from vit_hf.training.families import build_classifier
 from vit_hf.training.recipe import load_recipe
 from vit_hf.training.sizes import configuration_folder
 
+SIZES = {name: size for name, size in TINY.items() if name != "num_labels"}
 RECIPES = sorted((configuration_folder() / "recipes").glob("*.yaml"))
 
 
@@ -16,7 +18,8 @@ RECIPES = sorted((configuration_folder() / "recipes").glob("*.yaml"))
 def test_a_recipe_builds_its_model_and_its_training_arguments(path: Path, tmp_path: Path):
     recipe = load_recipe(path, ["--training.output_dir", str(tmp_path)])
     TrainingArguments(**recipe.training)
-    model = build_classifier(recipe.model.family, recipe.model.fields(), ["cat", "dog"])
+    # A pretrained model has its own sizes; the fields that are said are those of a config all the same.
+    model = build_classifier(recipe.model.family, SIZES | recipe.model.fields(), ["cat", "dog"])
     assert model.config.id2label == {0: "cat", 1: "dog"}
 
 

@@ -9,7 +9,7 @@ from vit_hf.commands.door import guarded
 from vit_hf.commands.tables import table
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "convert"])
 def test_help_shows_a_whole_example(name: str, capsys):
     with pytest.raises(SystemExit) as exit:
         main([name, "--help"])
@@ -20,7 +20,7 @@ def test_help_shows_a_whole_example(name: str, capsys):
 def test_without_a_command_all_are_listed(capsys):
     assert main([]) == 0
     said = capsys.readouterr().out
-    assert [name for name in ("train", "evaluate", "predict", "benchmark") if name not in said] == []
+    assert [name for name in ("train", "evaluate", "predict", "convert", "benchmark") if name not in said] == []
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest(capsys):

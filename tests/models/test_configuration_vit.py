@@ -28,6 +28,10 @@ REFUSED = [
     ({"num_register_tokens": -2}, "num_register_tokens=-2 must be 0 or more"),
     ({"layer_norm_eps": 0.0}, "layer_norm_eps=0.0 must be greater than 0"),
     ({"class_token": False}, "pooling='cls' needs class_token=True; without it take pooling='mean'"),
+    (
+        {"pooling": "attention", "num_attention_heads": 5, "head_dim": 8},
+        "pooling='attention' divides hidden_size=32 into heads, which num_attention_heads=5 does not",
+    ),
     ({"dual_patch_norm": True, "patch_embedding": "conv"}, "take patch_embedding='linear'"),
     ({"position_embedding": "sincos_2d", "hidden_size": 30, "num_attention_heads": 3}, "30 is not, 32 is"),
     ({"position_embedding": "rotary", "head_dim": 6}, "6 is not, head_dim=8 is"),

@@ -234,3 +234,14 @@ def test_checkpointing_recomputes_the_same_gradients():
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     for plain, recomputed in zip(*gradients, strict=True):
         assert torch.equal(plain, recomputed)
+
+
+def test_the_norm_before_the_layers_is_the_last_thing_done_to_the_embeddings():
+    model, plain = tiny(VisionTransformerModel, pre_norm=True, patch_bias=False), tiny(VisionTransformerModel)
+    assert "embeddings.patches.projection.bias" not in model.state_dict()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    torch.nn.init.zeros_(plain.embeddings.patches.projection.bias)
+    grid, pixels = (4, 4), images()
+    expected = model.embeddings.norm(plain.embeddings(pixels, grid))
+    torch.testing.assert_close(model.embeddings(pixels, grid), expected)
+    assert not torch.allclose(expected, plain.embeddings(pixels, grid))

@@ -30,6 +30,22 @@ def test_attention_pooling_does_not_care_for_the_order_of_tokens():
     torch.testing.assert_close(pool(tokens), pool(tokens.flip(1)))
 
 
+def test_attention_pooling_of_the_patches_alone_does_not_see_what_is_before_them():
+    pool = build_pool(tiny_config(pooling="attention_patches", num_register_tokens=1))
+    torch.nn.init.normal_(pool.query)
+    tokens, others, seen = torch.randn(2, 6, 32), torch.randn(2, 2, 32), torch.tensor([[True] * 5 + [False]] * 2)
+    changed = torch.cat([others, tokens[:, 2:]], dim=1)
+    torch.testing.assert_close(pool(tokens), pool(changed))
+    torch.testing.assert_close(pool(tokens, seen), pool(changed[:, :5]))
+
+
+def test_without_a_final_norm_tokens_are_left_as_the_last_layer_made_them():
+    model = tiny(VisionTransformerModel, final_norm="none")
+    out = model(images(), output_hidden_states=True)
+    assert torch.equal(out.last_hidden_state, out.hidden_states[-1])
+    assert "norm.weight" not in model.state_dict()
+
+
 def test_the_last_norm_stands_before_or_after_pooling():
     before = tiny(VisionTransformerModel, pooling="mean")
     after = tiny(VisionTransformerModel, pooling="mean", final_norm="pooled")

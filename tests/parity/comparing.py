@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from parity.copying import Table, copy_weights, translate, written_out
 from torch import Tensor, nn
 from torch.nn import functional
+
+from vit_hf.conversion.rules import Table, translate, written_out
+from vit_hf.conversion.weights import shapes_of
 
 TIGHT = 1e-12  # float64, of numbers of order 1
 SINGLE = 1e-6  # where either side computes a step in float32
@@ -23,6 +25,12 @@ def randomise(model: nn.Module) -> None:
             parameter.normal_()  # tokens and positions
         else:
             parameter.normal_(std=parameter[0].numel() ** -0.5 if parameter.numel() else 1.0)
+
+
+def copy_weights(theirs: nn.Module, ours: nn.Module, table: Table) -> None:
+    """Raises: ValueError for a key of theirs without a rule, and for one of ours that none of theirs fills."""
+    layers = ours.config.num_hidden_layers
+    ours.load_state_dict(translate(theirs.state_dict(), table, layers, shapes=shapes_of(ours)))
 
 
 def make_twins(ours: nn.Module, theirs: nn.Module, table: Table) -> None:
@@ -59,7 +67,7 @@ def assert_same_gradients(
     layers = ours.config.num_hidden_layers
     gradients = {name: weight.grad for name, weight in theirs.named_parameters() if weight.grad is not None}
     expected = translate(gradients, [line for line in table if line.theirs], layers)
-    constants = {line.ours for line in written_out(table, layers) if not line.theirs}
+    constants = {key for line in written_out(table, layers) if not line.theirs for key in line.ours}
     for name, weight in ours.named_parameters():
         if name not in constants and not name.endswith(tuple(besides)):
             assert name in expected, f"{name} has no gradient to compare with"

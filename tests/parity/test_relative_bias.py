@@ -3,12 +3,13 @@
 import pytest
 import torch
 from parity.comparing import NUM_LABELS, assert_equal, assert_same_classifier, make_twins
-from parity.copying import Table, pair, query_key_value, under, weight_and_bias
 from transformers import BeitConfig, BeitForImageClassification
 from transformers.models.beit.modeling_beit import BeitRelativePositionBias
 from transformers.models.swin.modeling_swin import SwinRelativePositionBias
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.conversion.rules import Table, under, weight_and_bias
+from vit_hf.conversion.transformers_rules import beit
 from vit_hf.models.positions import RelativeBias, relative_index
 
 GRIDS = [(1, 1), (3, 3), (2, 4), (5, 3)]
@@ -25,30 +26,9 @@ SIZES = {
     "attn_implementation": "sdpa",
 }
 
-BEIT: Table = [
-    *under(
-        [
-            pair("embeddings.cls_token", "embeddings.class_token"),
-            *weight_and_bias("embeddings.patch_embeddings.projection", "embeddings.patches.projection"),
-            *weight_and_bias("layers.{layer}.layernorm_before", "layers.{layer}.attention_norm"),
-            *query_key_value("layers.{layer}.attention.{part}_proj", "layers.{layer}.attention.qkv", key_bias=False),
-            pair(
-                "layers.{layer}.relative_position_bias.relative_position_bias_table",
-                "layers.{layer}.attention.relative_bias.table",
-            ),
-            *weight_and_bias("layers.{layer}.attention.o_proj", "layers.{layer}.attention.output"),
-            pair("layers.{layer}.lambda_1", "layers.{layer}.attention_scale.scale"),
-            *weight_and_bias("layers.{layer}.layernorm_after", "layers.{layer}.feed_forward_norm"),
-            *weight_and_bias("layers.{layer}.mlp.fc1", "layers.{layer}.feed_forward.inner"),
-            *weight_and_bias("layers.{layer}.mlp.fc2", "layers.{layer}.feed_forward.outer"),
-            pair("layers.{layer}.lambda_2", "layers.{layer}.feed_forward_scale.scale"),
-            *weight_and_bias("pooler.layernorm", "norm"),
-        ],
-        theirs="beit.",
-        ours="vit.",
-    ),
-    *weight_and_bias("classifier", "classifier"),
-]
+
+def beit_table(config: VisionTransformerConfig) -> Table:
+    return [*under(beit(config), theirs="beit.", ours="vit."), *weight_and_bias("classifier", "classifier")]
 
 
 def beit_bias(grid) -> BeitRelativePositionBias:
@@ -104,6 +84,7 @@ def test_logits_loss_and_gradients_are_those_of_beit():
     ours = VisionTransformerConfig(**SIZES, **words, patch_embedding="conv", num_labels=NUM_LABELS)
     theirs = BeitConfig(**SIZES, use_relative_position_bias=True, num_labels=NUM_LABELS)
     ours, theirs = VisionTransformerForImageClassification(ours), BeitForImageClassification(theirs)
-    make_twins(ours, theirs, BEIT)
+    table = beit_table(ours.config)
+    make_twins(ours, theirs, table)
     # Keys of ours have a bias, here zero; softmax leaves its gradient at zero too.
-    assert_same_classifier(ours, theirs, BEIT, (16, 16), logits_of=lambda model, pixels: model(pixels).logits)
+    assert_same_classifier(ours, theirs, table, (16, 16), logits_of=lambda model, pixels: model(pixels).logits)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from parity.comparing import SINGLE, assert_equal, assert_same_gradients, make_twins, two_leaves
-from parity.copying import Table, pair, query_key_value, weight_and_bias
 from transformers.models.dinov3_vit.configuration_dinov3_vit import DINOv3ViTConfig
 from transformers.models.dinov3_vit.modeling_dinov3_vit import (
     DINOv3ViTModel,
@@ -12,29 +11,12 @@ from transformers.models.dinov3_vit.modeling_dinov3_vit import (
 )
 
 from vit_hf import VisionTransformerConfig, VisionTransformerModel
+from vit_hf.conversion.transformers_rules import dinov3
 from vit_hf.models.positions import rotary_2d, turn
 
 IMAGE, PATCH = (24, 32), (4, 8)
 SIZES = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40}
 GRIDS = [(1, 1), (3, 3), (6, 4), (2, 9)]
-
-
-DINOV3: Table = [
-    pair("embeddings.cls_token", "embeddings.class_token"),
-    pair("embeddings.mask_token", None),  # of its pre-training
-    pair("embeddings.register_tokens", "embeddings.register_tokens"),
-    pair("embeddings.patch_embeddings.weight", "embeddings.patches.projection.weight"),
-    pair("embeddings.patch_embeddings.bias", "embeddings.patches.projection.bias"),
-    *weight_and_bias("model.layer.{layer}.norm1", "layers.{layer}.attention_norm"),
-    *query_key_value("model.layer.{layer}.attention.{part}_proj", "layers.{layer}.attention.qkv", key_bias=False),
-    *weight_and_bias("model.layer.{layer}.attention.o_proj", "layers.{layer}.attention.output"),
-    pair("model.layer.{layer}.layer_scale1.lambda1", "layers.{layer}.attention_scale.scale"),
-    *weight_and_bias("model.layer.{layer}.norm2", "layers.{layer}.feed_forward_norm"),
-    *weight_and_bias("model.layer.{layer}.mlp.up_proj", "layers.{layer}.feed_forward.inner"),
-    *weight_and_bias("model.layer.{layer}.mlp.down_proj", "layers.{layer}.feed_forward.outer"),
-    pair("model.layer.{layer}.layer_scale2.lambda1", "layers.{layer}.feed_forward_scale.scale"),
-    *weight_and_bias("norm", "norm"),
-]
 
 
 def theirs_over(grid, width: int, theta: float):
@@ -79,8 +61,7 @@ def test_the_whole_model_is_dinov3_at_any_size(registers, size):
     )
     theirs = DINOv3ViTConfig(**shared, num_register_tokens=registers, attn_implementation="sdpa")
     ours, theirs = VisionTransformerModel(ours), DINOv3ViTModel(theirs)
-    table = DINOV3 if registers else [line for line in DINOV3 if line.ours != "embeddings.register_tokens"]
-    table = table if registers else [*table, pair("embeddings.register_tokens", None)]  # of shape 1 x 0 x d
+    table = dinov3(ours.config, key_bias=False)
     make_twins(ours, theirs, table)
     our_pixels, their_pixels = two_leaves(*size)
     found, expected = ours(our_pixels), theirs(their_pixels)

@@ -1,7 +1,5 @@
 """Our model with the weights of timm's VisionTransformer is the same function."""
 
-from functools import partial
-
 import pytest
 import torch
 from parity.comparing import (
@@ -13,85 +11,16 @@ from parity.comparing import (
     in_training,
     make_twins,
 )
-from parity.copying import KERNEL, Table, pair, weight_and_bias
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.conversion.rules import Table, dropped
+from vit_hf.conversion.timm_rules import timm_table
 from vit_hf.models.positions import sincos_2d
 
 IMAGE, PATCH = (24, 32), (4, 8)
 DIM, DEPTH, HEADS, RATIO = 24, 3, 3, 2
 
-
-def after_class(tensor: Tensor, registers: int) -> Tensor:
-    """The class token's position and the patches', where registers have some between them."""
-    return torch.cat([tensor[:, :1], tensor[:, 1 + registers :]], dim=1)
-
-
-def nothing_for_class(table: Tensor) -> Tensor:
-    return torch.nn.functional.pad(table, (0, 0, 1, 0))
-
-
-BLOCKS: Table = [
-    *weight_and_bias("blocks.{layer}.norm1", "vit.layers.{layer}.attention_norm"),
-    *weight_and_bias("blocks.{layer}.attn.qkv", "vit.layers.{layer}.attention.qkv"),
-    *weight_and_bias("blocks.{layer}.attn.q_norm", "vit.layers.{layer}.attention.query_norm"),
-    *weight_and_bias("blocks.{layer}.attn.k_norm", "vit.layers.{layer}.attention.key_norm"),
-    *weight_and_bias("blocks.{layer}.attn.proj", "vit.layers.{layer}.attention.output"),
-    pair("blocks.{layer}.ls1.gamma", "vit.layers.{layer}.attention_scale.scale"),
-    *weight_and_bias("blocks.{layer}.norm2", "vit.layers.{layer}.feed_forward_norm"),
-    *weight_and_bias("blocks.{layer}.mlp.fc1", "vit.layers.{layer}.feed_forward.inner"),
-    *weight_and_bias("blocks.{layer}.mlp.fc2", "vit.layers.{layer}.feed_forward.outer"),
-    pair("blocks.{layer}.ls2.gamma", "vit.layers.{layer}.feed_forward_scale.scale"),
-]
-HEAD: Table = [
-    *weight_and_bias("norm", "vit.norm"),
-    *weight_and_bias("fc_norm", "vit.norm"),
-    pair("attn_pool.latent", "vit.pool.query"),
-    *weight_and_bias("attn_pool.q", "vit.pool.query_projection"),
-    *weight_and_bias("attn_pool.kv", "vit.pool.key_value"),
-    *weight_and_bias("attn_pool.proj", "vit.pool.output"),
-    *weight_and_bias("attn_pool.norm", "vit.pool.norm"),
-    *weight_and_bias("attn_pool.mlp.fc1", "vit.pool.feed_forward.inner"),
-    *weight_and_bias("attn_pool.mlp.fc2", "vit.pool.feed_forward.outer"),
-    *weight_and_bias("head", "classifier"),
-]
-# Which of timm's positions belong to which token is a question of three words: the class token, the number of
-# registers, and no_embed_class. Where registers have positions of their own, ours hold the sum.
-POSITIONS: dict[str, Table] = {
-    "class, patches": [
-        pair("cls_token", "vit.embeddings.class_token"),
-        pair("pos_embed", "vit.embeddings.positions.table"),
-    ],
-    "class, registers, patches": [
-        pair("cls_token", "vit.embeddings.class_token"),
-        pair("pos_embed", "vit.embeddings.positions.table", partial(after_class, registers=2)),
-        pair(
-            ("reg_token", "pos_embed"),
-            "vit.embeddings.register_tokens",
-            lambda registers, table: registers + table[:, 1:3],
-        ),
-    ],
-    "registers, patches": [
-        pair("pos_embed", "vit.embeddings.positions.table", lambda table: table[:, 2:]),
-        pair(
-            ("reg_token", "pos_embed"),
-            "vit.embeddings.register_tokens",
-            lambda registers, table: registers + table[:, :2],
-        ),
-    ],
-    "patches, beside a class": [
-        pair("cls_token", "vit.embeddings.class_token"),
-        pair("reg_token", "vit.embeddings.register_tokens"),
-        pair("pos_embed", "vit.embeddings.positions.table", nothing_for_class),
-    ],
-    "patches": [
-        pair("reg_token", "vit.embeddings.register_tokens"),
-        pair("pos_embed", "vit.embeddings.positions.table"),
-    ],
-    "none": [pair("cls_token", "vit.embeddings.class_token"), pair("reg_token", "vit.embeddings.register_tokens")],
-}
 # Keys of ours that are sums of timm's, or that timm has none for, and whose gradients therefore are not timm's.
 FOLDED = {
     "class, registers, patches": ["embeddings.register_tokens"],
@@ -100,15 +29,8 @@ FOLDED = {
 }
 
 
-def table_of(positions: str = "class, patches", patch_embedding: str = "conv") -> Table:
-    kernel = KERNEL[patch_embedding]
-    return [
-        pair("patch_embed.proj.weight", "vit.embeddings.patches.projection.weight", kernel),
-        pair("patch_embed.proj.bias", "vit.embeddings.patches.projection.bias"),
-        *POSITIONS[positions],
-        *BLOCKS,
-        *HEAD,
-    ]
+def table_of(ours, theirs) -> Table:
+    return timm_table(ours.config, no_embed_class=theirs.no_embed_class)
 
 
 def build_ours(**words):
@@ -138,8 +60,8 @@ def build_theirs(**words):
     )
 
 
-def assert_same(ours, theirs, positions="class, patches", patch_embedding="conv", size=IMAGE, tolerance=TIGHT):
-    table = table_of(positions, patch_embedding)
+def assert_same(ours, theirs, positions="class, patches", size=IMAGE, tolerance=TIGHT):
+    table = table_of(ours, theirs)
     make_twins(ours, theirs, table)
     assert_same_classifier(ours, theirs, table, size, tolerance=tolerance, besides=FOLDED.get(positions, ()))
     pixels = torch.randn(2, 3, *size, dtype=torch.float64)
@@ -149,7 +71,7 @@ def assert_same(ours, theirs, positions="class, patches", patch_embedding="conv"
 @pytest.mark.parametrize("patch_embedding", ["conv", "linear"])
 def test_the_class_token_model_is_the_same(patch_embedding):
     ours, theirs = build_ours(patch_embedding=patch_embedding), build_theirs()
-    assert_same(ours, theirs, patch_embedding=patch_embedding)
+    assert_same(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +157,8 @@ def test_images_of_other_sizes_get_the_same_positions(size, positions, ours, the
 
 def test_our_waves_in_its_table_make_timm_a_sincos_model():
     ours, theirs = build_ours(position_embedding="sincos_2d"), build_theirs(no_embed_class=True)
-    without = [line for line in table_of("patches, beside a class") if "pos_embed" not in line.theirs]
-    table = [*without, pair("pos_embed", None)]
+    without = [line for line in table_of(ours, theirs) if "pos_embed" not in line.theirs]
+    table = [*without, dropped("pos_embed", "the waves of ours, written into it below")]
     make_twins(ours, theirs, table)
     with torch.no_grad():
         theirs.pos_embed.copy_(sincos_2d((6, 4), DIM))
@@ -248,7 +170,7 @@ def test_attention_pooling_of_the_patches_alone_has_no_form_beside_prefix_tokens
     """timm's default leaves the class token and registers out; ours looks at all tokens."""
     ours = build_ours(pooling="attention", num_register_tokens=words.get("reg_tokens", 0))
     theirs = build_theirs(global_pool="map", no_embed_class=True, **words)
-    make_twins(ours, theirs, table_of("patches, beside a class"))
+    make_twins(ours, theirs, table_of(ours, theirs))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     assert (ours(pixels).logits - theirs(pixels)).abs().max() > 1e-3
     theirs.pool_include_prefix = True
@@ -265,7 +187,7 @@ def test_dropout_leaves_out_the_same_units_in_training():
     )
     rates = {"proj_drop_rate": 0.3, "attn_drop_rate": 0.2, "pos_drop_rate": 0.1}
     theirs = build_theirs(reg_tokens=2, no_embed_class=True, **rates)
-    make_twins(ours, theirs, table_of("patches, beside a class"))
+    make_twins(ours, theirs, table_of(ours, theirs))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     still = theirs(pixels)
     expected = in_training(theirs, pixels)

@@ -14,8 +14,6 @@ from parity.comparing import (
     make_twins,
     two_leaves,
 )
-from parity.copying import KERNEL, Table, pair, query_key_value, under, weight_and_bias
-from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification, ViTForMaskedImageModeling, ViTModel
 
 from vit_hf import (
@@ -24,6 +22,9 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
+from vit_hf.conversion.rules import Table, under, weight_and_bias
+from vit_hf.conversion.transformers_rules import decoder
+from vit_hf.conversion.transformers_rules import vit as trunk
 
 IMAGE, PATCH, SQUARE_PATCH = (24, 32), (4, 8), 4
 SIZES = {
@@ -33,50 +34,14 @@ SIZES = {
     "intermediate_size": 40,
     "layer_norm_eps": 1e-12,
 }
-# The pixels of a patch: theirs c p1 p2, ours p1 p2 c.
-CHANNELS_LAST = torch.arange(3 * SQUARE_PATCH**2).reshape(3, SQUARE_PATCH, SQUARE_PATCH).permute(1, 2, 0).flatten()
 
 
-def channels_last(painted: Tensor) -> Tensor:
-    """(c p1 p2) ... 1 1 -> (p1 p2 c) ...: rows of the decoder in our order, without the sides of a 1 x 1 kernel."""
-    return painted[CHANNELS_LAST].flatten(1) if painted.ndim > 1 else painted[CHANNELS_LAST]
+def classifier(config: VisionTransformerConfig) -> Table:
+    return [*under(trunk(config), theirs="vit.", ours="vit."), *weight_and_bias("classifier", "classifier")]
 
 
-def trunk(patch_embedding: str = "conv") -> Table:
-    return [
-        pair("embeddings.cls_token", "embeddings.class_token"),
-        pair("embeddings.mask_token", "embeddings.mask_token"),
-        pair("embeddings.position_embeddings", "embeddings.positions.table"),
-        pair(
-            "embeddings.patch_embeddings.projection.weight",
-            "embeddings.patches.projection.weight",
-            KERNEL[patch_embedding],
-        ),
-        pair("embeddings.patch_embeddings.projection.bias", "embeddings.patches.projection.bias"),
-        *weight_and_bias("layers.{layer}.layernorm_before", "layers.{layer}.attention_norm"),
-        *query_key_value("layers.{layer}.attention.{part}_proj", "layers.{layer}.attention.qkv"),
-        *weight_and_bias("layers.{layer}.attention.o_proj", "layers.{layer}.attention.output"),
-        *weight_and_bias("layers.{layer}.layernorm_after", "layers.{layer}.feed_forward_norm"),
-        *weight_and_bias("layers.{layer}.mlp.fc1", "layers.{layer}.feed_forward.inner"),
-        *weight_and_bias("layers.{layer}.mlp.fc2", "layers.{layer}.feed_forward.outer"),
-        *weight_and_bias("layernorm", "norm"),
-        *weight_and_bias("pooler.dense", "pooler.dense"),
-    ]
-
-
-def under_vit(table: Table) -> Table:
-    return under(table, theirs="vit.", ours="vit.")
-
-
-def classifier(patch_embedding: str = "conv") -> Table:
-    return [*under_vit(trunk(patch_embedding)), *weight_and_bias("classifier", "classifier")]
-
-
-PAINTER: Table = [
-    *under_vit(trunk()),
-    pair("decoder.0.weight", "decoder.weight", channels_last),
-    pair("decoder.0.bias", "decoder.bias", channels_last),
-]
+def painter(config: VisionTransformerConfig) -> Table:
+    return [*under(trunk(config), theirs="vit.", ours="vit."), *decoder(config)]
 
 
 def configs(backend: str = "sdpa", image=IMAGE, patch=PATCH, ours: dict | None = None, **theirs):
@@ -94,7 +59,7 @@ def logits_of(model, pixels):
 def test_tokens_and_the_pooled_output_are_those_of_the_vit_model(pooling_layer, patch_embedding):
     ours, theirs = configs(ours={"add_pooling_layer": pooling_layer, "patch_embedding": patch_embedding})
     ours, theirs = VisionTransformerModel(ours), ViTModel(theirs, add_pooling_layer=pooling_layer)
-    table = trunk(patch_embedding)
+    table = trunk(ours.config)
     make_twins(ours, theirs, table)
     our_pixels, their_pixels = two_leaves(*IMAGE)
     found, expected = ours(our_pixels), theirs(their_pixels)
@@ -118,7 +83,7 @@ def test_logits_loss_and_gradients_are_those_of_the_classifier(patch_embedding, 
     words = {**words, "num_labels": NUM_LABELS}
     ours, theirs = configs(ours={**words, "patch_embedding": patch_embedding}, **words)
     ours, theirs = VisionTransformerForImageClassification(ours), ViTForImageClassification(theirs)
-    table = classifier(patch_embedding)
+    table = classifier(ours.config)
     make_twins(ours, theirs, table)
     assert_same_classifier(ours, theirs, table, IMAGE, logits_of=logits_of)
 
@@ -127,8 +92,8 @@ def test_heads_of_another_width_are_the_same():
     ours, theirs = configs(ours={"head_dim": 10, "num_labels": NUM_LABELS}, num_labels=NUM_LABELS)
     theirs.head_dim = 10
     ours, theirs = VisionTransformerForImageClassification(ours), ViTForImageClassification(theirs)
-    make_twins(ours, theirs, classifier())
-    assert_same_classifier(ours, theirs, classifier(), IMAGE, logits_of=logits_of)
+    make_twins(ours, theirs, classifier(ours.config))
+    assert_same_classifier(ours, theirs, classifier(ours.config), IMAGE, logits_of=logits_of)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +108,7 @@ def test_the_loss_of_each_problem_type_is_transformers(problem_type, labels):
     words = {"num_labels": NUM_LABELS, "problem_type": problem_type}
     ours, theirs = configs(ours=words, **words)
     ours, theirs = VisionTransformerForImageClassification(ours), ViTForImageClassification(theirs)
-    make_twins(ours, theirs, classifier())
+    make_twins(ours, theirs, classifier(ours.config))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     assert_equal(ours(pixels, labels=labels).loss, theirs(pixels, labels=labels).loss)
 
@@ -152,7 +117,7 @@ def test_attention_maps_and_hidden_states_are_the_same():
     """Their softmax is in float32 when it is written out."""
     ours, theirs = configs("eager")
     ours, theirs = VisionTransformerModel(ours), ViTModel(theirs, add_pooling_layer=False)
-    make_twins(ours, theirs, trunk())
+    make_twins(ours, theirs, trunk(ours.config))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     asked = {"output_attentions": True, "output_hidden_states": True}
     found, expected = ours(pixels, **asked), theirs(pixels, **asked)
@@ -165,7 +130,7 @@ def test_attention_maps_and_hidden_states_are_the_same():
 def test_hidden_states_are_equal_to_the_last_digit_where_attention_is_fused():
     ours, theirs = configs("sdpa")
     ours, theirs = VisionTransformerModel(ours), ViTModel(theirs, add_pooling_layer=False)
-    make_twins(ours, theirs, trunk())
+    make_twins(ours, theirs, trunk(ours.config))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     found, expected = ours(pixels, output_hidden_states=True), theirs(pixels, output_hidden_states=True)
     for our_layer, their_layer in zip(found.hidden_states, expected.hidden_states, strict=True):
@@ -176,7 +141,7 @@ def test_hidden_states_are_equal_to_the_last_digit_where_attention_is_fused():
 def test_masked_tokens_are_left_out_as_transformers_leaves_them_out(backend):
     ours, theirs = configs(backend)
     ours, theirs = VisionTransformerModel(ours), ViTModel(theirs, add_pooling_layer=False)
-    make_twins(ours, theirs, trunk())
+    make_twins(ours, theirs, trunk(ours.config))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     tokens = (IMAGE[0] // PATCH[0]) * (IMAGE[1] // PATCH[1]) + 1
     mask = (torch.arange(tokens) < torch.tensor([[tokens], [tokens - 9]])).long()
@@ -192,7 +157,7 @@ def test_painted_images_loss_and_gradients_are_those_of_masked_image_modeling(sh
     square, patch = (16, 16), (SQUARE_PATCH, SQUARE_PATCH)
     ours, theirs = configs(image=square, patch=patch, image_size=16, patch_size=4, encoder_stride=4)
     ours, theirs = VisionTransformerForMaskedImageModeling(ours), ViTForMaskedImageModeling(theirs)
-    make_twins(ours, theirs, PAINTER)
+    make_twins(ours, theirs, painter(ours.config))
     our_pixels, their_pixels = two_leaves(*square)
     masked = torch.rand(2, 16) < share
     found = ours(our_pixels, bool_masked_pos=masked)
@@ -202,14 +167,14 @@ def test_painted_images_loss_and_gradients_are_those_of_masked_image_modeling(sh
     found.loss.backward()
     expected.loss.backward()
     torch.testing.assert_close(our_pixels.grad, their_pixels.grad, rtol=0, atol=SINGLE / 10)
-    assert_same_gradients(ours, theirs, PAINTER, SINGLE / 10)
+    assert_same_gradients(ours, theirs, painter(ours.config), SINGLE / 10)
     assert our_pixels.grad.abs().sum() > 0 or share == 0.0
 
 
 def test_an_image_without_a_mask_is_painted_too_and_has_no_loss():
     ours, theirs = configs(image=(16, 16), patch=(4, 4), image_size=16, patch_size=4, encoder_stride=4)
     ours, theirs = VisionTransformerForMaskedImageModeling(ours), ViTForMaskedImageModeling(theirs)
-    make_twins(ours, theirs, PAINTER)
+    make_twins(ours, theirs, painter(ours.config))
     pixels = torch.randn(2, 3, 16, 16, dtype=torch.float64)
     found, expected = ours(pixels), theirs(pixels)
     assert_equal(found.reconstruction, expected.reconstruction)
@@ -222,7 +187,7 @@ def test_dropout_of_attention_leaves_out_the_same_weights_in_training():
     words = {"attention_probs_dropout_prob": 0.3}
     ours, theirs = configs("eager", ours=words, **words)
     ours, theirs = VisionTransformerModel(ours), ViTModel(theirs, add_pooling_layer=False)
-    make_twins(ours, theirs, trunk())
+    make_twins(ours, theirs, trunk(ours.config))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     still = ours(pixels).last_hidden_state
     found, expected = (in_training(model, pixels).last_hidden_state for model in (ours, theirs))

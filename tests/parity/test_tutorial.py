@@ -3,10 +3,20 @@
 import pytest
 import torch
 from parity import tutorial
-from parity.comparing import NUM_LABELS, TIGHT, assert_equal, assert_same_classifier, in_training, make_twins, randomise
-from parity.copying import KERNEL, Table, constant, copy_weights, pair, weight_and_bias
+from parity.comparing import (
+    NUM_LABELS,
+    TIGHT,
+    assert_equal,
+    assert_same_classifier,
+    copy_weights,
+    in_training,
+    make_twins,
+    randomise,
+)
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.conversion.rules import Table, constant, pair, weight_and_bias
+from vit_hf.models.patches import conv_to_linear
 
 IMAGE, PATCH = (24, 32), (4, 8)
 DIM, DEPTH, MLP_DIM = 24, 3, 40
@@ -116,8 +126,8 @@ def test_one_head_of_the_full_width_has_no_output_projection_which_is_an_identit
 
 
 def test_linear_patches_of_the_tutorial_become_our_convolution():
-    table = [line for line in VIT if line.ours != "vit.embeddings.patches.projection.weight"]
-    table.append(pair("patches.project.weight", "vit.embeddings.patches.projection.weight", KERNEL["linear"]))
+    table = [line for line in VIT if "vit.embeddings.patches.projection.weight" not in line.ours]
+    table.append(pair("patches.project.weight", "vit.embeddings.patches.projection.weight", conv_to_linear))
     theirs, ours = build_theirs(patches=tutorial.ConvPatches), build_ours(patch_embedding="linear")
     make_twins(ours, theirs, table)
     assert_same_classifier(ours, theirs, table, IMAGE)
@@ -180,13 +190,13 @@ def test_the_class_token_begins_from_the_normal_distribution_as_in_the_tutorial(
 
 def test_a_key_that_no_pair_covers_is_an_error():
     theirs, ours = build_theirs(), build_ours()
-    with pytest.raises(KeyError, match=r"No pair covers \['mlp_head.1.bias', 'mlp_head.1.weight'\]"):
+    with pytest.raises(ValueError, match=r"No rule covers \['mlp_head.1.bias', 'mlp_head.1.weight'\]"):
         copy_weights(theirs, ours, VIT[:-2])
 
 
 def test_a_key_of_ours_that_nothing_fills_is_an_error():
     theirs, ours = build_theirs(heads=1, dim_head=DIM), build_ours(heads=1, dim_head=DIM)
-    with pytest.raises(RuntimeError, match=r"attention\.output\.weight"):
+    with pytest.raises(ValueError, match=r"nothing that makes .*attention\.output\.weight"):
         copy_weights(theirs, ours, VIT)
 
 

@@ -3,11 +3,13 @@
 import pytest
 import torch
 from parity.comparing import NUM_LABELS, assert_equal, assert_same_classifier, in_training, make_twins
-from parity.copying import Table, as_batch_of_one, constant, pair, weight_and_bias
 from vit_pytorch.simple_vit import SimpleViT, posemb_sincos_2d
 from vit_pytorch.vit import ViT
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.conversion.deriving import whole_table
+from vit_hf.conversion.rules import Table
+from vit_hf.conversion.vit_pytorch import find
 from vit_hf.models.positions import sincos_2d
 
 IMAGE, PATCH = (24, 32), (4, 8)
@@ -22,34 +24,10 @@ POOLS = {
 }
 SIMPLE = {"pooling": "mean", "class_token": False, "position_embedding": "sincos_2d"}
 
-ENCODER: Table = [
-    *weight_and_bias("to_patch_embedding.1", "vit.embeddings.patches.norm_before"),
-    *weight_and_bias("to_patch_embedding.2", "vit.embeddings.patches.projection"),
-    *weight_and_bias("to_patch_embedding.3", "vit.embeddings.patches.norm_after"),
-    *weight_and_bias("transformer.layers.{layer}.0.norm", "vit.layers.{layer}.attention_norm"),
-    pair("transformer.layers.{layer}.0.to_qkv.weight", "vit.layers.{layer}.attention.qkv.weight"),
-    *weight_and_bias("transformer.layers.{layer}.1.net.0", "vit.layers.{layer}.feed_forward_norm"),
-    *weight_and_bias("transformer.layers.{layer}.1.net.1", "vit.layers.{layer}.feed_forward.inner"),
-    *weight_and_bias("transformer.norm", "vit.norm"),
-]
-VIT: Table = [
-    *ENCODER,
-    pair("pos_embedding", "vit.embeddings.positions.table", as_batch_of_one),
-    *weight_and_bias("transformer.layers.{layer}.0.to_out.0", "vit.layers.{layer}.attention.output"),
-    *weight_and_bias("transformer.layers.{layer}.1.net.4", "vit.layers.{layer}.feed_forward.outer"),
-    *weight_and_bias("mlp_head", "classifier"),
-]
-TABLES: dict[str, Table] = {
-    "cls": [*VIT, pair("cls_token", "vit.embeddings.class_token", as_batch_of_one)],
-    "mean": [*VIT, pair("cls_token", None)],  # of shape 0 x dim
-}
-SIMPLE_VIT: Table = [
-    *ENCODER,
-    pair("transformer.layers.{layer}.0.to_out.weight", "vit.layers.{layer}.attention.output.weight"),
-    constant("vit.layers.{layer}.attention.output.bias", torch.zeros(DIM)),
-    *weight_and_bias("transformer.layers.{layer}.1.net.3", "vit.layers.{layer}.feed_forward.outer"),
-    *weight_and_bias("linear_head", "classifier"),
-]
+
+def table_of(ours, theirs) -> Table:
+    found = find(theirs.state_dict(), heads=1, pool=None, image_size=IMAGE, channels=3, live=theirs)
+    return whole_table(found, ours.config)
 
 
 def build_ours(heads: int = 3, dim_head: int = 10, patch=PATCH, backend: str | None = None, **words):
@@ -77,26 +55,21 @@ def build_theirs(kind=ViT, heads: int = 3, dim_head: int = 10, patch=PATCH, **wo
 @pytest.mark.parametrize(("heads", "dim_head"), [(3, 8), (3, 10), (1, 7)])
 def test_logits_loss_and_gradients_are_those_of_the_vit(pool, heads, dim_head):
     ours, theirs = build_ours(heads, dim_head, **POOLS[pool]), build_theirs(ViT, heads, dim_head, pool=pool)
-    make_twins(ours, theirs, TABLES[pool])
-    assert_same_classifier(ours, theirs, TABLES[pool], IMAGE)
+    make_twins(ours, theirs, table_of(ours, theirs))
+    assert_same_classifier(ours, theirs, table_of(ours, theirs), IMAGE)
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_one_head_of_the_full_width_has_no_output_projection_which_is_an_identity_of_ours(pool):
-    table = [
-        *TABLES[pool],
-        constant("vit.layers.{layer}.attention.output.weight", torch.eye(DIM)),
-        constant("vit.layers.{layer}.attention.output.bias", torch.zeros(DIM)),
-    ]
     ours, theirs = build_ours(1, DIM, **POOLS[pool]), build_theirs(ViT, 1, DIM, pool=pool)
-    make_twins(ours, theirs, table)
-    assert_same_classifier(ours, theirs, table, IMAGE)
+    make_twins(ours, theirs, table_of(ours, theirs))
+    assert_same_classifier(ours, theirs, table_of(ours, theirs), IMAGE)
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_tokens_are_those_of_a_vit_without_classes(pool):
     ours, theirs = build_ours(**POOLS[pool]), build_theirs(pool=pool)
-    make_twins(ours, theirs, TABLES[pool])
+    make_twins(ours, theirs, table_of(ours, theirs))
     theirs.mlp_head = None
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     assert_equal(ours.vit(pixels).last_hidden_state, theirs(pixels))
@@ -112,7 +85,7 @@ def test_dropout_leaves_out_the_same_units_in_training(pool):
         embedding_dropout_prob=0.2,
     )
     theirs = build_theirs(pool=pool, dropout=0.3, emb_dropout=0.2)
-    make_twins(ours, theirs, TABLES[pool])
+    make_twins(ours, theirs, table_of(ours, theirs))
     pixels = torch.randn(2, 3, *IMAGE, dtype=torch.float64)
     assert_equal(in_training(ours, pixels).logits, in_training(theirs, pixels))
 
@@ -121,8 +94,8 @@ def test_dropout_leaves_out_the_same_units_in_training(pool):
 def test_logits_loss_and_gradients_are_those_of_the_simple_vit(heads, dim_head):
     """Its attention has no output bias, and its waves are added in float32 as ours are."""
     ours, theirs = build_ours(heads, dim_head, **SIMPLE), build_theirs(SimpleViT, heads, dim_head)
-    make_twins(ours, theirs, SIMPLE_VIT)
-    assert_same_classifier(ours, theirs, SIMPLE_VIT, IMAGE, tolerance=1e-6)
+    make_twins(ours, theirs, table_of(ours, theirs))
+    assert_same_classifier(ours, theirs, table_of(ours, theirs), IMAGE, tolerance=1e-6)
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (3, 3), (2, 5), (14, 9)])
@@ -138,7 +111,7 @@ def test_norms_around_the_patches_have_no_convolution_and_the_config_says_what_w
 
 def test_smaller_images_differ_as_vit_pytorch_gives_them_the_first_positions_of_its_table():
     ours, theirs = build_ours(**POOLS["mean"]), build_theirs(pool="mean")
-    make_twins(ours, theirs, TABLES["mean"])
+    make_twins(ours, theirs, table_of(ours, theirs))
     smaller = torch.randn(2, 3, IMAGE[0], IMAGE[1] // 2, dtype=torch.float64)
     assert (ours(smaller).logits - theirs(smaller)).abs().max() > 1e-3
     patches = ours.vit.embeddings.patches(smaller)

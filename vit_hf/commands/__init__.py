@@ -1,4 +1,4 @@
-"""vit-hf train | evaluate | predict | benchmark: the same functions as in scripts/."""
+"""vit-hf train | evaluate | predict | convert | benchmark: the same functions as in scripts/."""
 
 import importlib
 import os
@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a classifier from a recipe, and leave a folder that is ready for the Hub",
     "evaluate": "measure a model on labelled images",
     "predict": "name what is in images",
+    "convert": "bring a pretrained model from one library to another",
     "benchmark": "measure speed and memory against other libraries",
 }
 

@@ -12,6 +12,8 @@ import transformers
 from torch import Tensor
 
 from ..analysis.curves import draw_training_curve
+from ..conversion.licences import licence_sentence
+from ..conversion.loading import Loaded
 from ..data.dataset import ImageBatches
 from ..data.tables import ImageData
 from ..hub.card import PICTURES, CardFacts, render_card
@@ -32,6 +34,7 @@ class FinishedRun:
     logits: Tensor  # b labels, of the held-out split
     watched: str  # the split that the training curve shows
     seconds: float
+    loaded: Loaded | None = None  # what it began from, where that was no random model
 
     @property
     def folder(self) -> Path:
@@ -75,7 +78,7 @@ class FinishedRun:
         return CardFacts(
             name=name,
             repository=name,
-            license=self.recipe.card.license,
+            license=self.licence(),
             architecture="Vision Transformer",
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
@@ -94,7 +97,23 @@ class FinishedRun:
             tags=self.recipe.card.tags,
             description=self.recipe.card.description,
             pictures=list(PICTURES),
+            origin=self.origin(),
+            base_model=self.loaded.base_model if self.loaded else None,
         )
+
+    def licence(self) -> str:
+        """The recipe's where it says one, else that of the weights it began from."""
+        card = self.recipe.card
+        inherited = self.loaded.licence if self.loaded else None
+        return card.license if "license" in card.model_fields_set else inherited or card.license
+
+    def origin(self) -> str | None:
+        """Where the weights come from, and under which licence."""
+        if self.loaded is None:
+            return None
+        path = Path(self.loaded.source).expanduser()
+        name = path.resolve().name if path.exists() else self.loaded.source
+        return f"It was fine-tuned from {name} ({self.loaded.kind}). {licence_sentence(self.loaded.licence)}"
 
     def preprocessing(self) -> list[str]:
         settings, config = self.recipe.data, self.model.config

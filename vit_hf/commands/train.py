@@ -15,12 +15,12 @@ from ..data.sources import open_data
 from ..data.tables import ImageData
 from ..hub.verify import reload_without_package
 from ..training.arguments import TrainingArguments
-from ..training.families import build_classifier
 from ..training.recipe import Recipe, load_recipe
 from ..training.sizes import configuration_folder
 from ..training.trainer import Trainer
 from .door import guarded, parser, program, words_of
 from .finished_run import FinishedRun
+from .starting_point import starting_point
 from .tables import table
 
 EXAMPLES = """\
@@ -76,7 +76,7 @@ def train(recipe: Recipe) -> FinishedRun:
     data = open_data(recipe.data)
     data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
-    model = build_classifier(recipe.model.family, recipe.model.fields(), data.label_names)
+    model, recipe, loaded = starting_point(recipe, data.label_names)
     processor = image_processor(model.config, recipe.data)
     preparation = Preparation(processor, model.config.num_channels)
     print(describe(data, model, recipe), flush=True)
@@ -108,7 +108,7 @@ def train(recipe: Recipe) -> FinishedRun:
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
     logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
-    return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds)
+    return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds, loaded)
 
 
 def next_commands(run: FinishedRun, recipe: str) -> str:

@@ -60,6 +60,8 @@ class CardFacts:
     tags: list[str] = field(default_factory=list)
     description: str | None = None
     pictures: list[str] = field(default_factory=list)
+    origin: str | None = None  # a sentence; None where training began from random weights
+    base_model: str | None = None  # an id on the Hub
 
 
 def metric_names(metrics: dict[str, Any]) -> dict[str, tuple[str, float]]:
@@ -91,6 +93,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
         library_name="transformers",
         pipeline_tag="image-classification",
         license=facts.license,
+        base_model=facts.base_model,
         tags=sorted({"image-classification", "vision", "vit", "custom_code", *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
         metrics=["accuracy"],

@@ -25,7 +25,8 @@ def predict(folder, paths):
 
     model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
     processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
-    images = [Image.open(path) for path in paths]
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[getattr(model.config, "num_channels", 3)]
+    images = [Image.open(path).convert(mode) for path in paths]
     probabilities = model(**processor(images, return_tensors="pt")).logits.softmax(-1)
     best = probabilities.max(-1)
     return [

@@ -22,15 +22,17 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
     image_size, patch_size: one number or [height, width]. Images of other sizes work at run time too.
     head_dim: width of a head; None means hidden_size / num_attention_heads.
     patch_embedding: "linear" (flatten a patch, then Linear) or "conv" (a strided Conv2d).
+    patch_bias: whether the patch embedding has one.
     dual_patch_norm: LayerNorm before and after the patch embedding (arXiv:2302.01327); with "linear" only.
+    pre_norm: LayerNorm of the tokens before the first layer, as in CLIP (arXiv:2103.00020).
     position_embedding: "learned" (a parameter), "embedding" (an nn.Embedding table), "sincos_2d" (fixed waves),
         "rotary" (queries and keys are turned, by row and column), "relative_bias" (added to the attention scores)
         or "none".
     position_embedding_init: "trunc_normal" (std .02) or "normal" (std 1), of what is learned of the positions.
     rope_theta: base of the wavelengths of "rotary", which run from one half of the image up to nearly this many.
-    pooling: "cls" (the class token), "mean" (of the patches), "mean_all" (of all tokens) or "attention" (a
-        learned query).
-    final_norm: LayerNorm of all "tokens" before they are pooled, or only of what was "pooled".
+    pooling: "cls" (the class token), "mean" (of the patches), "mean_all" (of all tokens), "attention" (a
+        learned query of all tokens) or "attention_patches".
+    final_norm: LayerNorm of all "tokens" before they are pooled, only of what was "pooled", or "none".
     add_pooling_layer: Linear and tanh after pooling, as in BERT.
     layer_scale_init_value: start of LayerScale (arXiv:2103.17239); None leaves it out.
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
@@ -62,10 +64,12 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
     initializer_range: float | int = 0.02
 
     patch_embedding: PatchEmbedding = "linear"
+    patch_bias: bool = True
     dual_patch_norm: bool = False
     position_embedding: PositionEmbedding = "learned"
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
     rope_theta: float | int = 100.0
+    pre_norm: bool = False
     class_token: bool = True
     num_register_tokens: int = 0
     pooling: Pooling = "cls"
@@ -151,3 +155,8 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
     def validate_pooling(self):
         if self.pooling == "cls" and not self.class_token:
             raise ValueError("pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'.")
+        if self.pooling.startswith("attention") and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"pooling={self.pooling!r} divides hidden_size={self.hidden_size} into heads, which "
+                f"num_attention_heads={self.num_attention_heads} does not; take another number, or pooling='mean'."
+            )

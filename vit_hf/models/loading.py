@@ -67,14 +67,22 @@ class AdaptingModel(PreTrainedModel):
         else:
             # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
             whole, info = reading(load, source, *inputs, config=saved, **where)
-            state, report = adapt(whole.state_dict(), saved, config, changed)
-            model, _ = reading(load, None, *inputs, config=config, state_dict=state, **kwargs)
-            model.config.name_or_path = model.name_or_path = str(source)
-            for line in report:
-                logger.warning("%s: %s", source, line)
+            model = cls.adapted(whole, config, source, *inputs, **kwargs)
         if output_loading_info:
             return model, info
         cls.account_for(source, info["missing_keys"], info["unexpected_keys"])
+        return model
+
+    @classmethod
+    def adapted(cls, whole: PreTrainedModel, config, source, *inputs, **kwargs) -> PreTrainedModel:
+        """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
+        old = whole.config
+        state, report = adapt(whole.state_dict(), old, config, changed_fields(old, config))
+        load = super().from_pretrained
+        model, _ = reading(load, None, *inputs, config=config, state_dict=state, **kwargs)
+        model.config.name_or_path = model.name_or_path = str(source)
+        for line in report:
+            logger.warning("%s: %s", source, line)
         return model
 
     @classmethod

@@ -1,6 +1,6 @@
 """The Vision Transformer (arXiv:2010.11929), and the heads that are put on it."""
 
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import torch
 from einops import rearrange, repeat
@@ -48,6 +48,7 @@ class Embeddings(nn.Module):
             width=width,
             norm=config.dual_patch_norm,
             eps=config.layer_norm_eps,
+            bias=config.patch_bias,
         )
         self.positions = build_positions(
             config.position_embedding, grid=config.patch_grid, prefix=int(config.class_token), width=width
@@ -57,6 +58,7 @@ class Embeddings(nn.Module):
         self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
         self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
         self.dropout = nn.Dropout(config.embedding_dropout_prob)
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.pre_norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
         tokens = self.patches(pixel_values)  # b n d
@@ -64,7 +66,7 @@ class Embeddings(nn.Module):
         tokens = self.prepend_class_token(tokens)  # b (1 n) d
         tokens = self.positions(tokens, grid)  # b (1 n) d
         tokens = self.insert_registers(tokens)  # b (1 r n) d
-        return self.dropout(tokens)
+        return self.norm(self.dropout(tokens))
 
     def hide(self, tokens: Tensor, masked: Tensor | None) -> Tensor:
         """b n d, b n -> b n d: the mask token in place of each masked patch."""
@@ -119,6 +121,12 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
     )
 
 
+def build_final_norm(config: VisionTransformerConfig) -> nn.Module:
+    if config.final_norm == "none":
+        return nn.Identity()
+    return nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+
 class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
     config: VisionTransformerConfig
     config_class = VisionTransformerConfig
@@ -139,7 +147,7 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         self.embeddings = Embeddings(config, use_mask_token=use_mask_token)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
         self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.norm = build_final_norm(config)
         self.pool = build_pool(config) if pool else None
         self.pooler = Pooler(config.hidden_size) if pool and config.add_pooling_layer else None
         self.post_init()
@@ -166,7 +174,9 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         asked = self.config.output_attentions if output_attentions is None else output_attentions
 
-        tokens = self.embeddings(pixel_values.to(self.norm.weight.dtype), grid, bool_masked_pos)  # b n d
+        first: Any = self.layers[0]
+        pixel_values = pixel_values.to(first.attention_norm.weight.dtype)
+        tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
         seen = self.with_prefix(attention_mask, tokens)
         mask = padding_mask(self.config, tokens, seen, written_out=bool(asked))
         rotary = self.rotary(grid, tokens)

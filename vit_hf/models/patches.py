@@ -13,13 +13,13 @@ class LinearPatches(nn.Module):
     With `norm`, LayerNorm before and after it (Dual PatchNorm, arXiv:2302.01327). Source: arXiv:2010.11929, eq. 1.
     """
 
-    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float):
+    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float, bias: bool = True):
         super().__init__()
         height, across = pair(patch_size)
         pixels = height * across * channels
         self.flatten = Rearrange("b c (h p1) (w p2) -> b (h w) (p1 p2 c)", p1=height, p2=across)
         self.norm_before = nn.LayerNorm(pixels, eps=eps) if norm else nn.Identity()
-        self.projection = nn.Linear(pixels, width)
+        self.projection = nn.Linear(pixels, width, bias=bias)
         self.norm_after = nn.LayerNorm(width, eps=eps) if norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor) -> Tensor:
@@ -32,11 +32,12 @@ class ConvPatches(nn.Module):
     The same map as `LinearPatches` with its weight reshaped. Source: Swin Transformer's released code.
     """
 
-    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float):
+    def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float, bias: bool = True):
         super().__init__()
         if norm:
             raise ValueError("A convolution has no flattened patches to normalise; take patch_embedding='linear'.")
-        self.projection = nn.Conv2d(channels, width, kernel_size=pair(patch_size), stride=pair(patch_size))
+        size = pair(patch_size)
+        self.projection = nn.Conv2d(channels, width, kernel_size=size, stride=size, bias=bias)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         return rearrange(self.projection(pixel_values), "b d h w -> b (h w) d")
@@ -46,10 +47,10 @@ PATCHES = {"linear": LinearPatches, "conv": ConvPatches}
 
 
 def build_patches(
-    kind: str, *, channels: int, patch_size, width: int, norm: bool = False, eps: float = 1e-6
+    kind: str, *, channels: int, patch_size, width: int, norm: bool = False, eps: float = 1e-6, bias: bool = True
 ) -> nn.Module:
     """The patch embedding that a config names in `patch_embedding`."""
-    return PATCHES[kind](channels, patch_size, width, norm=norm, eps=eps)
+    return PATCHES[kind](channels, patch_size, width, norm=norm, eps=eps, bias=bias)
 
 
 def linear_to_conv(weight: Tensor, channels: int, patch_size) -> Tensor:

@@ -31,14 +31,14 @@ class MeanPool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """b n d -> b d: a learned query attends to all tokens; then a residual feed-forward.
+    """b n d -> b d: a learned query attends to the tokens after the first `skip`; then a residual feed-forward.
 
     Source: Set Transformer (arXiv:1810.00825) as in big_vision's MAP head.
     """
 
-    def __init__(self, *, width: int, heads: int, inner: int, activation: str, eps: float):
+    def __init__(self, *, width: int, heads: int, inner: int, activation: str, eps: float, skip: int = 0):
         super().__init__()
-        self.heads = heads
+        self.heads, self.skip = heads, skip
         self.query = nn.Parameter(torch.empty(1, 1, width))
         self.query_projection = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
@@ -47,6 +47,7 @@ class AttentionPool(nn.Module):
         self.feed_forward = FeedForward(width=width, inner=inner, activation=activation, dropout=0.0)
 
     def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
+        tokens, seen = tokens[:, self.skip :], None if seen is None else seen[:, self.skip :]
         query = self.query_projection(self.query).expand(tokens.shape[0], -1, -1)
         query = rearrange(query, "b n (heads e) -> b heads n e", heads=self.heads)
         key, value = rearrange(self.key_value(tokens), "b n (two heads e) -> two b heads n e", two=2, heads=self.heads)
@@ -61,13 +62,14 @@ def build_pool(config) -> nn.Module:
     return POOLS[config.pooling](config)
 
 
-def attention_pool(config) -> AttentionPool:
+def attention_pool(config, skip: int) -> AttentionPool:
     return AttentionPool(
         width=config.hidden_size,
         heads=config.num_attention_heads,
         inner=config.intermediate_size,
         activation=config.hidden_act,
         eps=config.layer_norm_eps,
+        skip=skip,
     )
 
 
@@ -75,7 +77,8 @@ POOLS = {
     "cls": lambda config: ClassTokenPool(),
     "mean": lambda config: MeanPool(skip=config.num_prefix_tokens),
     "mean_all": lambda config: MeanPool(skip=0),
-    "attention": attention_pool,
+    "attention": lambda config: attention_pool(config, skip=0),
+    "attention_patches": lambda config: attention_pool(config, skip=config.num_prefix_tokens),
 }
 
 

@@ -25,3 +25,56 @@ def build_classifier(family: str, settings: dict[str, Any], label_names: list[st
         label2id={name: number for number, name in enumerate(label_names)},
     )
     return model_class(config)
+
+
+# What may be changed of a pretrained model without making its weights worthless.
+CHANGEABLE = {
+    "image_size",
+    "patch_size",
+    "num_channels",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "embedding_dropout_prob",
+    "drop_path_rate",
+    "label_smoothing",
+    "initializer_range",
+    "pooling",
+    "add_pooling_layer",
+    "problem_type",
+}
+
+
+def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: list[str], source: str):
+    """A model with pretrained weights, adapted to other sizes, channels and labels, in single precision.
+
+    pretrained: a classifier, or a model without a head, which is given a new one.
+
+    Raises: ValueError for settings that would leave the weights without a place.
+    """
+    config_class, model_class = next(both for both in FAMILIES.values() if isinstance(pretrained.config, both[0]))
+    old = pretrained.config
+    for name, value in settings.items():
+        if name not in CHANGEABLE and value != getattr(old, name):
+            raise ValueError(
+                f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
+                f"cannot be changed; leave it out. What can be changed are {', '.join(sorted(CHANGEABLE))}."
+            )
+    config = config_class.from_dict(
+        {
+            **old.to_dict(),
+            **settings,
+            "id2label": dict(enumerate(label_names)),
+            "label2id": {name: number for number, name in enumerate(label_names)},
+        }
+    )
+    classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
+    return model_class.adapted(classifier.float(), config, source)
+
+
+def with_head(pretrained: Any, model_class: Any):
+    """A classifier around the encoder of a model without one; pooling and head start anew."""
+    classifier = model_class(pretrained.config)
+    prefix = classifier.base_model_prefix
+    # Of an encoder that was trained on hidden patches the mask token is left over.
+    getattr(classifier, prefix).load_state_dict(getattr(pretrained, prefix, pretrained).state_dict(), strict=False)
+    return classifier

@@ -16,10 +16,14 @@ from .yaml_files import read_yaml, write_yaml
 
 
 class ModelSettings(BaseModel):
-    """A family, perhaps a named size, and any field of the family's config."""
+    """A family, perhaps a named size, and any field of the family's config; or `from`, where pretrained weights lie.
+
+    With `from` the fields that are named are changed, and everything else is as it was there.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    source: str | None = Field(default=None, alias="from", description="a folder, file or Hub id of any library")
     family: str = "vit"
     size: str | None = None
 
@@ -29,9 +33,11 @@ class ModelSettings(BaseModel):
             raise ValueError(unknown_name("model family", self.family, FAMILIES))
         if self.size is not None and self.size not in (sizes := model_sizes(self.family)):
             raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
+        if self.size is not None and self.source is not None:
+            raise ValueError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         for name in self.model_extra or {}:
             if name not in (known := config_fields(self.family)):
-                raise ValueError(unknown_name("model field", name, [*known, "family", "size"]))
+                raise ValueError(unknown_name("model field", name, [*known, "family", "from", "size"]))
         return self
 
     def fields(self) -> dict[str, Any]:
@@ -64,7 +70,7 @@ class Recipe(Section):
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        write_yaml(path, self.model_dump(exclude_none=True))
+        write_yaml(path, self.model_dump(exclude_none=True, by_alias=True))
 
 
 def explain(error: ValidationError, where: str) -> str:

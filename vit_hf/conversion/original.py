@@ -1,0 +1,70 @@
+"""The files in which Vision Transformers were first published, as ours; which is which is told by their keys."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..data.preprocessing import make_image_processor
+from ..models.configuration_vit import VisionTransformerConfig
+from .deriving import Found, build
+from .original_google import ANCHOR as GOOGLE
+from .original_google import find_google, under_google_prefix
+from .original_timm import ANCHOR as TIMM
+from .original_timm import find_timm
+from .original_torchvision import ANCHOR as TORCHVISION
+from .original_torchvision import find_torchvision
+from .preprocessing import for_channels
+from .reading import first_few, open_checkpoint, under_prefix
+
+logger = logging.getLogger(__name__)
+
+FINDERS = {TIMM: find_timm, TORCHVISION: find_torchvision}
+
+
+def from_original(source: str | Path, *, part: str | None = None, **words: Any) -> Any:
+    """Our classifier with the weights of a published file; without a head in it, our model of its tokens.
+
+    source: an .npz of Google's (AugReg, ViT, SigLIP), a .pth of DeiT, DeiT III, MAE, DINO or DINOv2, a state dict of
+        torchvision's vit_*, in any form that `open_checkpoint` reads.
+    part: which of several state dicts in the file, as "student".
+    words: fields of our configuration that the weights do not tell, or that hold over what they seem to tell:
+        num_attention_heads, image_size where it is no square, num_labels=0 to leave the head out, ...
+
+    Raises: ValueError for other files, for what our words cannot say, and for keys that no rule covers.
+    """
+    ours, _, notes = convert_from_original(source, part=part, **words)
+    for note in notes:
+        logger.warning("%s: %s", source, note)
+    return ours
+
+
+def convert_from_original(source: str | Path, *, part: str | None = None, **words: Any) -> tuple[Any, Any, list[str]]:
+    """-> our model, the image processor of its authors, and what was left out or assumed."""
+    found, left = recognise(open_checkpoint(source, part=part), source, words)
+    ours = build(found, words)
+    beside = [f"left out, beside the model: {first_few(left)}"] if left else []
+    return ours, processor_of(found.images or {}, ours.config), [*found.notes, *beside]
+
+
+def processor_of(images: dict[str, Any], config: VisionTransformerConfig) -> Any:
+    """The authors' numbers are of colours; images of other channels take them over as the patches' weights do."""
+    channels = config.num_channels
+    numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
+    return make_image_processor(config, **{**images, **numbers})
+
+
+def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[Found, list[str]]:
+    """-> what the weights are, and the keys that belong to something else."""
+    if (google := under_google_prefix(state)) is not None:
+        return find_google(google[0], said), google[1]
+    for anchor, find in FINDERS.items():
+        if (found := under_prefix(state, anchor)) is not None:
+            return find(found[0], said), found[1]
+    raise ValueError(
+        f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
+        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}) and of torchvision ({TORCHVISION}); from_vit_pytorch "
+        "reads those of vit-pytorch, from_transformers and from_timm their folders."
+    )
