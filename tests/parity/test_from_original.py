@@ -13,7 +13,8 @@ from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as OfTorchvision
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.original import convert_from_original, from_original
+from vit_hf.conversion.loading import load_any
+from vit_hf.conversion.original import convert_from_original, from_original, processor_of
 
 SIZES = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}
 HEADS = {"num_attention_heads": 3}
@@ -81,10 +82,12 @@ def test_dino_with_its_projection_is_our_model_of_tokens(prefix, tmp_path, caplo
 
 def test_pretrained_mae_leaves_its_decoder_out(tmp_path, caplog):
     theirs = build_timm(num_classes=0)
-    state = theirs.state_dict() | {"mask_token": torch.ones(1, 1, 8), "decoder_blocks.0.norm1.weight": torch.ones(8)}
+    decoder = {f"decoder_{key}": tensor for key, tensor in theirs.state_dict().items() if key.startswith("blocks.0.")}
+    state = {"mask_token": torch.ones(1, 1, 8)} | decoder | theirs.state_dict()
     found = from_original(saved({"model": state}, tmp_path), **HEADS)
     assert_same_tokens(found, theirs.forward_features)
     assert "decoder_blocks.0.norm1.weight" in caplog.text
+    assert "and 7 more left out: it paints or hides" in caplog.text
 
 
 def test_dinov2_adds_no_positions_to_its_registers(tmp_path):
@@ -262,9 +265,24 @@ def test_images_are_prepared_as_each_library_prepares_them(tmp_path):
         ),
         (saved(of_torchvision.state_dict(), tmp_path), (mean, std, Resampling.BILINEAR, {"shortest_edge": 27})),
     ]:
-        _, processor, _ = convert_from_original(path, **HEADS)
+        model, _, _, found = convert_from_original(path, **HEADS)
+        processor = processor_of(found.images, model.config)
         found = (list(processor.image_mean), list(processor.image_std), processor.resample, dict(processor.size))
         assert found == expected
+
+
+def test_published_weights_are_compared_with_the_library_that_reads_them_too(tmp_path):
+    torch.save(
+        {"model": of_deit_iii(build_timm(init_values=0.1, no_embed_class=True).state_dict())}, tmp_path / "a.pth"
+    )
+    torch.save(build_timm(num_classes=0).state_dict(), tmp_path / "b.pth")
+    torch.save(prepared(OfTorchvision(24, 4, 2, 3, 24, 48, num_classes=5)).state_dict(), tmp_path / "c.pth")
+    np.savez(tmp_path / "d.npz", **as_npz(build_timm(act_layer="gelu_tanh").float(), forerunner=True))
+    for name, words in [("a.pth", HEADS), ("b.pth", HEADS), ("c.pth", HEADS), ("d.npz", {})]:
+        report = load_any(tmp_path / name, **words).compare()
+        assert report is not None, name
+        assert len(report.differences) >= 3, name
+        assert report.passed, f"{name}\n{report}"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

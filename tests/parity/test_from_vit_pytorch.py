@@ -10,6 +10,7 @@ from torch import nn
 from vit_pytorch.simple_vit import SimpleViT
 from vit_pytorch.vit import ViT
 
+from vit_hf.conversion.loading import load_any
 from vit_hf.conversion.parity import compare, ours
 from vit_hf.conversion.vit_pytorch import from_vit_pytorch, vit_pytorch_runnable
 
@@ -150,3 +151,16 @@ def test_other_models_of_vit_pytorch_are_refused_by_their_keys(tmp_path):
         from_vit_pytorch(more, heads=3)
     with pytest.raises(ValueError, match="holds no ViT of vit-pytorch: none of its keys .stages.0.weight"):
         from_vit_pytorch(saved({"stages.0.weight": torch.ones(1)}, tmp_path), heads=3)
+
+
+def test_weights_alone_are_compared_with_todays_model_and_those_of_2022_with_none(tmp_path):
+    torch.save(prepared(ViT(**SIZES, heads=3, dim_head=8, pool="mean")).state_dict(), tmp_path / "vit.pt")
+    torch.save(prepared(SimpleViT(**SIZES, heads=3, dim_head=8)).float().state_dict(), tmp_path / "simple.pt")
+    for name in ("vit.pt", "simple.pt"):
+        report = load_any(tmp_path / name, heads=3, image_size=24).compare()
+        assert report is not None, name
+        assert report.passed, f"{name}\n{report}"
+    of_2022 = prepared(tutorial.ViT(**SIZES, heads=3, dim_head=8))
+    loaded = load_any(saved(names_of_2022(of_2022.state_dict()), tmp_path), heads=3)
+    assert loaded.compare() is None
+    assert "nothing was compared" in " ".join(loaded.notes)

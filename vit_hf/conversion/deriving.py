@@ -46,7 +46,7 @@ def build(found: Found, said: Mapping[str, Any]) -> Any:
     with torch.device("meta"):
         ours = model_class(config)
     fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)
-    return ours.to(next(iter(found.state.values())).dtype)
+    return ours
 
 
 def whole_table(found: Found, config: VisionTransformerConfig) -> Table:

@@ -134,7 +134,8 @@ def read_transformers(source: str, path: Path) -> Loaded:
 
 
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
-    from .original import convert_from_original
+    from .original import convert_from_original, processor_of
+    from .peers import peer_of
     from .reading import open_checkpoint, under_prefix
     from .timm import convert_from_timm, open_timm, timm_runnable
     from .vit_pytorch import ANCHORS, convert_from_vit_pytorch
@@ -149,7 +150,14 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise ValueError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
-        model, notes = convert_from_vit_pytorch(path, **words)
-        return Loaded(source, "vit-pytorch", model, notes=notes)
-    model, processor, notes = convert_from_original(path, **words)
-    return Loaded(source, "original", model, processor, notes=notes)
+        model, notes, found = convert_from_vit_pytorch(path, **words)
+        loaded, kind = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch"
+    else:
+        model, notes, kind, found = convert_from_original(path, **words)
+        loaded = Loaded(source, "original", model, processor_of(found.images or {}, model.config), notes=notes)
+    theirs = peer_of(kind, model.config, found.state, path, head=hasattr(model, "classifier"))
+    if isinstance(theirs, str):
+        loaded.notes.append(theirs)
+    else:
+        loaded.theirs = theirs
+    return loaded

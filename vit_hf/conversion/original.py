@@ -21,7 +21,7 @@ from .reading import first_few, open_checkpoint, under_prefix
 
 logger = logging.getLogger(__name__)
 
-FINDERS = {TIMM: find_timm, TORCHVISION: find_torchvision}
+FINDERS = {"timm": (TIMM, find_timm), "torchvision": (TORCHVISION, find_torchvision)}
 
 
 def from_original(source: str | Path, *, part: str | None = None, **words: Any) -> Any:
@@ -35,34 +35,35 @@ def from_original(source: str | Path, *, part: str | None = None, **words: Any) 
 
     Raises: ValueError for other files, for what our words cannot say, and for keys that no rule covers.
     """
-    ours, _, notes = convert_from_original(source, part=part, **words)
+    ours, notes, _, _ = convert_from_original(source, part=part, **words)
     for note in notes:
         logger.warning("%s: %s", source, note)
     return ours
 
 
-def convert_from_original(source: str | Path, *, part: str | None = None, **words: Any) -> tuple[Any, Any, list[str]]:
-    """-> our model, the image processor of its authors, and what was left out or assumed."""
-    found, left = recognise(open_checkpoint(source, part=part), source, words)
-    ours = build(found, words)
+def convert_from_original(
+    source: str | Path, *, part: str | None = None, **words: Any
+) -> tuple[Any, list[str], str, Found]:
+    """-> our model, what was left out or assumed, whose file it is, and what was found in it."""
+    kind, found, left = recognise(open_checkpoint(source, part=part), source, words)
     beside = [f"left out, beside the model: {first_few(left)}"] if left else []
-    return ours, processor_of(found.images or {}, ours.config), [*found.notes, *beside]
+    return build(found, words), [*found.notes, *beside], kind, found
 
 
 def processor_of(images: dict[str, Any], config: VisionTransformerConfig) -> Any:
-    """The authors' numbers are of colours; images of other channels take them over as the patches' weights do."""
+    """The image processor of the authors, whose numbers are of colours; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
     return make_image_processor(config, **{**images, **numbers})
 
 
-def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[Found, list[str]]:
-    """-> what the weights are, and the keys that belong to something else."""
+def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:
+    """-> whose file it is, what the weights are, and the keys that belong to something else."""
     if (google := under_google_prefix(state)) is not None:
-        return find_google(google[0], said), google[1]
-    for anchor, find in FINDERS.items():
+        return "google", find_google(google[0], said), google[1]
+    for kind, (anchor, find) in FINDERS.items():
         if (found := under_prefix(state, anchor)) is not None:
-            return find(found[0], said), found[1]
+            return kind, find(found[0], said), found[1]
     raise ValueError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
         f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}) and of torchvision ({TORCHVISION}); from_vit_pytorch "

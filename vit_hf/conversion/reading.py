@@ -229,8 +229,11 @@ def under_prefix(state: Mapping[str, Tensor], anchor: str) -> tuple[Mapping[str,
 
 def places_of(chain: str) -> tuple[int, ...] | None:
     """Where each word of a chain such as "module.encoder." stands in `PREFIXES`; None where one is not there."""
+    *words, rest = chain.split(".")
+    if rest:
+        return None
     places = []
-    for word in chain.split(".")[:-1]:
+    for word in words:
         if f"{word}." not in PREFIXES:
             return None
         places.append(PREFIXES.index(f"{word}."))

@@ -114,7 +114,7 @@ def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     with torch.device("meta"):
         ours = OURS[task](config)
     fill(ours, state, [*table, *beside], config.num_hidden_layers)
-    return ours.to(theirs.dtype), notes
+    return ours, notes
 
 
 def trunk_table(trunk: Any, config: VisionTransformerConfig) -> Table:

@@ -59,7 +59,7 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
         table += rules.decoder(config)
     table += under(made_up(config, kind), theirs=prefix)
     fill(theirs, model.state_dict(), turned(table), config.num_hidden_layers)
-    return theirs.to(model.dtype), list(changes_of_training(config, kind)) + unpooled(theirs)
+    return theirs, list(changes_of_training(config, kind)) + unpooled(theirs)
 
 
 def task_of_ours(model: Any) -> str:

@@ -43,7 +43,7 @@ def from_vit_pytorch(
 
     Raises: ValueError for what must be said, for keys that no rule covers, and for files that cannot be read.
     """
-    ours, notes = convert_from_vit_pytorch(
+    ours, notes, _ = convert_from_vit_pytorch(
         source, heads=heads, pool=pool, image_size=image_size, num_channels=num_channels, **words
     )
     for note in notes:
@@ -59,8 +59,8 @@ def convert_from_vit_pytorch(
     image_size: Size | None = None,
     num_channels: int = 3,
     **words: Any,
-) -> tuple[Any, list[str]]:
-    """-> our model, and what was left out or assumed; see `from_vit_pytorch`."""
+) -> tuple[Any, list[str], Found]:
+    """-> our model, what was left out or assumed, and what was found; see `from_vit_pytorch`."""
     if isinstance(source, nn.Module):
         state, left, live = source.state_dict(), [], source
         heads, pool = said_by(source, heads, pool)
@@ -68,7 +68,7 @@ def convert_from_vit_pytorch(
     else:
         state, left, live = *trunk_in(open_checkpoint(source), source), None
     found = find(state, heads=heads, pool=pool, image_size=image_size, channels=num_channels, live=live)
-    return build(found, words), [*found.notes, *([f"left out: {first_few(left)}"] if left else [])]
+    return build(found, words), [*found.notes, *([f"left out: {first_few(left)}"] if left else [])], found
 
 
 def trunk_in(state: Mapping[str, Tensor], source: Any) -> tuple[Mapping[str, Tensor], list[str]]:
