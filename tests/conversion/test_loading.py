@@ -16,7 +16,7 @@ from vit_hf.data.preprocessing import make_image_processor
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    model = tiny(VisionTransformerForImageClassification, id2label={0: "ant", 1: "bee"}, patch_embedding="conv")
+    model: Any = tiny(VisionTransformerForImageClassification, id2label={0: "ant", 1: "bee"}, patch_embedding="conv")
     model.save_pretrained(tmp_path / "ours")
     make_image_processor(model.config, mean=(0.1, 0.2, 0.3)).save_pretrained(tmp_path / "ours")
     (tmp_path / "ours" / "README.md").write_text("---\nlicense: mit\nbase_model: owner/first\n---\n\n# Mine\n")
@@ -65,7 +65,7 @@ def test_our_model_leaves_for_transformers_without_any_code(ours, tmp_path):
     assert names == {"README.md", "config.json", "model.safetensors", "parity.json", "preprocessor_config.json"}
     assert "auto_map" not in (tmp_path / "stock" / "config.json").read_text()
     assert "auto_map" not in (tmp_path / "stock" / "preprocessor_config.json").read_text()
-    stock = AutoModelForImageClassification.from_pretrained(tmp_path / "stock")
+    stock: Any = AutoModelForImageClassification.from_pretrained(tmp_path / "stock")
     assert stock.config.id2label == {0: "ant", 1: "bee"}
     ours_again: Any = VisionTransformerForImageClassification.from_pretrained(ours)
     pixels = images()
