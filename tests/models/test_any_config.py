@@ -1,6 +1,7 @@
 """Any words in any combination: a working model that survives its file, or a refusal in a sentence."""
 
 import tempfile
+from copy import deepcopy
 from typing import get_args
 
 import torch
@@ -67,5 +68,5 @@ def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields
         loaded = VisionTransformerForImageClassification.from_pretrained(folder)
     state = model.state_dict()
     assert all(torch.equal(tensor, state[key]) for key, tensor in loaded.state_dict().items())
-    # Not to the last bit: where tensors begin in memory decides in which order a product of tiny matrices sums.
-    torch.testing.assert_close(loaded(pixels).logits, model(pixels).logits, rtol=1e-4, atol=1e-9)
+    # Out of the mapped file, where tensors begin anywhere: on that depends in which order a tiny product sums.
+    assert torch.equal(deepcopy(loaded)(pixels).logits, model(pixels).logits)
