@@ -103,8 +103,7 @@ def refuse_empty_classes(table: ImageTable, label_names: Sequence[str]) -> None:
     """A class without a single image to train on would be learnt as one that never occurs."""
     empty = [name for name, count in zip(label_names, table.class_counts(len(label_names)), strict=True) if not count]
     if empty:
-        others = f" and {len(empty) - 1} others" if len(empty) > 1 else ""
-        raise ValueError(
-            f"The class {empty[0]!r}{others} has no image in the train split; add images of it, or remove it from the "
-            "names of the labels."
+        named = (
+            f"The class {empty[0]!r} has" if len(empty) == 1 else f"{len(empty)} classes, such as {empty[0]!r}, have"
         )
+        raise ValueError(f"{named} no image in the train split; add some, or take the name out of the labels.")
