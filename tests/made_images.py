@@ -27,3 +27,16 @@ def class_folders(root: Path, classes: dict[str, int]) -> Path:
             noise(seed).save(root / name / f"{number}.png")
             seed += 1
     return root
+
+
+def photo(height: int = 37, width: int = 53, mode: str = "RGB") -> Image.Image:
+    """Smooth waves of color, in which a decoder or a resizing that is a little different is seen."""
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([127 + 90 * np.sin(x / 7 + channel) * np.cos(y / 5) for channel in range(3)], axis=-1)
+    return Image.fromarray(waves.astype(np.uint8)).convert(mode)
+
+
+def jpeg(image: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()

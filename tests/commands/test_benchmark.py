@@ -139,3 +139,14 @@ def test_the_whole_benchmark_measures_and_writes_what_it_measured(tmp_path: Path
 def test_an_unknown_size_is_answered_with_the_known_ones(capsys):
     assert main(["--sizes", "huge"]) == 2
     assert "no size huge; there are ti, s, m, b, l, so400m, h, g" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_data_measures_every_work_against_its_goal(tmp_path: Path, capsys):
+    out = tmp_path / "data.json"
+    assert main(["data", "--rounds", "2", "--images", "4", "--files", "120", "--json", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert len(record["works"]) == 6
+    assert all(speed > 0 for work in record["works"] for speed in work["images_per_second"].values())
+    goals = {figure["work"]: figure["goal"] for figure in record["figures"]}
+    assert goals["folder of 120 images ready"] == 100
+    assert "goal 2.3" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
-from made_images import class_folders
+from made_images import class_folders, jpeg, photo
 from PIL import Image
 
 from vit_hf.commands.train import main
@@ -92,9 +92,35 @@ def test_class_folders_give_the_model_its_labels(tmp_path: Path, recipe: Path):
     assert "| a\\|b |" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_a_recipe_with_every_augmentation_trains_from_jpegs(tmp_path: Path, recipe: Path):
+    root = tmp_path / "photos"
+    for label in ("cat", "dog"):
+        (root / label).mkdir(parents=True)
+        for number in range(10):
+            (root / label / f"{number}.jpg").write_bytes(jpeg(photo(30 + number, 40)))
+    train = (
+        "{random_resized_crop: {scale: [0.3, 1]}, flip: 0.5, randaugment: {n: 2, magnitude: 9, noise: 0.5}, "
+        "three_augment: 0.3, color_jitter: 0.2, pad_and_crop: 2, trivialaugment: true, rotate: 5, erase: 0.5}"
+    )
+    words = ["--data.train", train, "--data.mix", "{mixup: 0.8, cutmix: 1.0}", "--data.repeats", "2"]
+    words += ["--data.cache", str(tmp_path / "cache"), "--training.logging_steps", "1"]
+    assert photos(root, recipe, *words) == 0
+    history = json.loads((tmp_path / "out" / "metrics.json").read_text())["history"]
+    assert all(0 <= log["data_wait"] <= 1 for log in history if "loss" in log)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "randaugment (n 2, magnitude 9, noise 0.5)" in card
+    assert "mixup 0.8, cutmix 1" in card
+    assert read_yaml(tmp_path / "out" / "recipe.yaml")["data"]["train"]["flip"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (
+            ["--data.mix", "{{mixup: 0.8}}", "--training.per_device_train_batch_size", "1"],
+            "a batch of one image has none",
+        ),
+        (["--data.train", "{{flup: 0.5}}"], "did you mean 'flip'"),
         (["--training.per_device_train_batch_size", "64"], "larger than the 9 training images"),
         (["--model.patch_size", "3"], "patches of 3"),
         (["--model.pach_size", "3"], "did you mean 'patch_size'"),

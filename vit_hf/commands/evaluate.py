@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..data.dataset import Preparation, load_batches
+from ..data.loading import load_batches
+from ..data.preparation import Preparation
 from ..data.settings import DataSettings
 from ..data.sources import open_data, open_source
 from ..data.tables import ImageTable

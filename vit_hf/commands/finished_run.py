@@ -14,6 +14,7 @@ from torch import Tensor
 from ..analysis.curves import draw_training_curve
 from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded
+from ..data.augmentation import describe
 from ..data.dataset import ImageBatches
 from ..data.tables import ImageData
 from ..hub.card import PICTURES, CardFacts, render_card
@@ -119,7 +120,10 @@ class FinishedRun:
         settings, config = self.recipe.data, self.model.config
         size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
         cut = f", keeping the middle {settings.crop_pct:.0%}" if settings.crop_pct else ""
-        moved = ", ".join(f"{name} {strength:g}" for name, strength in settings.train.items())
+        moved = describe(settings.train)
+        if settings.mix is not None:
+            mixed = settings.mix.model_dump(exclude_unset=True)
+            moved = ", ".join(filter(None, [moved, *(f"{name} {value:g}" for name, value in mixed.items())]))
         return [
             f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
             f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",

@@ -31,7 +31,7 @@ def find_images(given: Sequence[str]) -> list[Path]:
     for name in given:
         path = Path(name).expanduser()
         if path.is_dir():
-            inside = files_under(path)
+            inside = [Path(file) for file in files_under(path)]
             if not inside:
                 raise ValueError(f"The folder {path} is empty.")
             found += inside

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 import transformers
 
-from ..data.dataset import Preparation, load_batches
+from ..data.loading import load_batches
+from ..data.plan import AugmentationPlan
+from ..data.preparation import Preparation
 from ..data.preprocessing import make_image_processor
 from ..data.settings import DataSettings
 from ..data.sources import open_data
-from ..data.tables import ImageData
+from ..data.tables import ImageData, refuse_empty_classes
 from ..hub.verify import reload_without_package
 from ..training.arguments import TrainingArguments
 from ..training.recipe import Recipe, load_recipe
@@ -61,6 +63,15 @@ def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
         )
 
 
+def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -> None:
+    """What is mixed is mixed with its neighbour in the batch."""
+    if settings.mix is not None and arguments.per_device_train_batch_size == 1:
+        raise ValueError(
+            "data.mix mixes neighbours of a batch, and a batch of one image has none; set "
+            "--training.per_device_train_batch_size to 2 or more, or leave data.mix out."
+        )
+
+
 def describe(data: ImageData, model, recipe: Recipe) -> str:
     counts = ", ".join(f"{len(split):,} to {name}" for name, split in data.splits.items())
     labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
@@ -87,12 +98,15 @@ def train(recipe: Recipe) -> FinishedRun:
             preparation,
             recipe.data,
             split=split,
-            augmentations=recipe.data.train if split == "train" else None,
+            plan=AugmentationPlan.of(recipe.data.train, recipe.data.mix) if split == "train" else None,
+            classes=len(data.label_names),
             seed=arguments.seed,
         )
         for split, images in data.splits.items()
     }
+    refuse_empty_classes(batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(batches["train"]))
+    refuse_single_images(arguments, recipe.data)
     # A validation split, where there is one, is looked at during training, and the test split at the end only.
     watched = "validation" if "validation" in batches else "test"
     trainer = Trainer(
@@ -105,6 +119,8 @@ def train(recipe: Recipe) -> FinishedRun:
     start = time.monotonic()
     trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
     seconds = time.monotonic() - start
+    if skipped := int(batches["train"].replaced.sum()):
+        print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
     logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]

@@ -1,90 +1,253 @@
-"""Geometric augmentation of whole batches: every sample's moves become one matrix, sampled once.
+"""What a recipe may say under `data.train`, and the pure functions that it means.
 
-An augmentation maps uniform numbers (b draws, from 0 to 1) and a strength to matrices (b 3 3) on coordinates
-that run from -1 to 1 over the image, so that the same strength means the same at every resolution.
+An entry is a name with its strength, or with a mapping of its fields:
+
+    train: {random_resized_crop: {scale: [0.08, 1.0]}, flip: 0.5, randaugment: {n: 2, magnitude: 9}, erase: 0.25}
+
+They follow one another in this order, but for two: `random_resized_crop` comes first, as it chooses what is decoded,
+and `erase` last, on normalised pixels. A bare number is the strength that each entry names as its `strength`. Every
+random number is a function of the seed, the epoch and the sample (see random_numbers.py).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-import torch
-from einops import repeat
+import numpy as np
+from pydantic import Field, field_validator
 from torch import Tensor
-from torch.nn import functional
 
-DRAWS = 2  # random numbers that each augmentation may use
+from . import moves
+from .crops import BOX_DRAWS, Box, flip, pad_and_crop, random_box
+from .erasing import ERASE_DRAWS, erase
+from .policies import (
+    JITTER_DRAWS,
+    RANDAUGMENT_DRAWS,
+    THREE_DRAWS,
+    TRIVIALAUGMENT_DRAWS,
+    color_jitter,
+    randaugment,
+    three_augment,
+    trivialaugment,
+)
+from .words import Section, unknown_name
 
-
-def identity(count: int) -> Tensor:
-    """-> b 3 3"""
-    return repeat(torch.eye(3), "r c -> b r c", b=count).clone()
-
-
-def flip(numbers: Tensor, strength: float) -> Tensor:
-    """b 2 -> b 3 3: mirror left and right, with the probability `strength`."""
-    matrices = identity(len(numbers))
-    matrices[:, 0, 0] = torch.where(numbers[:, 0] < strength, -1.0, 1.0)
-    return matrices
-
-
-def shift(numbers: Tensor, strength: float) -> Tensor:
-    """b 2 -> b 3 3: move by up to `strength` of the width and of the height, either way."""
-    matrices = identity(len(numbers))
-    matrices[:, :2, 2] = (2 * numbers - 1) * 2 * strength
-    return matrices
+Share = Annotated[float, Field(ge=0, le=1)]
+Limits = tuple[float, float]
 
 
-def rotate(numbers: Tensor, strength: float) -> Tensor:
-    """b 2 -> b 3 3: turn by up to `strength` degrees, either way."""
-    angles = torch.deg2rad((2 * numbers[:, 0] - 1) * strength)
-    matrices = identity(len(numbers))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = torch.cos(angles)
-    matrices[:, 0, 1] = -torch.sin(angles)
-    matrices[:, 1, 0] = torch.sin(angles)
-    return matrices
+def refuse_crossed(limits: Limits, name: str) -> Limits:
+    if not 0 < limits[0] <= limits[1]:
+        raise ValueError(f"{name}: {list(limits)} are no limits; give a positive one and a larger one.")
+    return limits
 
 
-def zoom(numbers: Tensor, strength: float) -> Tensor:
-    """b 2 -> b 3 3: enlarge or shrink by a factor of up to 1 + `strength`, uniform in its logarithm."""
-    matrices = identity(len(numbers))
-    factors = (1 + strength) ** (2 * numbers[:, 0] - 1)
-    matrices[:, 0, 0] = matrices[:, 1, 1] = factors
-    return matrices
+class Augmentation(Section):
+    """strength: the field that a bare number stands for; none where there is nothing to say, and `true` is written."""
+
+    strength: ClassVar[str | None] = None
+
+    @property
+    def draws(self) -> int:
+        """Random numbers for each sample."""
+        raise NotImplementedError
+
+    def __call__(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+        """b c h w (bytes, or normalised ones for `Erase`), b draws -> b c h w"""
+        raise NotImplementedError
 
 
-def shear(numbers: Tensor, strength: float) -> Tensor:
-    """b 2 -> b 3 3: slant columns by up to `strength` of the height, either way."""
-    matrices = identity(len(numbers))
-    matrices[:, 0, 1] = (2 * numbers[:, 0] - 1) * strength
-    return matrices
+class RandomResizedCrop(Augmentation):
+    """A part of the decoded image, of a share `scale` of its area and of a `ratio` of width to height."""
+
+    strength = "scale"
+    scale: Limits = (0.08, 1.0)
+    ratio: Limits = (3 / 4, 4 / 3)
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def from_the_smallest(cls, scale: Any) -> Any:
+        return (scale, 1.0) if isinstance(scale, int | float) else scale
+
+    @field_validator("scale", "ratio")
+    @classmethod
+    def refuse_crossed_limits(cls, limits: Limits, info) -> Limits:
+        if info.field_name == "scale" and limits[1] > 1:
+            raise ValueError(f"scale: {list(limits)} are shares of the image, and cannot be more than 1.")
+        return refuse_crossed(limits, info.field_name)
+
+    @property
+    def draws(self) -> int:
+        return BOX_DRAWS
+
+    def box(self, height: int, width: int, numbers: np.ndarray) -> Box:
+        return random_box(height, width, numbers, scale=self.scale, ratio=self.ratio)
 
 
-AUGMENTATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "flip": flip,
-    "shift": shift,
-    "rotate": rotate,
-    "zoom": zoom,
-    "shear": shear,
+class Flip(Augmentation):
+    """Mirror left and right."""
+
+    strength = "probability"
+    probability: Share = 0.5
+
+    @property
+    def draws(self) -> int:
+        return 1
+
+    def __call__(self, pixels, numbers):
+        return flip(pixels, numbers, probability=self.probability)
+
+
+class PadAndCrop(Augmentation):
+    """Move by up to so many pixels, as is usual on CIFAR."""
+
+    strength = "margin"
+    margin: int = Field(default=4, ge=1)
+    padding: Literal["zeros", "reflect"] = "reflect"
+
+    @property
+    def draws(self) -> int:
+        return 2
+
+    def __call__(self, pixels, numbers):
+        return pad_and_crop(pixels, numbers, margin=self.margin, padding=self.padding)
+
+
+class RandAugment(Augmentation):
+    """n operations of about the same magnitude (0 to 10). timm's rand-m9-mstd0.5-inc1 is {magnitude: 9, noise: 0.5}."""
+
+    strength = "magnitude"
+    n: int = Field(default=2, ge=1)
+    magnitude: float = Field(default=9, ge=0, le=10)
+    noise: float = Field(default=0, ge=0, description="standard deviation of the magnitude")
+    probability: Share = Field(default=0.5, description="that an operation, once drawn, occurs")
+
+    @property
+    def draws(self) -> int:
+        return self.n * RANDAUGMENT_DRAWS
+
+    def __call__(self, pixels, numbers):
+        how = {"magnitude": self.magnitude, "noise": self.noise, "probability": self.probability}
+        return randaugment(pixels, numbers, n=self.n, **how)
+
+
+class TrivialAugment(Augmentation):
+    """One operation of any strength, in the wide space; written as `trivialaugment: true`."""
+
+    @property
+    def draws(self) -> int:
+        return TRIVIALAUGMENT_DRAWS
+
+    def __call__(self, pixels, numbers):
+        return trivialaugment(pixels, numbers)
+
+
+class ThreeAugment(Augmentation):
+    """DeiT III's: grey, solarized or blurred; then jittered colours."""
+
+    strength = "jitter"
+    jitter: Share = 0.3
+
+    @property
+    def draws(self) -> int:
+        return THREE_DRAWS
+
+    def __call__(self, pixels, numbers):
+        return three_augment(pixels, numbers, jitter=self.jitter)
+
+
+class ColorJitter(Augmentation):
+    """Brightness, contrast and saturation; a bare number is for all three."""
+
+    strength = "all"
+    brightness: float = Field(default=0, ge=0)
+    contrast: float = Field(default=0, ge=0)
+    saturation: float = Field(default=0, ge=0)
+
+    @property
+    def draws(self) -> int:
+        return JITTER_DRAWS
+
+    def __call__(self, pixels, numbers):
+        return color_jitter(pixels, numbers, [self.brightness, self.contrast, self.saturation])
+
+
+class Erase(Augmentation):
+    """A rectangle gives way to noise in every pixel, to one color, or to zeros (the mean)."""
+
+    strength = "probability"
+    probability: Share = 0.25
+    area: Limits = (0.02, 1 / 3)
+    fill: Literal["pixel", "color", "zeros"] = "pixel"
+
+    @field_validator("area")
+    @classmethod
+    def refuse_crossed_limits(cls, area: Limits) -> Limits:
+        return refuse_crossed(area, "area")
+
+    @property
+    def draws(self) -> int:
+        return ERASE_DRAWS
+
+    def __call__(self, pixels, numbers):
+        return erase(pixels, numbers, probability=self.probability, area=self.area, fill=self.fill)
+
+
+class Move(Augmentation):
+    """A move of moves.py; those that follow one another become one, so that pixels are looked up once."""
+
+    strength = "by"
+    name: str
+    by: float
+
+    @property
+    def draws(self) -> int:
+        return moves.DRAWS
+
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    "random_resized_crop": RandomResizedCrop,
+    "flip": Flip,
+    "pad_and_crop": PadAndCrop,
+    "randaugment": RandAugment,
+    "trivialaugment": TrivialAugment,
+    "three_augment": ThreeAugment,
+    "color_jitter": ColorJitter,
+    "erase": Erase,
+    **dict.fromkeys(moves.MOVES, Move),
 }
 
 
-def matrices_of(strengths: Mapping[str, float], numbers: Tensor) -> Tensor:
-    """b (augmentations draws) -> b 3 3: all moves of each sample, one after the other."""
-    matrices = identity(len(numbers))
-    for (name, strength), own in zip(strengths.items(), numbers.split(DRAWS, dim=1), strict=True):
-        matrices = matrices @ AUGMENTATIONS[name](own, strength)
-    return matrices
+def fields_of(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]:
+    """What the value of an entry says of its fields."""
+    own = {"name": name} if kind is Move else {}
+    if isinstance(value, Mapping):
+        return {**own, **value}
+    if value is True and kind is not Move:
+        return own
+    if isinstance(value, bool) or kind.strength is None:
+        would_do = "give a number" if kind is Move else f"write `{name}: true`"
+        raise ValueError(f"{name}: {value} means nothing here; {would_do}, or leave it out.")
+    if kind is ColorJitter:
+        return dict.fromkeys(kind.model_fields, value)
+    return {**own, kind.strength: value}
 
 
-def move(pixels: Tensor, matrices: Tensor) -> Tensor:
-    """b c h w, b 3 3 -> b c h w: each output pixel looks up where its matrix sends it; outside all is 0 (black)."""
-    height, width = pixels.shape[-2:]
-    # A wide image must turn in pixels, not in the square from -1 to 1: go to pixels and back.
-    sides = torch.tensor([width, height], dtype=torch.float32)
-    turns, shifts = matrices[:, :2, :2] * sides / sides[:, None], matrices[:, :2, 2:]
-    grid = functional.affine_grid(torch.cat([turns, shifts], dim=2), list(pixels.shape), align_corners=False)
-    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+def build_augmentation(name: str, value: Any) -> Augmentation:
+    """An entry of `data.train`."""
+    if name not in AUGMENTATIONS:
+        raise ValueError(unknown_name("augmentation", name, AUGMENTATIONS))
+    kind = AUGMENTATIONS[name]
+    return kind(**fields_of(kind, name, value))
 
 
-def augment(pixels: Tensor, strengths: Mapping[str, float], numbers: Tensor) -> Tensor:
-    """b c h w, b (augmentations draws) -> b c h w"""
-    return move(pixels, matrices_of(strengths, numbers)) if strengths else pixels
+def describe(train: Mapping[str, Any]) -> str:
+    """An entry of `data.train` in words: flip 0.5, randaugment (n 2, magnitude 9)."""
+
+    def words(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return " (" + ", ".join(f"{name} {words(own).strip()}" for name, own in value.items()) + ")"
+        if isinstance(value, list | tuple):
+            return " " + " to ".join(f"{own:g}" for own in value)
+        return "" if value is True else f" {value:g}" if isinstance(value, int | float) else f" {value}"
+
+    return ", ".join(f"{name}{words(value)}" for name, value in train.items())

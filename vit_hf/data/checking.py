@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from .decoding import Picture
 from .reading import UnreadableImage
 from .tables import ImageTable
 
@@ -27,25 +28,17 @@ def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
                 waiting[index % len(waiting)] = pool.submit(read, following)
 
 
-def read_all(table: ImageTable, prepare: Callable[[Any], Any], what: str) -> tuple[list[Any], list[str]]:
-    """-> what `prepare` makes of each image (None for an unreadable one), and a line for each unreadable one."""
+def read_each(table: ImageTable, prepare: Callable[[Picture], Any], doing: str) -> Iterator[tuple[Any, str | None]]:
+    """For each image what `prepare` makes of it, or None and a line that says why it cannot be read."""
 
     def read(index: int) -> tuple[Any, str | None]:
         try:
-            return prepare(table.image(index)), None
+            return prepare(table.picture(index)), None
         except UnreadableImage as error:
             return None, str(error)
 
-    bar = tqdm(
-        read_in_order(read, len(table)),
-        total=len(table),
-        desc=f"Reading {what}",
-        unit=" images",
-        leave=False,
-        disable=None,
-    )
-    results = list(bar)
-    return [result for result, _ in results], [line for _, line in results if line is not None]
+    reading = read_in_order(read, len(table))
+    yield from tqdm(reading, total=len(table), desc=doing, unit=" images", leave=False, disable=None)
 
 
 def describe_unreadable(lines: list[str], total: int) -> str:
@@ -55,15 +48,14 @@ def describe_unreadable(lines: list[str], total: int) -> str:
     return f"{len(lines)} of {total} images cannot be read:{named}{more}"
 
 
-def keep_readable(table: ImageTable, results: list[Any], lines: list[str], on_error: str) -> ImageTable:
-    """The images that could be read: all of them, or else the rest where `on_error` is skip."""
+def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_error: str) -> ImageTable:
+    """The images that could be read (their rows are `kept`): all of them, or the rest where `on_error` is skip."""
     if not lines:
         return table
     message = describe_unreadable(lines, len(table))
     if on_error == "fail":
         raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
     print(f"{message}\nThey are left out.", flush=True)
-    kept = np.flatnonzero([result is not None for result in results])
     if not len(kept):
         raise UnreadableImage("Not one image can be read.")
     return table.select(kept)

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 COLUMNS = ("pixel_values", "labels")
 
 
-def collate(records: Mapping[str, Tensor] | Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """-> pixel_values b c h w, labels b (whole numbers) or b labels (shares)"""
-    first = records if isinstance(records, Mapping) else records[0]
+def collate(records: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """-> pixel_values b c h w, labels b (whole numbers) or b labels (shares). Whole batches pass as they are."""
+    if isinstance(records, Mapping):
+        return dict(records)
+    first = records[0]
     for column in COLUMNS:
         if column not in first:
             raise ValueError(
@@ -19,6 +20,4 @@ def collate(records: Mapping[str, Tensor] | Sequence[Mapping[str, Any]]) -> dict
                 "pixel_values: the output of the image processor), and let the Trainer keep all columns with "
                 "remove_unused_columns=False."
             )
-    if isinstance(records, Mapping):
-        return dict(records)
     return {column: torch.stack([torch.as_tensor(record[column]) for record in records]) for column in COLUMNS}

@@ -1,53 +1,30 @@
 """Checked images as a torch data set that hands out whole batches."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .augmentation import DRAWS, augment
-from .checking import keep_readable, read_all
-from .random_numbers import uniform
-from .reading import with_channels
-from .settings import DataSettings
+from .decoding import Picture, StoredPicture
+from .device import DevicePreparation
+from .plan import AugmentationPlan
+from .preparation import Preparation
+from .reading import UnreadableImage
+from .stores import PixelStore
 from .tables import ImageTable
 
-MEMORY = 2 * 1024**3  # bytes of prepared pixels that are kept by default
-
-
-class Preparation:
-    """The image processor's resizing and cropping apart from its arithmetic, which follows the augmentation."""
-
-    def __init__(self, processor: Any, channels: int):
-        self.processor = processor
-        self.channels = channels
-        normalises = processor.do_normalize
-        self.mean = torch.tensor(processor.image_mean if normalises else [0.0]).reshape(-1, 1, 1)
-        self.std = torch.tensor(processor.image_std if normalises else [1.0]).reshape(-1, 1, 1)
-
-    def pixels(self, image) -> np.ndarray:
-        """-> c h w, bytes"""
-        image = with_channels(image, self.channels)
-        sized = self.processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
-        return sized["pixel_values"][0].astype(np.uint8)
-
-    def bytes_per_image(self) -> int:
-        """Every image becomes as large as a blank one does."""
-        return self.pixels(Image.new("L", (32, 32))).nbytes
-
-    def normalise(self, shares: Tensor) -> Tensor:
-        """b c h w -> b c h w: from 0..1 to what the model is used to."""
-        return (shares - self.mean) / self.std
+MEMORY = 2 * 1024**3  # bytes of prepared pixels that are kept by default, in memory or on the device
 
 
 class ImageBatches(Dataset):
     """pixel_values (b c h w) and labels (b). The augmentation of a sample depends on the seed, the epoch and the
-    sample's place in the split, and on nothing else.
+    sample's number, and on nothing else. A number beyond the images is another repetition of one of them.
+
+    resident: whether the pixels of a store go to the device as a whole, where they are few enough for that.
 
     Batches come whole from `__getitems__`: collating a list of records costs more than a tiny model's step.
     """
@@ -57,20 +34,30 @@ class ImageBatches(Dataset):
         table: ImageTable,
         preparation: Preparation,
         *,
-        pixels: Tensor | None = None,
-        augmentations: Mapping[str, float] | None = None,
+        store: PixelStore | None = None,
+        resident: bool = False,
+        plan: AugmentationPlan | None = None,
+        classes: int = 0,
+        on_error: Literal["fail", "skip"] = "fail",
         check_finite: bool = False,
         seed: int = 0,
+        repeats: int = 1,
     ):
         self.table = table
         self.preparation = preparation
-        self.pixels_in_memory = pixels
-        self.augmentations = augmentations or {}
+        self.store = store
+        self.plan = plan or AugmentationPlan()
+        self.on_error = on_error
         self.check_finite = check_finite
         self.seed = seed
+        self.repeats = repeats
         self.labels = torch.from_numpy(table.labels)
-        # Shared memory, so that workers which outlive an epoch learn of the next one.
+        stays = resident and store is not None and self.plan.crop is None and store.flat.nbytes <= MEMORY
+        lying = torch.from_numpy(store.all()) if stays and store else None
+        self.finish = DevicePreparation(preparation, self.plan, classes=classes, resident=lying)
+        # Shared memory, so that workers which outlive an epoch learn of the next one, and can say what they skipped.
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.replaced = torch.zeros(len(table), dtype=torch.bool).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Accelerate at the start of every epoch."""
@@ -79,49 +66,72 @@ class ImageBatches(Dataset):
     def __len__(self) -> int:
         return len(self.table)
 
-    def pixels(self, indices: Sequence[int]) -> Tensor:
-        """-> b c h w, bytes"""
-        if self.pixels_in_memory is not None:
-            return self.pixels_in_memory[torch.as_tensor(indices)]
-        read = [self.preparation.pixels(self.table.image(index)) for index in indices]
-        return torch.from_numpy(np.stack(read))
+    def raw(self, indices: Sequence[int]) -> dict[str, Any]:
+        """What is the loader's part of a batch; `finish` does the rest, on any device."""
+        samples = np.asarray(indices, dtype=np.int64)
+        rows = samples % len(self)
+        batch: dict[str, Any] = {}
+        numbers = self.plan.numbers(self.seed, int(self.epoch), samples) if self.plan.draws else None
+        if self.finish.resident is not None:
+            batch["rows"] = torch.from_numpy(rows)
+        else:
+            batch["pixel_values"], rows = self.pixels(rows, numbers)
+        batch["labels"] = self.labels[torch.from_numpy(rows)]
+        if numbers is not None:
+            batch["numbers"] = numbers
+        return {**batch, "samples": samples}
+
+    def pixels(self, rows: np.ndarray, numbers: np.ndarray | None) -> tuple[Tensor, np.ndarray]:
+        """-> b c h w (bytes), and the rows that they are of: others where images could not be read and are skipped"""
+        if self.store is not None and self.plan.crop is None:
+            return self.store.batch(rows), rows
+        read = [self.readable(int(row), None if numbers is None else numbers[place]) for place, row in enumerate(rows)]
+        return torch.stack([pixels for pixels, _ in read]), np.array([row for _, row in read])
+
+    def readable(self, row: int, numbers: np.ndarray | None) -> tuple[Tensor, int]:
+        """The image of this row; or, where broken ones are skipped, of the next row that can be read."""
+        for place in range(len(self)):
+            found = (row + place) % len(self)
+            try:
+                return self.read(self.picture(found), numbers), found
+            except UnreadableImage:
+                if self.on_error == "fail":
+                    raise
+                self.replaced[found] = True
+        raise UnreadableImage("Not one image can be read any more.")
+
+    def picture(self, row: int) -> Picture:
+        return self.table.picture(row) if self.store is None else StoredPicture(self.store.image(row))
+
+    def read(self, picture: Picture, numbers: np.ndarray | None) -> Tensor:
+        """-> c h w, bytes"""
+        crop = self.plan.crop
+        if crop is None or numbers is None:
+            return self.preparation.pixels(picture)
+        return self.preparation.part(picture, crop.augmentation, numbers[crop.columns])  # pyright: ignore[reportArgumentType]
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        draws = uniform(self.seed, int(self.epoch), np.asarray(indices), DRAWS * len(self.augmentations))
-        shares = self.pixels(indices).float() / 255
-        shares = augment(shares, self.augmentations, torch.from_numpy(draws).float())
-        pixel_values = self.preparation.normalise(shares)
-        if self.check_finite and not pixel_values.isfinite().all():
-            bad = (~pixel_values.isfinite()).flatten(1).any(dim=1).nonzero()[0]
-            raise ValueError(f"{self.table.name_of(indices[int(bad)])} has NaN or infinite pixels.")
-        return {"pixel_values": pixel_values, "labels": self.labels[torch.as_tensor(indices)]}
+        batch = self.finish(self.raw(indices))
+        if self.check_finite and not (finite := batch["pixel_values"].isfinite()).all():
+            bad = int((~finite).flatten(1).any(dim=1).nonzero()[0])
+            raise ValueError(f"{self.table.name_of(indices[bad] % len(self))} has NaN or infinite pixels.")
+        return batch
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: rearrange(values, "1 ... -> ...") for name, values in self.__getitems__([index]).items()}
 
 
-def load_batches(
-    table: ImageTable,
-    preparation: Preparation,
-    settings: DataSettings,
-    *,
-    split: str,
-    augmentations: Mapping[str, float] | None = None,
-    seed: int = 0,
-) -> ImageBatches:
-    """Read and check every image of a split, and keep the prepared pixels where memory holds them."""
-    in_memory = settings.keep_in_memory
-    if in_memory is None:
-        in_memory = preparation.bytes_per_image() * len(table) <= MEMORY
-    prepare = preparation.pixels if in_memory else lambda image: True
-    results, lines = read_all(table, prepare, f"{split} images")
-    table = keep_readable(table, results, lines, settings.on_error)
-    pixels = torch.from_numpy(np.stack([result for result in results if result is not None])) if in_memory else None
-    return ImageBatches(
-        table,
-        preparation,
-        pixels=pixels,
-        augmentations=augmentations,
-        check_finite=settings.check_finite,
-        seed=seed,
-    )
+class RawBatches(Dataset):
+    """The same images, handed out as raw batches that are finished on the device."""
+
+    def __init__(self, images: ImageBatches):
+        self.images = images
+
+    def set_epoch(self, epoch: int) -> None:
+        self.images.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        return self.images.raw(indices)

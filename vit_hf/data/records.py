@@ -11,7 +11,7 @@ from pyarrow import ArrowInvalid
 
 from .columns import find_image_column, find_label_column, names_of_labels
 from .folders import split_called
-from .reading import UnreadableImage, read_image
+from .reading import UnreadableImage
 from .settings import DataSettings
 from .tables import ImageData, ImageTable
 from .words import unknown_name
@@ -73,13 +73,13 @@ def named_splits(settings: DataSettings, available: list[str]) -> dict[str, str]
     return chosen
 
 
-def open_record(record: dict, name: str, *, column: str, check_finite: bool):
+def source_of_record(record: dict, name: str, *, column: str) -> Path | bytes:
     value = record[column]
     if isinstance(value, dict):
         value = value.get("bytes") or Path(value["path"] or "")
     if value is None:
         raise UnreadableImage(f"{name}: there is no image in this row")
-    return read_image(value, name, check_finite=check_finite)
+    return value
 
 
 def name_record(record: dict, row: int, *, split: str, column: str) -> str:
@@ -109,7 +109,8 @@ def open_records(loaded: datasets.DatasetDict, settings: DataSettings) -> ImageD
         tables[split] = ImageTable.of(
             rows,  # type: ignore[arg-type]
             np.asarray(labels),
-            open=partial(open_record, column=image, check_finite=settings.check_finite),
+            source=partial(source_of_record, column=image),
             name=partial(name_record, split=name, column=image),
+            check_finite=settings.check_finite,
         )
     return ImageData(tables, label_names)

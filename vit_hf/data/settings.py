@@ -1,11 +1,12 @@
 """The `data:` section of a recipe: which images, which columns, which splits, which preparation."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from .augmentation import AUGMENTATIONS
-from .words import Section, unknown_name
+from .augmentation import build_augmentation
+from .plan import MixSettings
+from .words import Section
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -25,12 +26,16 @@ class DataSettings(Section):
     split_seed: int = Field(default=0, ge=0, description="draws that split; apart from the seed of the training")
     on_error: Literal["fail", "skip"] = "fail"
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
+    check_images: bool = Field(default=True, description="read every image before training, not when it comes up")
     keep_in_memory: bool | None = Field(default=None, description="prepared pixels; by default where 2 GiB hold them")
+    cache: bool | str = Field(default=False, description="prepared pixels on disk: a folder, or true for the user's")
     mean: list[float] = [0.5, 0.5, 0.5]
     std: list[float] = [0.5, 0.5, 0.5]
     crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: squeeze the whole image into the size")
     interpolation: Interpolation = "bicubic"
-    train: dict[str, float] = Field(default={}, description="augmentations and their strengths")
+    train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentation.py)")
+    mix: MixSettings | None = Field(default=None, description="mixup and cutmix, as in {mixup: 0.8, cutmix: 1.0}")
+    repeats: int = Field(default=1, ge=1, description="of each image in an effective batch, differently augmented")
 
     @field_validator("std")
     @classmethod
@@ -41,8 +46,13 @@ class DataSettings(Section):
 
     @field_validator("train")
     @classmethod
-    def refuse_unknown_augmentations(cls, train: dict[str, float]) -> dict[str, float]:
-        for name in train:
-            if name not in AUGMENTATIONS:
-                raise ValueError(unknown_name("augmentation", name, AUGMENTATIONS))
+    def refuse_unknown_augmentations(cls, train: dict[str, Any]) -> dict[str, Any]:
+        for name, value in train.items():
+            try:
+                build_augmentation(name, value)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                place = ".".join(str(part) for part in (name, *problem["loc"]))
+                reason = problem["msg"].removeprefix("Value error, ")
+                raise ValueError(f"{place}: {reason} (given: {value!r})") from error
         return train

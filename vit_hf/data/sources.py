@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .digits import digits
-from .folders import scan_folder
+from .folders import holds, scan_folder
 from .settings import DataSettings
 from .splits import hold_out
 from .tables import ImageData, refuse_strange_labels
@@ -27,7 +27,7 @@ def open_source(settings: DataSettings) -> ImageData:
         refuse_settings_of_tables(settings, "scikit-learn's digits")
         return digits()
     path = Path(settings.name).expanduser()
-    if path.is_dir() and not any(path.rglob("*.parquet")):
+    if path.is_dir() and not holds(path, ".parquet"):
         refuse_settings_of_tables(settings, "a folder of class folders")
         return scan_folder(path, check_finite=settings.check_finite)
     # Importing datasets costs a second or two that digits and folders need not pay.

@@ -2,25 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from .decoding import OpenPicture, Picture, open_picture
+from .reading import read_image
+
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Images (undecoded) and labels of one split. `open(item, name)` decodes one item."""
+    """Images (undecoded) and labels of one split. `source(item, name)` is where an item's image is: a file, the bytes
+    of one, or an image."""
 
     items: Sequence[Any]
     labels: np.ndarray
-    open: Callable[[Any, str], Image.Image]
+    source: Callable[[Any, str], Path | bytes | Image.Image]
     name: Callable[[Any, int], str]
     order: np.ndarray
+    check_finite: bool = False
 
     @classmethod
-    def of(cls, items: Sequence[Any], labels, *, open: Callable, name: Callable) -> "ImageTable":
-        return cls(items, np.asarray(labels, dtype=np.int64), open, name, np.arange(len(items)))
+    def of(
+        cls, items: Sequence[Any], labels, *, source: Callable, name: Callable, check_finite: bool = False
+    ) -> "ImageTable":
+        return cls(items, np.asarray(labels, dtype=np.int64), source, name, np.arange(len(items)), check_finite)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -29,10 +37,26 @@ class ImageTable:
         row = int(self.order[index])
         return self.name(self.items[row], row)
 
-    def image(self, index: int) -> Image.Image:
+    def source_of(self, index: int) -> tuple[Path | bytes | Image.Image, str]:
+        """-> where the image is, and its name"""
         row = int(self.order[index])
         item = self.items[row]
-        return self.open(item, self.name(item, row))
+        name = self.name(item, row)
+        return self.source(item, name), name
+
+    def image(self, index: int) -> Image.Image:
+        source, name = self.source_of(index)
+        return source if isinstance(source, Image.Image) else read_image(source, name, check_finite=self.check_finite)
+
+    def picture(self, index: int) -> Picture:
+        """The same image, of which no more than the header is read yet."""
+        source, name = self.source_of(index)
+        if isinstance(source, Image.Image):
+            return OpenPicture(source)
+        return open_picture(source, name, check_finite=self.check_finite)
+
+    def class_counts(self, classes: int) -> np.ndarray:
+        return np.bincount(self.labels, minlength=classes)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
         """The same images, fewer and in this order."""
@@ -73,3 +97,13 @@ def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: 
             f"the first is {table.labels[first]} at {table.name_of(first)}. Correct them, or name another split "
             f"with --data.{split}_split."
         )
+
+
+def refuse_empty_classes(table: ImageTable, label_names: Sequence[str]) -> None:
+    """A class without a single image to train on would be learnt as one that never occurs."""
+    empty = [name for name, count in zip(label_names, table.class_counts(len(label_names)), strict=True) if not count]
+    if empty:
+        named = (
+            f"The class {empty[0]!r} has" if len(empty) == 1 else f"{len(empty)} classes, such as {empty[0]!r}, have"
+        )
+        raise ValueError(f"{named} no image in the train split; add some, or take the name out of the labels.")

@@ -20,6 +20,8 @@ EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
 
+  {program} data --help
+
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
 BATCHES: dict[tuple[str, str], list[int]] = {
@@ -94,8 +96,14 @@ def positive(word: str) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    """`model`, which may be left out, or `data`."""
+    words = words_of(words)
+    if words[:1] == ["data"]:
+        from .data import main as main_of_data
+
+        return main_of_data(words[1:])
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
-    return guarded(benchmark, parse.parse_args(words_of(words)))
+    return guarded(benchmark, parse.parse_args(words[1:] if words[:1] == ["model"] else words))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vit_hf.data.augmentation import AUGMENTATIONS, augment, identity, move, rotate, shift
+from vit_hf.data.moves import MOVES, identity, move, rotate, shift
 
 
 def images(*shape: int) -> torch.Tensor:
@@ -11,13 +11,6 @@ def images(*shape: int) -> torch.Tensor:
 def test_the_identity_moves_nothing():
     pixels = images(2, 3, 6, 9)
     torch.testing.assert_close(move(pixels, identity(2)), pixels)
-
-
-def test_a_flip_mirrors_columns_for_the_share_of_samples_that_its_strength_says():
-    pixels = images(2, 1, 4, 6)
-    flipped = augment(pixels, {"flip": 0.5}, torch.tensor([[0.4, 0.0], [0.6, 0.0]]))
-    torch.testing.assert_close(flipped[0], pixels[0].flip(-1))
-    torch.testing.assert_close(flipped[1], pixels[1])
 
 
 def test_a_shift_of_one_pixel_moves_columns_by_one_and_brings_in_black():
@@ -35,15 +28,7 @@ def test_a_quarter_turn_turns_pixels_and_not_the_unit_square(height: int, width:
     torch.testing.assert_close(turned[..., middle], pixels[..., middle].rot90(1, (2, 3)), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+@pytest.mark.parametrize("name", sorted(MOVES))
 def test_numbers_in_the_middle_leave_an_image_as_it_is(name: str):
     pixels = images(1, 3, 8, 8)
-    torch.testing.assert_close(augment(pixels, {name: 0.2}, torch.full((1, 2), 0.5)), pixels)
-
-
-def test_moves_follow_one_another_in_the_order_of_the_recipe():
-    pixels = images(1, 1, 7, 7)
-    numbers = torch.tensor([[0.9, 0.2, 0.8, 0.5]])
-    both = augment(pixels, {"shift": 0.2, "rotate": 40}, numbers)
-    expected = move(pixels, shift(numbers[:, :2], 0.2) @ rotate(numbers[:, 2:], 40))
-    torch.testing.assert_close(both, expected)
+    torch.testing.assert_close(move(pixels, MOVES[name](torch.full((1, 2), 0.5), 0.2)), pixels)

@@ -1,0 +1,176 @@
+"""The same work on images by vit_hf, by `datasets` with transformers' image processor, and by torchvision on Pillow."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...data.augmentation import RandomResizedCrop
+from ...data.cache import open_or_build
+from ...data.decoding import StoredPicture, open_picture
+from ...data.device import DevicePreparation
+from ...data.folders import scan_folder
+from ...data.plan import AugmentationPlan
+from ...data.preparation import Preparation
+from ...data.preprocessing import make_image_processor
+from ...models.configuration_vit import VisionTransformerConfig
+from .peers import OURS
+from .photos import folder_of_photos, photo
+
+SIDE = 224
+AUGMENTED: dict[str, Any] = {
+    "random_resized_crop": True,
+    "flip": 0.5,
+    "randaugment": {"n": 2, "magnitude": 9, "probability": 1.0},
+    "erase": 0.25,
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """Calls that do the same. goal: how many times as fast as `against` the `ours` of it has to be."""
+
+    name: str
+    images: int
+    calls: dict[str, Callable[[], Any]]
+    goals: dict[tuple[str, str], float] = field(default_factory=dict)
+    rounds: int | None = None  # fewer, where one takes long
+
+
+def preparation() -> Preparation:
+    return Preparation(make_image_processor(VisionTransformerConfig(image_size=SIDE)), 3)
+
+
+def records(files: list[bytes], transform: Callable[[Any], Any]):
+    """A `datasets` table of encoded images, prepared when they are read."""
+    datasets = import_module("datasets")
+    features = datasets.Features({"image": datasets.Image()})
+    table = datasets.Dataset.from_dict({"image": [{"bytes": file, "path": None} for file in files]}, features=features)
+    return table.with_transform(lambda rows: {"pixels": [transform(image) for image in rows["image"]]})
+
+
+def to_224(height: int, width: int, images: int, goal: float, goal_in_bytes: float) -> Work:
+    """From a JPEG to what the model takes."""
+    files = [photo(height, width, seed) for seed in range(images)]
+    own = preparation()
+    finish = DevicePreparation(own, AugmentationPlan(), classes=1)
+    labels = torch.zeros(images, dtype=torch.int64)
+
+    def in_bytes() -> Tensor:
+        return torch.stack([own.pixels(open_picture(file, "photo")) for file in files])
+
+    processor = own.processor
+    table = records(files, lambda image: processor(image.convert("RGB"), return_tensors="pt")["pixel_values"])
+    calls: dict[str, Callable[[], Any]] = {
+        OURS: lambda: finish({"pixel_values": in_bytes(), "labels": labels}),
+        f"{OURS}, bytes": in_bytes,
+        "datasets + transformers": lambda: table[:],
+    }
+    if v2 := torchvision():
+        bicubic = v2.InterpolationMode.BICUBIC
+        resize = v2.Resize((SIDE, SIDE), interpolation=bicubic)
+        moved = v2.Compose([resize, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalisation(v2)])
+        beside = records(files, lambda image: moved(image.convert("RGB")))
+        calls["datasets + torchvision"] = lambda: beside[:]
+    goals = {(OURS, "datasets + transformers"): goal}
+    goals[f"{OURS}, bytes", "datasets + transformers"] = goal_in_bytes
+    return Work(f"JPEG of {width} x {height} to {SIDE}", images, calls, goals)
+
+
+def torchvision():
+    return import_module("torchvision.transforms.v2") if find_spec("torchvision") else None
+
+
+def normalisation(v2):
+    return v2.Normalize([0.5] * 3, [0.5] * 3)
+
+
+def augmentation(images: int) -> Work:
+    """Random resized crop, flip, RandAugment, erasing and normalising of decoded photos, between pixels alike."""
+    open_photos = [Image.open(as_file(photo(375, 500, seed))).convert("RGB") for seed in range(images)]
+    pictures = [StoredPicture(np.array(image)) for image in open_photos]
+    own, plan = preparation(), AugmentationPlan.of(AUGMENTED)
+    finish, crop = DevicePreparation(own, plan, classes=1), RandomResizedCrop()
+    labels, epochs = torch.zeros(images, dtype=torch.int64), iter(range(10**9))
+
+    def ours() -> Any:
+        numbers = plan.numbers(0, next(epochs), np.arange(images))
+        parts = [own.part(picture, crop, row[: crop.draws]) for picture, row in zip(pictures, numbers, strict=True)]
+        return finish({"pixel_values": torch.stack(parts), "labels": labels, "numbers": numbers})
+
+    calls: dict[str, Callable[[], Any]] = {OURS: ours}
+    goals = {}
+    if v2 := torchvision():
+        moved = v2.Compose(
+            [
+                v2.RandomResizedCrop(SIDE, interpolation=v2.InterpolationMode.BICUBIC),
+                v2.RandomHorizontalFlip(),
+                v2.RandAugment(2, 9, interpolation=v2.InterpolationMode.BILINEAR),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                normalisation(v2),
+                v2.RandomErasing(0.25),
+            ]
+        )
+        calls["torchvision on Pillow"] = lambda: torch.stack([moved(image) for image in open_photos])
+        goals[OURS, "torchvision on Pillow"] = 2.0
+    return Work("augmentation without decoding", images, calls, goals)
+
+
+def as_file(data: bytes):
+    return io.BytesIO(data)
+
+
+def tiny_and_folders(root: Path, files: int) -> list[Work]:
+    """A folder of small JPEGs: ready, decoded, and read from a cache."""
+    folder = folder_of_photos(root / "photos", files)
+    datasets = import_module("datasets")
+
+    def load_by_datasets() -> Any:
+        return datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=str(root / "datasets"))["train"]
+
+    by_datasets = load_by_datasets()
+    table = scan_folder(folder).split("train")
+    contents = [Path(item).read_bytes() for item in table.items[:100]]
+    own = Preparation(make_image_processor(VisionTransformerConfig(image_size=32)), 3)
+    prepare = lambda picture: own.pixels(picture).numpy()  # noqa: E731
+    store = open_or_build(root / "cache", table, {}, prepare, "photos").store
+    numbers = np.random.default_rng(0)
+    rows = [numbers.permutation(files)[:100] for _ in range(64)]
+    turns = iter(range(10**9))
+    as_arrays = by_datasets.with_transform(lambda batch: {"pixels": [np.asarray(image) for image in batch["image"]]})
+    return [
+        Work(
+            f"folder of {files:,} images ready",
+            files,
+            {OURS: lambda: scan_folder(folder), "datasets, cached": load_by_datasets},
+            {(OURS, "datasets, cached"): 100.0},
+            rounds=3,
+        ),
+        Work(
+            "JPEG of 32 x 32 decoded",
+            len(contents),
+            {
+                OURS: lambda: [open_picture(file, "photo").pixels(3) for file in contents],
+                "Pillow": lambda: [np.asarray(Image.open(as_file(file)).convert("RGB")) for file in contents],
+            },
+            {(OURS, "Pillow"): 8.0},
+        ),
+        Work(
+            "batches of 100 from the cache",
+            100,
+            {
+                OURS: lambda: None if store is None else store.batch(rows[next(turns) % 64]),
+                "datasets": lambda: as_arrays[rows[next(turns) % 64].tolist()],
+            },
+            {(OURS, "datasets"): 20.0},
+        ),
+    ]

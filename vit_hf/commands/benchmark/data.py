@@ -1,0 +1,101 @@
+"""How fast images come, beside other libraries: vit-hf benchmark data (see --help)."""
+
+import json
+import platform
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from ..door import guarded, parser, words_of
+from ..tables import table
+from .contenders import Work, augmentation, tiny_and_folders, to_224
+from .peers import installed_version, libraries_beside
+from .report import ratio_words
+from .timing import Ratio, interleave, speed_ratio
+
+EXAMPLES = """\
+  {program} data
+  {program} data --peers .venv/peers --rounds 40 --json outputs/data.json
+
+On one thread. The photos are made on the spot; simplejpeg is used where it is installed.
+"""
+LIBRARIES = ("datasets", "transformers", "torchvision", "pillow", "simplejpeg")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How many times as fast as another ours was, and had to be."""
+
+    work: str
+    ours: str
+    against: str
+    ratio: Ratio
+    goal: float
+
+
+def measure(work: Work, rounds: int) -> tuple[dict[str, float], list[Figure]]:
+    """-> images a second of each, and the figures that have a goal"""
+    rounds = min(rounds, work.rounds or rounds)
+    seconds = interleave(work.calls, rounds, warm_up=1 if work.rounds else 2)
+    speeds = {name: work.images / median(own) for name, own in seconds.items()}
+    figures = [
+        Figure(work.name, ours, against, speed_ratio(seconds[ours], seconds[against]), goal)
+        for (ours, against), goal in work.goals.items()
+    ]
+    return speeds, figures
+
+
+def works(given: Namespace, root: Path) -> Iterator[Work]:
+    yield to_224(375, 500, given.images, 2.3, 3.0)
+    yield to_224(1500, 2000, max(1, given.images // 4), 4.0, 4.0)
+    yield augmentation(given.images)
+    yield from tiny_and_folders(root, given.files)
+
+
+def benchmark_data(given: Namespace) -> int:
+    torch.set_num_threads(1)
+    record, all_figures = [], []
+    with libraries_beside(given.peers), tempfile.TemporaryDirectory() as folder:
+        versions = {name: installed_version(name) for name in LIBRARIES}
+        print(", ".join(f"{name} {version or 'missing'}" for name, version in versions.items()))
+        print(
+            f"one thread, {given.rounds} rounds in which everyone takes a turn; ratios are medians, with quartiles.\n"
+        )
+        for work in works(given, Path(folder)):
+            speeds, figures = measure(work, given.rounds)
+            all_figures += figures
+            record.append({"work": work.name, "images_per_second": speeds})
+            print(
+                f"{work.name}\n{table(['', 'images/s'], [[name, f'{speed:,.0f}'] for name, speed in speeds.items()])}"
+            )
+            for figure in figures:
+                print(f"  {figure.ours} against {figure.against}: {ratio_words(figure.ratio)}; goal {figure.goal:g}")
+            print(flush=True)
+    if given.json is not None:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        whole = {
+            "platform": platform.platform(),
+            "versions": {"torch": torch.__version__, **versions},
+            "rounds": given.rounds,
+            "works": record,
+            "figures": [asdict(figure) for figure in all_figures],
+        }
+        given.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        print(f"written to {given.json}")
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parse = parser("benchmark", "Measure how fast images come, against other libraries, all in turn.", EXAMPLES)
+    parse.prog += " data"
+    parse.add_argument("--rounds", type=int, default=15)
+    parse.add_argument("--images", type=int, default=16, help="photos in a call")
+    parse.add_argument("--files", type=int, default=10_000, help="images in the folder")
+    parse.add_argument("--peers", type=Path, help="a folder of other libraries")
+    parse.add_argument("--json", type=Path, help="a file for all that was measured")
+    return guarded(benchmark_data, parse.parse_args(words_of(words)))

@@ -1,0 +1,142 @@
+"""Prepared pixels on disk: built once, by several threads, and mapped into memory at every later run.
+
+A cache is a folder under a name that is a hash of which images there are and of what was done to them, so that
+another image, size or interpolation makes another cache. It is written aside, renamed, and checked before it is used.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from .checking import read_each
+from .stores import PixelStore, StoredSplit
+from .tables import ImageTable
+
+FORMAT = "vit_hf pixels 1"
+CHECKED_WHOLE = 64 * 1024**2  # bytes; of a larger cache some images are checked at every start
+CHECKED = 256
+
+
+class DamagedCache(ValueError):
+    """A cache that is not what it says."""
+
+
+def cache_folder(setting: bool | str) -> Path:
+    """Where caches lie: as the recipe says, or in the user's folder of caches."""
+    if isinstance(setting, str):
+        return Path(setting).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vit_hf"
+
+
+def identity(table: ImageTable) -> str:
+    """A hash of which images these are: paths, sizes and times of files, the fingerprint of a data set, or pixels."""
+    digest = hashlib.sha256()
+    if fingerprint := getattr(table.items, "_fingerprint", None):
+        digest.update(fingerprint.encode() + table.order.tobytes())
+        return digest.hexdigest()
+    for index in range(len(table)):
+        source, name = table.source_of(index)
+        digest.update(name.encode())
+        if isinstance(source, Path):
+            about = source.stat() if source.exists() else None
+            digest.update(f"{about and (about.st_size, about.st_mtime_ns)}".encode())
+        else:
+            digest.update(source.tobytes() if isinstance(source, Image.Image) else source)
+    return digest.hexdigest()
+
+
+def key_of(table: ImageTable, transform: dict[str, Any]) -> str:
+    """The name of the cache of these images after this transform."""
+    text = json.dumps({"format": FORMAT, "images": identity(table), **transform}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def open_or_build(
+    folder: Path, table: ImageTable, transform: dict[str, Any], prepare: Callable[[Any], np.ndarray], what: str
+) -> StoredSplit:
+    """The cache of these images, built if there is none or a damaged one.
+
+    Raises: ValueError where something else is in its place, or the disk is full.
+    """
+    place = folder / key_of(table, transform)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"--data.cache {folder} is a file; name a folder.") from error
+    with FileLock(f"{place}.lock"):
+        if place.exists():
+            try:
+                return open_cache(place)
+            except DamagedCache as error:
+                print(f"The cache {place} is damaged ({error}); it is built again.", flush=True)
+                shutil.rmtree(place)
+        build(place, table, prepare, what)
+        return open_cache(place)
+
+
+def open_cache(place: Path) -> StoredSplit:
+    """Raises: DamagedCache where a file is missing, cut or changed; ValueError where it is no cache of ours at all."""
+    if not (place / "about.json").is_file():
+        raise ValueError(f"{place} is no cache that vit_hf wrote; move it away, or name another folder: --data.cache.")
+    try:
+        about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+        shapes, rows, sums = (np.load(place / f"{name}.npy") for name in ("shapes", "rows", "sums"))
+        pixels = place / "pixels.bin"
+        flat = np.memmap(pixels, dtype=np.uint8, mode="c") if pixels.stat().st_size else np.zeros(0, dtype=np.uint8)
+    except (OSError, ValueError) as error:
+        raise DamagedCache(error) from error
+    if about.get("format") != FORMAT or about.get("key") != place.name:
+        raise DamagedCache(f"it says {about.get('format')!r} and {about.get('key')!r}")
+    store = PixelStore(flat, shapes)
+    if not len(shapes) == len(rows) == len(sums) or store.offsets[-1] != len(flat):
+        raise DamagedCache(f"{len(flat)} bytes of pixels, and not {store.offsets[-1]}")
+    every = range(len(store)) if len(flat) <= CHECKED_WHOLE else np.linspace(0, len(store) - 1, CHECKED, dtype=int)
+    for row in every:
+        if checksum(store.image(row)) != sums[row]:
+            raise DamagedCache(f"image {row} has changed")
+    return StoredSplit(store, rows, about["unreadable"])
+
+
+def checksum(pixels: np.ndarray) -> int:
+    return zlib.crc32(pixels.tobytes())
+
+
+def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], what: str) -> None:
+    """Write all images beside the place, and rename the folder once it is whole."""
+    aside = place.with_name(f"{place.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    shapes, rows, sums, unreadable = [], [], [], []
+    try:
+        with (aside / "pixels.bin").open("wb") as file:
+            for row, (pixels, line) in enumerate(read_each(table, prepare, f"Caching {what}")):
+                if line is not None:
+                    unreadable.append(line)
+                    continue
+                file.write(pixels.tobytes())
+                shapes.append(pixels.shape)
+                rows.append(row)
+                sums.append(checksum(pixels))
+        np.save(aside / "shapes.npy", np.array(shapes, dtype=np.int64).reshape(-1, 3))
+        np.save(aside / "rows.npy", np.array(rows, dtype=np.int64))
+        np.save(aside / "sums.npy", np.array(sums, dtype=np.int64))
+        about = {"format": FORMAT, "key": place.name, "unreadable": unreadable}
+        (aside / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ValueError(
+            f"The disk of {place.parent} is full; free some of it, or name a folder elsewhere: --data.cache."
+        ) from error
+    aside.rename(place)

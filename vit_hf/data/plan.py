@@ -1,0 +1,116 @@
+"""The augmentation of a recipe, ready to be used: what is drawn for a sample, and what is done with it, and where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from .augmentation import Augmentation, Erase, Move, RandomResizedCrop, Share, build_augmentation
+from .mixing import MIX_DRAWS, mix
+from .moves import MOVES, identity, move
+from .random_numbers import uniform
+from .words import Section
+
+
+class MixSettings(Section):
+    """`data.mix`: {mixup: 0.8, cutmix: 1.0} are the alphas of their Beta distributions; neighbours of a batch mix."""
+
+    mixup: float = Field(default=0, ge=0, description="alpha; 0 for none")
+    cutmix: float = Field(default=0, ge=0, description="alpha; 0 for none")
+    probability: Share = Field(default=1, description="that a pair is mixed at all")
+    switch: Share = Field(default=0.5, description="the probability of cutmix where there are both")
+
+    @model_validator(mode="after")
+    def refuse_nothing(self):
+        if not self.mixup and not self.cutmix:
+            raise ValueError("Neither mixup nor cutmix has an alpha; give one, as in {mixup: 0.8}, or leave mix out.")
+        return self
+
+
+@dataclass(frozen=True)
+class Step:
+    """An augmentation, and which of a sample's numbers are its own."""
+
+    augmentation: Augmentation
+    columns: slice
+
+
+@dataclass(frozen=True)
+class AugmentationPlan:
+    """Steps in the order of the recipe. Adding one at the end changes nothing that the others draw."""
+
+    steps: tuple[Step, ...] = ()
+    mixing: MixSettings | None = None
+    draws: int = 0
+
+    @classmethod
+    def of(cls, train: Mapping[str, Any], mixing: MixSettings | None = None) -> "AugmentationPlan":
+        steps, drawn = [], 0
+        for name, value in train.items():
+            augmentation = build_augmentation(name, value)
+            steps.append(Step(augmentation, slice(drawn, drawn + augmentation.draws)))
+            drawn += augmentation.draws
+        return cls(tuple(steps), mixing, drawn + (MIX_DRAWS if mixing else 0))
+
+    def numbers(self, seed: int, epoch: int, samples: np.ndarray) -> np.ndarray:
+        """b -> b draws"""
+        return uniform(seed, epoch, samples, self.draws)
+
+    @property
+    def crop(self) -> Step | None:
+        """What decides which part of an image is decoded."""
+        return next((step for step in self.steps if isinstance(step.augmentation, RandomResizedCrop)), None)
+
+    def augment(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+        """b c h w (bytes), b draws -> b c h w: shares from 0 to 1"""
+        matrices = None
+        for step in self.steps:
+            augmentation, own = step.augmentation, numbers[:, step.columns]
+            if isinstance(augmentation, RandomResizedCrop | Erase):
+                continue
+            if isinstance(augmentation, Move):
+                matrix = MOVES[augmentation.name](torch.from_numpy(own).float(), augmentation.by)
+                matrices = (identity(len(own)) if matrices is None else matrices) @ matrix
+                continue
+            pixels, matrices = augmentation(in_bytes(moved(pixels, matrices)), own), None
+        return in_shares(moved(pixels, matrices))
+
+    def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+        """b c h w (normalised), b draws -> b c h w"""
+        for step in self.steps:
+            if isinstance(step.augmentation, Erase):
+                pixels = step.augmentation(pixels, numbers[:, step.columns])
+        return pixels
+
+    def mix(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int) -> tuple[Tensor, Tensor]:
+        """b c h w, b, b draws -> b c h w, b or b classes"""
+        if self.mixing is None:
+            return pixels, labels
+        how = self.mixing
+        return mix(
+            pixels,
+            labels,
+            numbers[:, -MIX_DRAWS:],
+            classes,
+            mixup_alpha=how.mixup,
+            cutmix_alpha=how.cutmix,
+            probability=how.probability,
+            switch=how.switch,
+        )
+
+
+def moved(pixels: Tensor, matrices: Tensor | None) -> Tensor:
+    """b c h w, b 3 3 -> b c h w: as shares from 0 to 1 once there is something to move."""
+    return pixels if matrices is None else move(in_shares(pixels), matrices.to(pixels.device, non_blocking=True))
+
+
+def in_shares(pixels: Tensor) -> Tensor:
+    return pixels if pixels.is_floating_point() else pixels.float().div_(255)
+
+
+def in_bytes(pixels: Tensor) -> Tensor:
+    return (pixels * 255).round().clamp(0, 255).to(torch.uint8) if pixels.is_floating_point() else pixels
