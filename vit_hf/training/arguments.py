@@ -11,10 +11,13 @@ from ..data.words import unknown_name
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
-    """Keep the image column, report to nobody unless asked, and pin memory only for an accelerator to read."""
+    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, and show a
+    loss that is no number, instead of the mean of those before it.
+    """
 
     output_dir: str | None = "outputs"
     remove_unused_columns: bool = False
+    logging_nan_inf_filter: bool = False
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
 

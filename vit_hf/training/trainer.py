@@ -1,15 +1,14 @@
 """transformers' Trainer for images: what it does by default is what images need."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import nn
 from transformers import EvalPrediction
 from transformers.trainer_callback import ProgressCallback
 
 from ..data.collation import collate
+from .resuming import ResumableTrainer
 
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
@@ -38,7 +37,7 @@ class ProgressBar(ProgressCallback):
             super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
 
 
-class Trainer(transformers.Trainer):
+class Trainer(ResumableTrainer):
     """Batches of pixels, accuracy as the figure to watch, and weight decay on matrices only."""
 
     def __init__(self, *args: Any, data_collator=collate, compute_metrics=accuracy, **kwargs: Any):
@@ -46,12 +45,6 @@ class Trainer(transformers.Trainer):
         if not self.args.disable_tqdm:
             self.remove_callback(ProgressCallback)
             self.add_callback(ProgressBar)
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        super().save_model(output_dir, _internal_call)
-        if not _internal_call and self.args.should_save:
-            # A pickle has no place in a folder that strangers load; the recipe says the same.
-            (Path(output_dir or str(self.args.output_dir)) / "training_args.bin").unlink(missing_ok=True)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Matrices that multiply tokens: not biases, scales, positions, class, mask and register tokens."""
