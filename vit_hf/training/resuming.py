@@ -60,7 +60,8 @@ class ResumableTrainer(transformers.Trainer):
         self.resume_anyway = resume_anyway
         self.order: EpochOrder | None = None
         self.interruption = Interruption()
-        for callback in (MetricLog(), self.interruption, BrokenLoss(self), Epochs(self)):
+        self.broken_loss = BrokenLoss(self)
+        for callback in (MetricLog(), self.interruption, self.broken_loss, Epochs(self)):
             self.add_callback(callback)
 
     @property
