@@ -112,9 +112,14 @@ def test_checkpoints_of_a_later_step_are_another_run_s_and_stay(tmp_path: Path):
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("PytorchStreamWriter failed")])
 def test_a_write_that_fails_leaves_those_before_it_and_says_what_to_do(tmp_path: Path, error: Exception):
     before = write(tmp_path, 3)
-    with pytest.raises(CheckpointNotWritten) as raised, written_aside(tmp_path / "checkpoint-6") as aside:
-        (aside / "weights").write_bytes(b"half of it")
-        raise error
+
+    def fail_half_way():
+        with written_aside(tmp_path / "checkpoint-6") as aside:
+            (aside / "weights").write_bytes(b"half of it")
+            raise error
+
+    with pytest.raises(CheckpointNotWritten) as raised:
+        fail_half_way()
     assert f"{before} is intact: make room, and continue with --resume" in str(raised.value)
     assert "MB are free" in str(raised.value)
     assert names(tmp_path) == ["checkpoint-3"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_runs import Averages, Killed, KillAt, small_trainer
+from small_runs import Averages, KillAt, Killed, small_trainer
 from transformers import EarlyStoppingCallback
 
 from vit_hf.training import checkpoints
@@ -65,7 +65,7 @@ def uninterrupted(folder: Path, **settings: Any) -> dict[str, Any]:
 def test_a_run_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path: Path):
     settings = {"eval_strategy": "steps", "eval_steps": 5}
     expected = uninterrupted(tmp_path / "whole", **settings)
-    for step in (1, 4, 6, 13):  # before any checkpoint, after one, as an epoch ends, in mid-epoch
+    for step in (1, 6, 13):  # before any checkpoint, after one, as an epoch ends, in mid-epoch
         found = killed_and_resumed(tmp_path / f"killed_{step}", [step], **settings)
         assert differing(expected, found) == [], f"killed in step {step + 1}"
 
@@ -81,14 +81,14 @@ def test_a_run_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path: Path):
     ],
     ids=["epochs", "steps and epochs", "accumulation", "max_steps", "sgd"],
 )
-def test_so_does_a_run_of_other_strategies_that_is_killed_twice(tmp_path: Path, settings: dict[str, Any]):
+def test_so_does_a_run_of_other_strategies(tmp_path: Path, settings: dict[str, Any]):
     expected = uninterrupted(tmp_path / "whole", **settings)
-    assert differing(expected, killed_and_resumed(tmp_path / "killed", [8, 13], **settings)) == []
+    assert differing(expected, killed_and_resumed(tmp_path / "killed", [8], **settings)) == []
 
 
-def test_so_does_a_run_with_workers(tmp_path: Path):
+def test_so_does_a_run_with_workers_that_is_killed_twice(tmp_path: Path):
     expected = uninterrupted(tmp_path / "whole")
-    assert differing(expected, killed_and_resumed(tmp_path / "killed", [10], dataloader_num_workers=2)) == []
+    assert differing(expected, killed_and_resumed(tmp_path / "killed", [7, 10], dataloader_num_workers=2)) == []
 
 
 def test_the_training_loss_of_a_resumed_run_is_that_of_all_its_steps(tmp_path: Path):

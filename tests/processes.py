@@ -1,0 +1,85 @@
+"""Processes to kill and to distribute, forked from one that has spent the seconds of importing torch already."""
+
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from small_runs import Averages, small_trainer
+from transformers import TrainerCallback
+
+from vit_hf.training.interruption import EXIT_CODE, Interrupted
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["vit_hf.training.trainer", "accelerate.utils"])
+
+
+class Slow(TrainerCallback):
+    """A step that takes as long as a test needs, but can be interrupted."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
+    """What a process does: one small run, and the exit code of the command."""
+    os.environ.update(environment)
+    slow = Slow(settings.pop("seconds_per_step", 0))
+    try:
+        small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
+    except Interrupted:
+        sys.exit(EXIT_CODE)
+
+
+def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):
+    process = CONTEXT.Process(target=run, args=(folder, resume, environment or {}, settings), daemon=True)
+    process.start()
+    return process
+
+
+@contextmanager
+def ended(*processes: BaseProcess, seconds: float = 120) -> Iterator[None]:
+    """Nothing is left running when a test fails."""
+    try:
+        yield
+        for process in processes:
+            process.join(seconds)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def distributed(count: int, folder: Path, *, resume: bool = False, **settings: Any) -> list[int | None]:
+    """The same run in `count` processes of one group; their exit codes."""
+    port = str(free_port())
+    group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    processes = [
+        started(folder, resume=resume, environment={**group, "RANK": str(rank), "LOCAL_RANK": str(rank)}, **settings)
+        for rank in range(count)
+    ]
+    with ended(*processes):
+        pass
+    return [process.exitcode for process in processes]
+
+
+def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
+    """Without a pause, to meet the moment; the process may not end before it comes."""
+    while not condition():
+        assert process.is_alive(), f"the process ended with {process.exitcode} before what was waited for"
