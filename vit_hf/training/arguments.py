@@ -17,6 +17,7 @@ class TrainingArguments(transformers.TrainingArguments):
 
     output_dir: str | None = "outputs"
     remove_unused_columns: bool = False
+    ddp_find_unused_parameters: bool | None = False  # all are used, and looking for others costs each step
     logging_nan_inf_filter: bool = False
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)

@@ -9,6 +9,7 @@ FREE = (
     "card.*",
     "data.keep_in_memory",
     "data.cache*",
+    "data.check_images",
     "training.output_dir",
     "training.resume_from_checkpoint",
     "training.logging_*",

@@ -5,6 +5,14 @@ from typing import Any
 from transformers import TrainerCallback
 
 
+def innermost_sampler(loader: Any) -> Any:
+    """The one that decides the order, inside those that share it out and skip its beginning."""
+    batches = loader.batch_sampler
+    while hasattr(batches, "batch_sampler"):
+        batches = batches.batch_sampler
+    return batches.sampler
+
+
 class Epochs(TrainerCallback):
     """Tells data and order which epoch it is, and lets the last step of one report and save after all it does.
 
@@ -15,11 +23,12 @@ class Epochs(TrainerCallback):
         self.trainer = trainer
         self.postponed: set[str] = set()
 
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        if self.trainer.order is not None:
-            self.trainer.order.set_epoch(int(state.epoch))
-            if hasattr(self.trainer.train_dataset, "set_epoch"):
-                self.trainer.train_dataset.set_epoch(int(state.epoch))
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        if not hasattr(self.trainer.train_dataset, "__len__"):
+            return  # a stream counts its own
+        for listener in (self.trainer.train_dataset, innermost_sampler(train_dataloader)):
+            if hasattr(listener, "set_epoch"):
+                listener.set_epoch(int(state.epoch))
 
     def on_step_end(self, args, state, control, **kwargs):
         # A checkpoint of an epoch's last step must hold what is reported at the end of the epoch, or it is lost.

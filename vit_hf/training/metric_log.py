@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 NAME = "metrics.jsonl"
-CLOCK = ("runtime", "per_second", "seconds", "memory", "waited", "mfu")  # these differ from run to run
+CLOCK = ("runtime", "per_second", "seconds", "memory", "wait", "mfu")  # these differ from run to run
 
 
 def line_of(record: dict[str, Any]) -> str:

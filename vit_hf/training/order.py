@@ -55,19 +55,3 @@ class EpochOrder(Sampler[int]):
         """-> batch: what step 1, 2, ... of the whole run learns from"""
         epoch, within = divmod(step - 1, len(self) // self.batch)
         return self.indices(epoch)[within * self.batch : (within + 1) * self.batch]
-
-
-def per_device_batch(batch: int, *, processes: int, accumulation: int = 1) -> int:
-    """The share of one process at a time in a step of `batch` images.
-
-    Raises: ValueError where the batch does not divide, with the batches that would.
-    """
-    parts = processes * accumulation
-    if rest := batch % parts:
-        lower, upper = batch - rest, batch - rest + parts
-        nearest = f"{lower} or {upper}" if lower else f"{upper}"
-        raise ValueError(
-            f"A batch of {batch} images does not divide into {processes} processes x {accumulation} accumulation "
-            f"steps; take {nearest}, another number of processes, or another accumulation."
-        )
-    return batch // parts

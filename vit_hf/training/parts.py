@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer_callback import ExportableState, TrainerCallback
 
-from .sharding import whole
+from .sharding import sharded_like, whole
 
 FOLDER = "parts"
 
@@ -23,7 +23,9 @@ class Part(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Called after `on_train_begin`, once model and optimizer are the checkpoint's."""
+        """Called after `on_train_begin`, once model and optimizer are the checkpoint's. Tensors come sharded as those
+        that `state_dict` gives, but from the CPU.
+        """
         ...
 
 
@@ -83,4 +85,7 @@ def load_parts(parts: Mapping[str, Part], folder: Path, *, anyway: bool = False)
         )
     for name in sorted(saved & set(parts)):
         values = json.loads((folder / FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        parts[name].load_state_dict({**load_file(folder / FOLDER / f"{name}.safetensors"), **values})
+        now = parts[name].state_dict()
+        tensors = load_file(folder / FOLDER / f"{name}.safetensors")
+        shards = {key: sharded_like(tensor, now.get(key, tensor)) for key, tensor in tensors.items()}
+        parts[name].load_state_dict({**shards, **values})

@@ -28,9 +28,9 @@ from .faults import BrokenLoss
 from .interruption import Interruption
 from .metric_log import MetricLog
 from .order import EpochOrder
-from .parts import load_parts, parts_among, states_of, write_parts
+from .parts import Part, load_parts, parts_among, states_of, write_parts
 from .random_states import random_state, set_random_state
-from .sharding import sharded_state, whole_state
+from .sharding import sharded_state, whole, whole_state
 from .yaml_files import read_yaml, write_yaml
 
 RUN, RECIPE, PROCESSES, OPTIMIZER, SCHEDULER = "run.json", "recipe.yaml", "processes.pt", "optimizer.pt", "scheduler.pt"
@@ -52,12 +52,14 @@ class ResumableTrainer(transformers.Trainer):
 
     recipe: kept in every checkpoint, and compared with the one that would resume it.
     resume_anyway: go on with a changed recipe, batch or set of parts.
+    parts: what else the run remembers, by name; callbacks that have a state are parts without being named here.
     """
 
     def __init__(self, *args: Any, recipe: Mapping[str, Any] | None = None, resume_anyway: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
         self.resume_anyway = resume_anyway
+        self.parts: dict[str, Part] = {}
         self.order: EpochOrder | None = None
         self.interruption = Interruption()
         self.broken_loss = BrokenLoss(self)
@@ -163,7 +165,7 @@ class ResumableTrainer(transformers.Trainer):
         """Everything but the model. All processes come here, and the first one writes."""
         optimizer = whole_state(cast(Any, self.optimizer).state_dict())
         scheduler = cast(Any, self.lr_scheduler).state_dict()
-        parts = states_of(parts_among(self.callback_handler.callbacks))
+        parts = states_of(self.all_parts())
         own = {"random": random_state(self.args.device), "loss": self._tr_loss.cpu()}
         processes = gather_object([own]) if self.args.world_size > 1 else [own]
         if not self.args.should_save:
@@ -178,6 +180,16 @@ class ResumableTrainer(transformers.Trainer):
         (folder / RUN).write_text(json.dumps({"facts": self.facts(), "sums": sums}) + "\n", encoding="utf-8")
         if self.recipe is not None:
             write_yaml(folder / RECIPE, dict(self.recipe))
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Sharded weights are saved whole, as any number of processes can read them."""
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)
+            return
+        model: Any = self.model
+        self._save(output_dir, {name: whole(tensor).cpu() for name, tensor in model.state_dict().items()})
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         super()._save(output_dir, state_dict)
@@ -221,13 +233,18 @@ class ResumableTrainer(transformers.Trainer):
 
     def restore(self, checkpoint: Path) -> None:
         """What a run adds up along the way, in itself and in its parts."""
-        load_parts(parts_among(self.callback_handler.callbacks), checkpoint, anyway=self.resume_anyway)
+        load_parts(self.all_parts(), checkpoint, anyway=self.resume_anyway)
         sums = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))["sums"]
         self._total_loss_scalar, self._globalstep_last_logged = sums["loss"], sums["last_report"]
         losses = [process["loss"] for process in self.saved_processes(checkpoint)]
         same = len(losses) == self.args.world_size
         loss = losses[self.args.process_index] if same else torch.stack(losses).mean()
         self._tr_loss = loss.to(self._tr_loss.device, self._tr_loss.dtype)
+
+    def all_parts(self) -> dict[str, Part]:
+        named = list(map(id, self.parts.values()))
+        others = [callback for callback in self.callback_handler.callbacks if id(callback) not in named]
+        return {**self.parts, **parts_among(others)}
 
     def saved_processes(self, checkpoint: Path) -> list[dict[str, Any]]:
         return torch.load(checkpoint / PROCESSES, map_location="cpu", weights_only=True)
