@@ -63,10 +63,10 @@ class Averages(TrainerCallback):
         self.weights: dict[str, torch.Tensor] = {}
         self.steps = 0
 
-    def on_train_begin(self, args, state, control, model=None, **kwargs):
+    def on_train_begin(self, args, state, control, model: Any = None, **kwargs):
         self.weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
-    def on_step_end(self, args, state, control, model=None, **kwargs):
+    def on_step_end(self, args, state, control, model: Any = None, **kwargs):
         self.steps += 1
         for name, weight in model.named_parameters():
             self.weights[name].lerp_(weight.detach(), 0.3)

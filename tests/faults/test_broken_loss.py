@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ def broken_from(step: int, folder: Path, **settings) -> Trainer:
     """A run whose weights break so that the loss of `step` is the first that is no number."""
 
     class Break(TrainerCallback):
-        def on_step_begin(self, args, state, control, model=None, **kwargs):
+        def on_step_begin(self, args, state, control, model: Any = None, **kwargs):
             if state.global_step == step - 1:
                 with torch.no_grad():
                     model.classifier.bias.fill_(float("nan"))

@@ -2,6 +2,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from vit_hf.training.checkpoints import ASIDE, checkpoints_in, fault_of
 from vit_hf.training.interruption import EXIT_CODE
 from vit_hf.training.metric_log import reproducible
 
-OFTEN = {"save_steps": 1, "num_train_epochs": 5}  # 30 steps, a checkpoint after each
+OFTEN: dict[str, Any] = {"save_steps": 1, "num_train_epochs": 5}  # 30 steps, a checkpoint after each
 LAST = "checkpoint-30"
 
 
