@@ -1,5 +1,6 @@
 """From a recipe to a folder that is a whole Hub repository."""
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..data.sources import open_data
 from ..data.tables import ImageData, refuse_empty_classes
 from ..hub.verify import reload_without_package
 from ..training.arguments import TrainingArguments
+from ..training.checkpoints import newest_complete
+from ..training.interruption import EXIT_CODE, Interrupted
 from ..training.recipe import Recipe, load_recipe
 from ..training.sizes import configuration_folder
 from ..training.trainer import Trainer
@@ -32,6 +35,10 @@ EXAMPLES = """\
 
 where photos/ holds one folder of images for each class. Every field of the recipe can be set like this, by its
 path; data.name is also the id of a data set on the Hub, or parquet files.
+
+With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
+complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.
+SIGTERM and SIGUSR1 save at the end of the step and exit with {interrupted}.
 """
 
 
@@ -81,8 +88,8 @@ def describe(data: ImageData, model, recipe: Recipe) -> str:
     )
 
 
-def train(recipe: Recipe) -> FinishedRun:
-    """Train, and measure on the held-out split."""
+def train(recipe: Recipe, *, resume: str | bool | None = None, anyway: bool = False) -> FinishedRun:
+    """Train, and measure on the held-out split. `resume` is a checkpoint, or True for the newest complete one."""
     arguments = TrainingArguments(**recipe.training)
     data = open_data(recipe.data)
     data.split("train")
@@ -115,9 +122,11 @@ def train(recipe: Recipe) -> FinishedRun:
         train_dataset=batches["train"],
         eval_dataset=batches[watched],
         processing_class=processor,
+        recipe=recipe.model_dump(mode="json", exclude_none=True),
+        resume_anyway=anyway,
     )
     start = time.monotonic()
-    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
+    train_to_the_end(trainer, resume or arguments.resume_from_checkpoint)
     seconds = time.monotonic() - start
     if skipped := int(batches["train"].replaced.sum()):
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
@@ -125,6 +134,20 @@ def train(recipe: Recipe) -> FinishedRun:
     trainer.save_model()
     logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
     return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds, loaded)
+
+
+def train_to_the_end(trainer: Trainer, resume: str | bool | None) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=resume)
+    except KeyboardInterrupt:
+        newest = newest_complete(trainer.run_folder)
+        if newest and trainer.is_world_process_zero():
+            print(f"\nStopped after step {trainer.state.global_step}. {how_to_go_on(newest)}", file=sys.stderr)
+        raise
+
+
+def how_to_go_on(checkpoint: Path) -> str:
+    return f"The same command with --resume goes on from {checkpoint}."
 
 
 def next_commands(run: FinishedRun, recipe: str) -> str:
@@ -140,9 +163,13 @@ def next_commands(run: FinishedRun, recipe: str) -> str:
     )
 
 
-def run(given: str, overrides: Sequence[str]) -> int:
+def run(given: str, overrides: Sequence[str], resume: str | bool | None = None, anyway: bool = False) -> int:
     recipe = load_recipe(find_recipe(given), overrides)
-    finished = train(recipe)
+    try:
+        finished = train(recipe, resume=resume, anyway=anyway)
+    except Interrupted as interruption:
+        print(f"{interruption}. {how_to_go_on(interruption.checkpoint)}", file=sys.stderr)
+        return EXIT_CODE
     if not finished.trainer.is_world_process_zero():
         return 0
     examples = finished.save()
@@ -160,8 +187,17 @@ def run(given: str, overrides: Sequence[str]) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parse = parser("train", "Train an image classifier from a recipe.", EXAMPLES)
+    examples = EXAMPLES.replace("{interrupted}", str(EXIT_CODE))
+    parse = parser("train", "Train an image classifier from a recipe.", examples)
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
-    parse.usage = f"{parse.prog} RECIPE [--section.field value ...]"
+    parse.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="CHECKPOINT",
+        help="go on from this checkpoint, or from the newest complete one in training.output_dir",
+    )
+    parse.add_argument("--resume-anyway", action="store_true", help="even if the recipe has changed since")
+    parse.usage = f"{parse.prog} RECIPE [--resume [CHECKPOINT]] [--section.field value ...]"
     given, overrides = parse.parse_known_args(words_of(words))
-    return guarded(run, given.recipe, overrides)
+    return guarded(run, given.recipe, overrides, given.resume or given.resume_anyway or None, given.resume_anyway)

@@ -126,6 +126,7 @@ class RawBatches(Dataset):
 
     def __init__(self, images: ImageBatches):
         self.images = images
+        self.repeats = images.repeats
 
     def set_epoch(self, epoch: int) -> None:
         self.images.set_epoch(epoch)

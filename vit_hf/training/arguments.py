@@ -11,10 +11,14 @@ from ..data.words import unknown_name
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
-    """Keep the image column, report to nobody unless asked, and pin memory only for an accelerator to read."""
+    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, and show a
+    loss that is no number, instead of the mean of those before it.
+    """
 
     output_dir: str | None = "outputs"
     remove_unused_columns: bool = False
+    ddp_find_unused_parameters: bool | None = False  # all are used, and looking for others costs each step
+    logging_nan_inf_filter: bool = False
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
 

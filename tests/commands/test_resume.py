@@ -1,0 +1,93 @@
+"""--resume as a user types it."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from made_images import class_folders
+from transformers import TrainerCallback
+
+from vit_hf.commands.finished_run import FinishedRun
+from vit_hf.commands.train import main
+from vit_hf.training.resuming import ResumableTrainer
+
+TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.fixture(autouse=True)
+def no_card_and_no_fresh_process(monkeypatch: pytest.MonkeyPatch):
+    """They are tested elsewhere, and take longer than the training."""
+    monkeypatch.setattr(FinishedRun, "save", lambda run: {})
+    monkeypatch.setattr("vit_hf.commands.train.reload_without_package", lambda folder, images: [])
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """Six steps on twelve noisy photos, with a checkpoint after each two."""
+    photos = class_folders(tmp_path / "photos", {"cat": 8, "dog": 7})
+    training = {"max_steps": 6, "per_device_train_batch_size": 4, "save_steps": 2, "output_dir": str(tmp_path / "out")}
+    model = {**TINY, "intermediate_size": 32, "drop_path_rate": 0.2}
+    path = tmp_path / "recipe.yaml"
+    sections = {"model": model, "data": {"name": str(photos), "train": {"flip": 0.5}}, "training": training}
+    path.write_text(json.dumps(sections))
+    return path
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """The next run gets this signal at the beginning of that step."""
+
+    class Interrupt(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == step:
+                os.kill(os.getpid(), number)
+
+    train = ResumableTrainer.train
+
+    def train_interrupted(self, *args, **kwargs):
+        self.add_callback(Interrupt())
+        return train(self, *args, **kwargs)
+
+    monkeypatch.setattr(ResumableTrainer, "train", train_interrupted)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_sigterm_then_resume_gives_the_same_file_as_no_interruption(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    whole = tmp_path / "whole"
+    assert main([str(recipe), "--training.output_dir", str(whole)]) == 0
+    with monkeypatch.context() as patch:
+        interrupting(patch, 3, signal.SIGTERM)
+        assert main([str(recipe), "--resume"]) == 75
+    said = capsys.readouterr().err
+    assert f"SIGTERM came; stopped after step 4, saved in {tmp_path / 'out' / 'checkpoint-4'}" in said
+    assert "The same command with --resume goes on" in said
+    assert main([str(recipe), "--resume"]) == 0
+    assert weights(tmp_path / "out") == weights(whole)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    interrupting(monkeypatch, 3, signal.SIGINT)
+    assert main([str(recipe)]) == 130
+    said = capsys.readouterr().err
+    assert (
+        f"Stopped after step 3. The same command with --resume goes on from {tmp_path / 'out' / 'checkpoint-2'}" in said
+    )
+
+
+def test_a_changed_recipe_and_a_wrong_checkpoint_are_one_sentence(tmp_path: Path, recipe: Path, capsys):
+    short = ["--training.max_steps", "2"]
+    assert main([str(recipe), *short]) == 0
+    assert main([str(recipe), *short]) == 2
+    assert "holds checkpoints of an earlier run" in capsys.readouterr().err
+    assert main([str(recipe), "--resume", "--training.learning_rate", "0.5", *short]) == 2
+    assert "training.learning_rate was 'not set' and is 0.5" in capsys.readouterr().err
+    assert main([str(recipe), "--resume", str(tmp_path / "out" / "checkpoint-9"), *short]) == 2
+    assert "There is no checkpoint" in capsys.readouterr().err
+    assert main([str(recipe), "--resume-anyway", "--training.learning_rate", "0.5", "--training.max_steps", "3"]) == 0
+    assert "Going on all the same" in capsys.readouterr().out

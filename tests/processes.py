@@ -1,0 +1,113 @@
+"""Processes to kill and to distribute, forked from one that has spent the seconds of importing torch already."""
+
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from accelerate.state import AcceleratorState, DistributedType
+from small_runs import Averages, small_trainer
+from transformers import TrainerCallback
+
+from vit_hf.training.interruption import EXIT_CODE, Interrupted
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["vit_hf.training.trainer", "accelerate.utils"])
+
+
+# What `accelerate launch --config_file configuration/accelerate/fsdp2.yaml` puts into the environment.
+FSDP2 = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+}
+
+
+class Slow(TrainerCallback):
+    """A step that takes as long as a test needs, but can be interrupted."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def shard_on_cpu() -> None:
+    """Accelerate takes FSDP on accelerators only, though torch shards on the CPU as well: say that it is one."""
+    begin = AcceleratorState.__init__
+
+    def begin_sharded(self, *args, fsdp_plugin=None, **kwargs):
+        begin(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+        if fsdp_plugin is not None:
+            self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+
+    AcceleratorState.__init__ = begin_sharded
+
+
+def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
+    """What a process does: one small run, and the exit code of the command."""
+    os.environ.update(environment)
+    if "ACCELERATE_USE_FSDP" in environment:
+        shard_on_cpu()
+    slow = Slow(settings.pop("seconds_per_step", 0))
+    try:
+        small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
+    except Interrupted:
+        sys.exit(EXIT_CODE)
+
+
+def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):
+    process = CONTEXT.Process(target=run, args=(folder, resume, environment or {}, settings), daemon=True)
+    process.start()
+    return process
+
+
+@contextmanager
+def ended(*processes: BaseProcess, seconds: float = 120) -> Iterator[None]:
+    """Nothing is left running when a test fails."""
+    try:
+        yield
+        for process in processes:
+            process.join(seconds)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def started_group(count: int, folder: Path, *, resume: bool = False, sharded: bool = False, **settings: Any):
+    """The same run in `count` processes that know of each other, by DDP or FSDP2."""
+    group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    group |= FSDP2 if sharded else {}
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    return [started(folder, resume=resume, environment=group | rank, **settings) for rank in ranks]
+
+
+def finish_group(count: int, folder: Path, **settings: Any) -> None:
+    processes = started_group(count, folder, **settings)
+    with ended(*processes):
+        pass
+    assert [process.exitcode for process in processes] == [0] * count
+
+
+def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
+    """Without a pause, to meet the moment; the process may not end before it comes."""
+    while not condition():
+        assert process.is_alive(), f"the process ended with {process.exitcode} before what was waited for"

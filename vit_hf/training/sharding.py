@@ -1,0 +1,49 @@
+"""Between tensors of which each process holds a shard (FSDP2) and the whole ones that a checkpoint keeps."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The tensor itself, or all shards of it together, for which every process has to call."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def sharded_like(tensor: Tensor, example: Tensor) -> Tensor:
+    """This process's shard, where the example is one."""
+    if not isinstance(example, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(example.device), example.device_mesh, example.placements)
+
+
+def whole_state(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of an optimizer as a single process would have it."""
+    tensors = {
+        index: {name: whole(value) if isinstance(value, Tensor) else value for name, value in own.items()}
+        for index, own in state["state"].items()
+    }
+    return {**state, "state": tensors}
+
+
+def sharded_state(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """The inverse: each tensor that is as large as its parameter becomes the shard that goes with it.
+
+    Raises: ValueError where the optimizer steps other parameters than were saved.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    counts = [len(group["params"]) for group in state["param_groups"]]
+    if counts != (now := [len(group["params"]) for group in optimizer.param_groups]):
+        raise ValueError(f"The optimizer was saved with groups of {counts} parameters, and now has groups of {now}.")
+    tensors = {
+        index: {
+            name: sharded_like(value, parameters[index])
+            if isinstance(value, Tensor) and value.shape == parameters[index].shape
+            else value
+            for name, value in own.items()
+        }
+        for index, own in state["state"].items()
+    }
+    return {**state, "state": tensors}
