@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from ..data.settings import DataSettings
 from ..data.words import Section, unknown_name
 from .arguments import refuse_unknown_arguments
 from .families import FAMILIES, config_fields
+from .optimisation import OptimisationSettings
 from .overrides import apply_overrides, parse_overrides
 from .sizes import model_sizes
 from .yaml_files import read_yaml, write_yaml
@@ -22,6 +23,7 @@ class ModelSettings(BaseModel):
 
     family: str = "vit"
     size: str | None = None
+    task: Literal["classification", "masked_image_modeling"] = "classification"
 
     @model_validator(mode="after")
     def refuse_unknown_names(self):
@@ -31,7 +33,7 @@ class ModelSettings(BaseModel):
             raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
         for name in self.model_extra or {}:
             if name not in (known := config_fields(self.family)):
-                raise ValueError(unknown_name("model field", name, [*known, "family", "size"]))
+                raise ValueError(unknown_name("model field", name, [*known, "family", "size", "task"]))
         return self
 
     def fields(self) -> dict[str, Any]:
@@ -50,10 +52,11 @@ class CardSettings(Section):
 
 
 class Recipe(Section):
-    """model + data + training, and a word for the card."""
+    """model + data + optimisation + training, and a word for the card."""
 
     model: ModelSettings = ModelSettings()
     data: DataSettings
+    optimisation: OptimisationSettings = OptimisationSettings()
     training: dict[str, Any] = {}
     card: CardSettings = CardSettings()
 
@@ -61,6 +64,16 @@ class Recipe(Section):
     @classmethod
     def refuse_unknown_training(cls, training: dict[str, Any]) -> dict[str, Any]:
         return refuse_unknown_arguments(training)
+
+    @model_validator(mode="after")
+    def refuse_fields_of_the_other_task(self):
+        if self.model.task == "masked_image_modeling":
+            self.optimisation.refuse_what_needs_classes()
+        elif self.optimisation.masking is not None:
+            raise ValueError(
+                "optimisation.masking hides nothing from a classifier; say model.task: masked_image_modeling."
+            )
+        return self
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
