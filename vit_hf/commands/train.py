@@ -6,21 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
-from ..data.dataset import Preparation, load_batches
-from ..data.preprocessing import make_image_processor
-from ..data.settings import DataSettings
-from ..data.sources import open_data
-from ..data.tables import ImageData
 from ..hub.verify import reload_without_package
-from ..training.arguments import TrainingArguments
-from ..training.families import build_classifier
-from ..training.recipe import Recipe, load_recipe
+from ..training.recipe import load_recipe
 from ..training.sizes import configuration_folder
-from ..training.trainer import Trainer
 from .door import guarded, parser, program, words_of
+from .dry_run import show_plan
 from .finished_run import FinishedRun
+from .prepared_run import PreparedRun, prepare
+from .pretrain import pretrain
 from .tables import table
 
 EXAMPLES = """\
@@ -42,73 +36,18 @@ def find_recipe(name: str) -> Path:
     return ours
 
 
-def image_processor(config, settings: DataSettings):
-    return make_image_processor(
-        config,
-        mean=settings.mean,
-        std=settings.std,
-        crop_pct=settings.crop_pct,
-        interpolation=settings.interpolation,
-    )
-
-
-def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
-    """A batch that is larger than the data is a mistake: with drop_last no step would ever be taken."""
-    if arguments.train_batch_size > images:
-        raise ValueError(
-            f"per_device_train_batch_size={arguments.per_device_train_batch_size} is larger than the {images} training "
-            f"images; set --training.per_device_train_batch_size {max(1, images // 8)}, or bring more images."
-        )
-
-
-def describe(data: ImageData, model, recipe: Recipe) -> str:
-    counts = ", ".join(f"{len(split):,} to {name}" for name, split in data.splits.items())
-    labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
-    return (
-        f"Data: {recipe.data.name}; images: {counts}; {len(data.label_names)} classes: {labels}\n"
-        f"Model: {type(model).__name__}, {model.num_parameters():,} parameters"
-    )
-
-
-def train(recipe: Recipe) -> FinishedRun:
+def train(prepared: PreparedRun) -> FinishedRun:
     """Train, and measure on the held-out split."""
-    arguments = TrainingArguments(**recipe.training)
-    data = open_data(recipe.data)
-    data.split("train")
-    transformers.set_seed(arguments.seed)  # the first weights too are the seed's
-    model = build_classifier(recipe.model.family, recipe.model.fields(), data.label_names)
-    processor = image_processor(model.config, recipe.data)
-    preparation = Preparation(processor, model.config.num_channels)
-    print(describe(data, model, recipe), flush=True)
-
-    batches = {
-        split: load_batches(
-            images,
-            preparation,
-            recipe.data,
-            split=split,
-            augmentations=recipe.data.train if split == "train" else None,
-            seed=arguments.seed,
-        )
-        for split, images in data.splits.items()
-    }
-    refuse_large_batches(arguments, len(batches["train"]))
-    # A validation split, where there is one, is looked at during training, and the test split at the end only.
-    watched = "validation" if "validation" in batches else "test"
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=batches["train"],
-        eval_dataset=batches[watched],
-        processing_class=processor,
-    )
+    data, batches = prepared.data, prepared.batches
+    trainer = prepared.trainer()
     start = time.monotonic()
-    trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
+    trainer.train(resume_from_checkpoint=prepared.arguments.resume_from_checkpoint)
     seconds = time.monotonic() - start
+    trainer.use_final_weights()
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
     logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
-    return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds)
+    return FinishedRun(prepared.recipe, data, batches, trainer, torch.as_tensor(logits), prepared.watched, seconds)
 
 
 def next_commands(run: FinishedRun, recipe: str) -> str:
@@ -124,9 +63,13 @@ def next_commands(run: FinishedRun, recipe: str) -> str:
     )
 
 
-def run(given: str, overrides: Sequence[str]) -> int:
-    recipe = load_recipe(find_recipe(given), overrides)
-    finished = train(recipe)
+def run(given: str, overrides: Sequence[str], dry: bool) -> int:
+    prepared = prepare(load_recipe(find_recipe(given), overrides))
+    if dry:
+        return show_plan(prepared)
+    if prepared.recipe.model.task == "masked_image_modeling":
+        return pretrain(prepared)
+    finished = train(prepared)
     if not finished.trainer.is_world_process_zero():
         return 0
     examples = finished.save()
@@ -146,6 +89,7 @@ def run(given: str, overrides: Sequence[str]) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     parse = parser("train", "Train an image classifier from a recipe.", EXAMPLES)
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
-    parse.usage = f"{parse.prog} RECIPE [--section.field value ...]"
+    parse.add_argument("--dry-run", action="store_true", help="print what would run, draw some images, and stop")
+    parse.usage = f"{parse.prog} RECIPE [--dry-run] [--section.field value ...]"
     given, overrides = parse.parse_known_args(words_of(words))
-    return guarded(run, given.recipe, overrides)
+    return guarded(run, given.recipe, overrides, given.dry_run)
