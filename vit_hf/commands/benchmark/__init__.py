@@ -10,6 +10,7 @@ import torch
 
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
+from . import training
 from .measure import Mode, compare
 from .operations import Numbers
 from .peers import BUILDERS, installed_version, libraries_beside
@@ -19,6 +20,7 @@ from .workloads import Conditions
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
+  {program} training --help
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
@@ -96,6 +98,9 @@ def positive(word: str) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    given = words_of(words)
+    if given[:1] == ["training"]:
+        return training.main(given[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
-    return guarded(benchmark, parse.parse_args(words_of(words)))
+    return guarded(benchmark, parse.parse_args(given))
