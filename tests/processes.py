@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate.state import AcceleratorState, DistributedType
-from small_runs import Averages, small_trainer
+from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
 from vit_hf.training.interruption import EXIT_CODE, Interrupted

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import BATCH, small_trainer
+from killable_runs import BATCH, small_trainer
 from transformers import TrainerCallback
 
 from vit_hf.training.faults import LossIsBroken

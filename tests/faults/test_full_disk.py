@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_runs import Averages, small_trainer
+from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
 from vit_hf.training.checkpoints import CheckpointNotWritten, fault_of

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from killable_runs import Averages, small_trainer
 from processes import ended, started, wait_for
 from safetensors.torch import load_file
-from small_runs import Averages, small_trainer
 
 from vit_hf.training.checkpoints import ASIDE, checkpoints_in, fault_of
 from vit_hf.training.interruption import EXIT_CODE

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from killable_runs import Averages, KillAt, Killed, small_trainer
 from processes import ended, finish_group, started_group, wait_for
 from safetensors.torch import load_file
-from small_runs import Averages, KillAt, Killed, small_trainer
 
 from vit_hf.training.checkpoints import checkpoints_in
 from vit_hf.training.interruption import EXIT_CODE

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from killable_runs import Averages, KillAt, Killed, small_trainer
 from safetensors.torch import load_file, save_file
-from small_runs import Averages, KillAt, Killed, small_trainer
 from transformers import EarlyStoppingCallback
 
 from vit_hf.training import checkpoints

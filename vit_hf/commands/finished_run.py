@@ -64,6 +64,7 @@ class FinishedRun:
             "split": self.data.held_out,
             **metrics,
             "training_seconds": round(self.seconds, 1),
+            "speed": self.trainer.speed.summary(),
             "history": self.trainer.state.log_history,
         }
         (self.folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -4,11 +4,14 @@ from dataclasses import fields
 from typing import Any
 
 from ..models.configuration_vit import VisionTransformerConfig
-from ..models.modeling_vit import VisionTransformerForImageClassification
+from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling
 
 FAMILIES: dict[str, tuple[Any, Any]] = {
     "vit": (VisionTransformerConfig, VisionTransformerForImageClassification),
 }
+
+# Those that can paint masked images.
+PAINTERS: dict[str, Any] = {"vit": VisionTransformerForMaskedImageModeling}
 
 
 def config_fields(family: str) -> list[str]:
@@ -25,6 +28,13 @@ def build_classifier(family: str, settings: dict[str, Any], label_names: list[st
         label2id={name: number for number, name in enumerate(label_names)},
     )
     return model_class(config)
+
+
+def build_painter(family: str, settings: dict[str, Any]):
+    """A new model that paints what is masked of its images; a classifier is made of it with `from_pretrained`."""
+    if family not in PAINTERS:
+        raise ValueError(f"The family {family} has no model for masked images; {', '.join(PAINTERS)} has.")
+    return PAINTERS[family](FAMILIES[family][0](**settings))
 
 
 # What may be changed of a pretrained model without making its weights worthless.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from ..data.settings import DataSettings
 from ..data.words import Section, unknown_name
 from .arguments import refuse_unknown_arguments
 from .families import FAMILIES, config_fields
+from .optimisation import OptimisationSettings
 from .overrides import apply_overrides, parse_overrides
 from .sizes import model_sizes
 from .yaml_files import read_yaml, write_yaml
@@ -26,6 +27,7 @@ class ModelSettings(BaseModel):
     source: str | None = Field(default=None, alias="from", description="a folder, file or Hub id of any library")
     family: str = "vit"
     size: str | None = None
+    task: Literal["classification", "masked_image_modeling"] = "classification"
 
     @model_validator(mode="after")
     def refuse_unknown_names(self):
@@ -35,9 +37,11 @@ class ModelSettings(BaseModel):
             raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
         if self.size is not None and self.source is not None:
             raise ValueError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
+        if self.task != "classification" and self.source is not None:
+            raise ValueError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
         for name in self.model_extra or {}:
             if name not in (known := config_fields(self.family)):
-                raise ValueError(unknown_name("model field", name, [*known, "family", "from", "size"]))
+                raise ValueError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
         return self
 
     def fields(self) -> dict[str, Any]:
@@ -56,10 +60,11 @@ class CardSettings(Section):
 
 
 class Recipe(Section):
-    """model + data + training, and a word for the card."""
+    """model + data + optimisation + training, and a word for the card."""
 
     model: ModelSettings = ModelSettings()
     data: DataSettings
+    optimisation: OptimisationSettings = OptimisationSettings()
     training: dict[str, Any] = {}
     card: CardSettings = CardSettings()
 
@@ -68,9 +73,23 @@ class Recipe(Section):
     def refuse_unknown_training(cls, training: dict[str, Any]) -> dict[str, Any]:
         return refuse_unknown_arguments(training)
 
+    @model_validator(mode="after")
+    def refuse_fields_of_the_other_task(self):
+        if self.model.task == "masked_image_modeling":
+            self.optimisation.refuse_what_needs_classes()
+        elif self.optimisation.masking is not None:
+            raise ValueError(
+                "optimisation.masking hides nothing from a classifier; say model.task: masked_image_modeling."
+            )
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """Plain types, under the names that a recipe has them."""
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        write_yaml(path, self.model_dump(exclude_none=True, by_alias=True))
+        write_yaml(path, self.content())
 
 
 def explain(error: ValidationError, where: str) -> str:

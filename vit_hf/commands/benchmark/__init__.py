@@ -10,6 +10,7 @@ import torch
 
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
+from . import data, training
 from .measure import Mode, compare
 from .operations import Numbers
 from .peers import BUILDERS, installed_version, libraries_beside
@@ -19,7 +20,7 @@ from .workloads import Conditions
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
-
+  {program} training --help
   {program} data --help
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
@@ -96,14 +97,14 @@ def positive(word: str) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """`model`, which may be left out, or `data`."""
-    words = words_of(words)
-    if words[:1] == ["data"]:
-        from .data import main as main_of_data
-
-        return main_of_data(words[1:])
+    """The first word says what is measured: `model`, which may be left out, `training` or `data`."""
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    words = words_of(words)
+    if words[:1] == ["data"]:
+        return data.main(words[1:])
+    if words[:1] == ["training"]:
+        return training.main(words[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
     return guarded(benchmark, parse.parse_args(words[1:] if words[:1] == ["model"] else words))

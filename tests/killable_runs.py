@@ -9,14 +9,18 @@ from PIL import Image
 from transformers import TrainerCallback, set_seed
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.data.dataset import ImageBatches, Preparation
+from vit_hf.data.dataset import ImageBatches
+from vit_hf.data.plan import AugmentationPlan, MixSettings
+from vit_hf.data.preparation import Preparation
 from vit_hf.data.preprocessing import make_image_processor
+from vit_hf.data.stores import PixelStore
 from vit_hf.data.tables import ImageTable
 from vit_hf.training.arguments import TrainingArguments
 from vit_hf.training.trainer import Trainer
 
 IMAGES, BATCH = 22, 4  # 6 steps an epoch, the last of them filled up
-AUGMENTATIONS = {"flip": 0.5, "shift": 0.2, "rotate": 20.0}
+AUGMENTATIONS = {"flip": 0.5, "shift": 0.2, "rotate": 20.0, "erase": 0.25}
+MIX = MixSettings(mixup=0.8, cutmix=1.0)
 
 
 def small_model(**settings: Any) -> VisionTransformerForImageClassification:
@@ -28,17 +32,17 @@ def small_model(**settings: Any) -> VisionTransformerForImageClassification:
     )
 
 
-def small_images(augmentations: dict[str, float] | None = None, *, images: int = IMAGES, seed: int = 0) -> ImageBatches:
+def small_images(plan: AugmentationPlan | None = None, *, images: int = IMAGES, seed: int = 0) -> ImageBatches:
     pixels = np.random.default_rng(0).integers(0, 256, (images, 1, 8, 8), dtype=np.uint8)
     table = ImageTable.of(
         list(pixels),
         np.arange(images) % 2,
-        open=lambda item, name: Image.fromarray(item[0]),
+        source=lambda item, name: Image.fromarray(item[0]),
         name=lambda item, row: f"train[{row}]",
     )
     processor = make_image_processor(small_model().config, mean=[0.5], std=[0.5])
     preparation = Preparation(processor, 1)
-    return ImageBatches(table, preparation, pixels=torch.from_numpy(pixels), augmentations=augmentations, seed=seed)
+    return ImageBatches(table, preparation, store=PixelStore.of(list(pixels)), plan=plan, classes=2, seed=seed)
 
 
 def small_arguments(folder: Path, **settings: Any) -> TrainingArguments:
@@ -100,7 +104,7 @@ def small_trainer(folder: Path, *callbacks: TrainerCallback, recipe: dict | None
     return Trainer(
         model=small_model(**model_settings),
         args=small_arguments(folder, **settings),
-        train_dataset=small_images(AUGMENTATIONS),
+        train_dataset=small_images(AugmentationPlan.of(AUGMENTATIONS, MIX)),
         eval_dataset=small_images(),
         callbacks=list(callbacks),
         recipe=recipe,

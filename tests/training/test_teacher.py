@@ -1,0 +1,74 @@
+import pytest
+import torch
+from training.small_runs import Noise, small_model
+
+from vit_hf.data.preparation import Preparation
+from vit_hf.data.preprocessing import make_image_processor
+from vit_hf.training.teacher import TeacherLogits, label_order
+
+
+def processor(model, mean: float, std: float):
+    return make_image_processor(model.config, mean=[mean] * 3, std=[std] * 3, crop_pct=None, interpolation="bilinear")
+
+
+def test_a_teacher_sees_its_own_scale_and_answers_in_the_students_order():
+    teacher = small_model(id2label={0: "dog", 1: "bee", 2: "owl", 3: "cat"}).eval()
+    student = Preparation(processor(teacher, 0.5, 0.25), 3)
+    said = TeacherLogits(teacher, processor(teacher, 0.2, 0.1), student, ["cat", "dog", "owl"])
+    shares = torch.rand(4, 3, 8, 8)
+    expected = teacher((shares - 0.2) / 0.1).logits[:, [3, 0, 2]]
+    torch.testing.assert_close(said(student.normalise_(shares.clone())), expected, rtol=0, atol=1e-4)
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_images_are_resized_for_a_teacher_of_another_size():
+    teacher = small_model(image_size=16)
+    scale = processor(teacher, 0.5, 0.5)
+    said = TeacherLogits(teacher, scale, Preparation(scale, 3), ["cat", "dog", "owl"])
+    grey = torch.full((2, 3, 8, 8), 0.3)
+    torch.testing.assert_close(said(grey), teacher(torch.full((2, 3, 16, 16), 0.3)).logits)
+
+
+def test_a_teacher_that_does_not_know_the_labels_or_the_channels_is_refused():
+    assert label_order(["b", "a"], ["a", "b"]) == [1, 0]
+    with pytest.raises(ValueError, match="does not know the labels 'cow', 'elk'; it knows 'cat', 'dog'"):
+        label_order(["cat", "dog"], ["cat", "cow", "elk"])
+    teacher = small_model(num_channels=1)
+    grey = make_image_processor(teacher.config, mean=[0.5], std=[0.5], crop_pct=None, interpolation="bilinear")
+    colour = Preparation(processor(small_model(), 0.5, 0.5), 3)
+    with pytest.raises(ValueError, match="takes images of 1 channels, the student of 3"):
+        TeacherLogits(teacher, grey, colour, ["cat"])
+
+
+def test_a_student_becomes_its_teacher(tmp_path):
+    from vit_hf.training.arguments import TrainingArguments
+    from vit_hf.training.optimisation import OptimisationSettings
+    from vit_hf.training.trainer import Trainer
+
+    teacher, student = small_model().eval(), small_model(hidden_size=32)
+    scale = processor(teacher, 0.5, 0.5)
+    trainer = Trainer(
+        model=student,
+        args=TrainingArguments(
+            output_dir=str(tmp_path),
+            max_steps=30,
+            per_device_train_batch_size=16,
+            learning_rate=1e-2,
+            lr_scheduler_type="constant",
+            disable_tqdm=True,
+            use_cpu=True,
+        ),
+        train_dataset=Noise(16),
+        optimisation=OptimisationSettings(distillation={"teacher": "x", "alpha": 1.0}),  # pyright: ignore[reportArgumentType]
+        teacher=TeacherLogits(teacher, scale, Preparation(scale, 3), ["cat", "dog", "owl"]),
+    )
+    images = Noise(16).pixels
+
+    def distance() -> float:
+        with torch.no_grad():
+            ours, theirs = student.eval()(images).logits.softmax(-1), teacher(images).logits.softmax(-1)
+        return (ours - theirs).abs().max().item()
+
+    before = distance()
+    trainer.train()
+    assert distance() < 0.2 * before

@@ -1,0 +1,158 @@
+"""Everything that a recipe asks for, read, checked and built, before the first step."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import transformers
+
+from ..conversion.loading import Loaded
+from ..data.dataset import ImageBatches
+from ..data.loading import load_batches
+from ..data.plan import AugmentationPlan
+from ..data.preparation import Preparation
+from ..data.preprocessing import make_image_processor
+from ..data.settings import DataSettings
+from ..data.sources import open_data
+from ..data.tables import ImageData, refuse_empty_classes
+from ..hub.loading import load_classifier
+from ..models.shapes import grid_of, pair
+from ..training.arguments import TrainingArguments
+from ..training.batches import plan_steps
+from ..training.families import build_painter
+from ..training.masking import MaskedImages, collate_masked
+from ..training.optimisation import MaskingSettings
+from ..training.recipe import Recipe
+from ..training.teacher import TeacherLogits
+from ..training.trainer import Trainer
+from .starting_point import starting_point
+
+
+def image_processor(config, settings: DataSettings):
+    return make_image_processor(
+        config,
+        mean=settings.mean,
+        std=settings.std,
+        crop_pct=settings.crop_pct,
+        interpolation=settings.interpolation,
+    )
+
+
+def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
+    """A batch that is larger than the data is a mistake: with drop_last no step would ever be taken."""
+    if arguments.train_batch_size > images:
+        raise ValueError(
+            f"per_device_train_batch_size={arguments.per_device_train_batch_size} is larger than the {images} training "
+            f"images; set --training.per_device_train_batch_size {max(1, images // 8)}, or bring more images."
+        )
+
+
+def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -> None:
+    """What is mixed is mixed with its neighbour in the batch."""
+    if settings.mix is not None and arguments.per_device_train_batch_size == 1:
+        raise ValueError(
+            "data.mix mixes neighbours of a batch, and a batch of one image has none; set "
+            "--training.per_device_train_batch_size to 2 or more, or leave data.mix out."
+        )
+
+
+@dataclass
+class PreparedRun:
+    """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random."""
+
+    recipe: Recipe
+    arguments: TrainingArguments
+    plan: list[str]
+    data: ImageData
+    model: Any
+    processor: Any
+    preparation: Preparation
+    batches: dict[str, ImageBatches]
+    loaded: Loaded | None = None
+
+    @property
+    def watched(self) -> str:
+        """A validation split, where there is one, is looked at during training, and the test split at the end only."""
+        return "validation" if "validation" in self.batches else "test"
+
+    def describe(self) -> str:
+        data, recipe = self.data, self.recipe
+        counts = ", ".join(f"{len(split):,} to {name}" for name, split in data.splits.items())
+        labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
+        lines = [
+            f"Data: {recipe.data.name}; images: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
+            *self.plan,
+        ]
+        return "\n".join(lines)
+
+    def masked(self, split: str) -> MaskedImages:
+        """The images of a split, with what is hidden of each."""
+        config = self.model.config
+        size, patch = pair(config.image_size), pair(config.patch_size)
+        settings = self.recipe.optimisation.masking or MaskingSettings()
+        return MaskedImages(self.batches[split], settings, grid=grid_of(size, patch), patch=patch)
+
+    def teacher(self) -> TeacherLogits | None:
+        settings = self.recipe.optimisation.distillation
+        if settings is None:
+            return None
+        model, processor = load_classifier(settings.teacher)
+        return TeacherLogits(model, processor, self.preparation, self.data.label_names)
+
+    def trainer(self, *, resume_anyway: bool = False) -> Trainer:
+        """resume_anyway: go on from a checkpoint although the recipe has changed since."""
+        common: dict[str, Any] = {
+            "model": self.model,
+            "args": self.arguments,
+            "processing_class": self.processor,
+            "optimisation": self.recipe.optimisation,
+            "recipe": self.recipe.content(),
+            "resume_anyway": resume_anyway,
+        }
+        if self.recipe.model.task == "masked_image_modeling":
+            self.arguments.label_names = ["bool_masked_pos"]  # what there has to be for a loss to be measured
+            return Trainer(
+                **common,
+                train_dataset=self.masked("train"),
+                eval_dataset=self.masked(self.watched),
+                data_collator=collate_masked,
+                compute_metrics=None,
+            )
+        return Trainer(
+            **common,
+            train_dataset=self.batches["train"],
+            eval_dataset=self.batches[self.watched],
+            teacher=self.teacher(),
+        )
+
+
+def prepare(recipe: Recipe) -> PreparedRun:
+    """Read the data, build the model, and say what was found."""
+    arguments = TrainingArguments(**recipe.training)
+    plan = plan_steps(arguments, recipe.optimisation, recipe.training)
+    data = open_data(recipe.data)
+    data.split("train")
+    transformers.set_seed(arguments.seed)  # the first weights too are the seed's
+    painting, loaded = recipe.model.task == "masked_image_modeling", None
+    if painting:
+        model = build_painter(recipe.model.family, recipe.model.fields())
+    else:
+        model, recipe, loaded = starting_point(recipe, data.label_names)
+    processor = image_processor(model.config, recipe.data)
+    preparation = Preparation(processor, model.config.num_channels)
+    run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, batches={}, loaded=loaded)
+    print(run.describe(), flush=True)
+    for split, images in data.splits.items():
+        run.batches[split] = load_batches(
+            images,
+            preparation,
+            recipe.data,
+            split=split,
+            plan=AugmentationPlan.of(recipe.data.train, recipe.data.mix) if split == "train" else None,
+            classes=len(data.label_names),
+            seed=arguments.seed,
+        )
+    refuse_empty_classes(run.batches["train"].table, data.label_names)
+    refuse_large_batches(arguments, len(run.batches["train"]))
+    refuse_single_images(arguments, recipe.data)
+    return run

@@ -1,0 +1,108 @@
+"""What a model costs: its arithmetic, its memory, and how much arithmetic this machine does in a second."""
+
+import time
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def twin_without_storage(model: Any) -> Any:
+    """A model of the same config on the meta device, with the same parameters frozen, attention written out.
+
+    Torch counts no fused attention of a CPU. Adapters are left out: they are a few percent.
+    """
+    config = type(model.config).from_dict({**model.config.to_dict(), "attn_implementation": "eager"})
+    with torch.device("meta"):
+        twin = type(model)(config)
+    learning = {name.replace(".base_layer", ""): own.requires_grad for name, own in model.named_parameters()}
+    for name, parameter in twin.named_parameters():
+        parameter.requires_grad_(learning.get(name, True))
+    return twin.train()
+
+
+def blank_inputs(model: Any, batch: int) -> dict[str, torch.Tensor]:
+    """b c h w of the configured size, and where the model paints them, the first of each image's patches hidden."""
+    config, device = model.config, next(model.parameters()).device
+    side = config.image_size
+    height, width = (side, side) if isinstance(side, int) else side
+    inputs = {"pixel_values": torch.zeros(batch, config.num_channels, height, width, device=device)}
+    if hasattr(model, "decoder"):
+        rows, columns = config.patch_grid
+        inputs["bool_masked_pos"] = torch.zeros(batch, rows * columns, dtype=torch.bool, device=device)
+    return inputs
+
+
+def sum_of_outputs(outputs: Any) -> torch.Tensor:
+    return (outputs.logits if "logits" in outputs else outputs.reconstruction).sum()
+
+
+def operations_per_image(model: Any) -> int:
+    """Of a step of training: its matrix products, a multiplication and an addition as two, as torch counts them.
+
+    Gradients of frozen weights are not computed and do not count.
+    """
+    twin = twin_without_storage(model)
+    with FlopCounterMode(display=False) as counter:
+        sum_of_outputs(twin(**blank_inputs(twin, 1))).backward()
+    return counter.get_total_flops()
+
+
+def activation_bytes(model: Any, batch: int) -> int:
+    """What the forward pass keeps for the backward pass, without the weights. An upper bound: attention is written
+    out here, and fused attention keeps less."""
+    twin = twin_without_storage(model)
+    weights = {tensor.untyped_storage()._cdata for tensor in twin.state_dict().values()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        outputs = twin(**blank_inputs(twin, batch))
+        total = sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
+        del outputs
+    return total
+
+
+def weight_bytes(model: nn.Module, *, averaged: bool) -> int:
+    """Weights, the average of them, and for what trains gradients and Adam's two moments."""
+    whole = sum(parameter.nbytes for parameter in model.parameters())
+    training = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return whole * (2 if averaged else 1) + 3 * training
+
+
+@cache
+def product_rate(device: torch.device, dtype: torch.dtype, *, side: int = 1024, seconds: float = 0.1) -> float:
+    """Operations a second of square matrix products: the best of those that fit into the given time."""
+    numbers = torch.Generator().manual_seed(0)  # of its own, so that a training's random numbers stay as they were
+    left, right = (torch.randn(side, side, generator=numbers).to(device, dtype) for _ in range(2))
+    end, best = time.perf_counter() + seconds, 0.0
+    torch.mm(left, right)
+    while time.perf_counter() < end or not best:
+        wait(device)
+        start = time.perf_counter()
+        for _ in range(4):
+            torch.mm(left, right)
+        wait(device)
+        best = max(best, 4 * 2 * side**3 / (time.perf_counter() - start))
+    return best
+
+
+def wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of tensors on an accelerator, of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+    import sys
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

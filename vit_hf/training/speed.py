@@ -1,0 +1,81 @@
+"""Images a second, the share of the machine's arithmetic that they use, and memory at its fullest."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import torch
+import transformers
+
+from ..models.configuration_base import VisionConfig
+from .costs import operations_per_image, peak_memory, product_rate
+
+
+def product_dtype(arguments: transformers.TrainingArguments) -> torch.dtype:
+    """Of the matrix products in a step."""
+    if arguments.bf16:
+        return torch.bfloat16
+    return torch.float16 if arguments.fp16 else torch.float32
+
+
+class Speedometer:
+    """Counts images between two logs. Waiting for data is part of the time; evaluation is not.
+
+    mfu: the arithmetic done, over what matrix products alone do on the same device, measured once (1.0 is the most).
+    """
+
+    def __init__(self, model: Any, arguments: transformers.TrainingArguments):
+        self.model = model
+        self.arguments = arguments
+        self.images = 0
+        self.since: float | None = None
+        self.away = 0.0
+        self.logged: list[dict[str, float]] = []
+
+    @cached_property
+    def operations(self) -> int | None:
+        """Of one image; None for a model that is not of this package."""
+        ours = isinstance(getattr(self.model, "config", None), VisionConfig)
+        return operations_per_image(self.model) if ours else None
+
+    @cached_property
+    def rate(self) -> float:
+        return product_rate(self.arguments.device, product_dtype(self.arguments))
+
+    def start(self) -> None:
+        if self.since is None:
+            self.since = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.away += time.perf_counter() - start
+
+    def figures(self) -> dict[str, float]:
+        """Since the last call, over all processes."""
+        if self.since is None or not self.images:
+            return {}
+        now = time.perf_counter()
+        processes = self.arguments.world_size
+        rate = self.images * processes / max(now - self.since - self.away, 1e-9)
+        figures = {"images_per_second": round(rate, 2)}
+        if self.operations is not None:
+            figures["mfu"] = round(rate * self.operations / (self.rate * processes), 4)
+        figures["peak_memory_gib"] = round(peak_memory(self.arguments.device) / 2**30, 3)
+        self.logged.append(figures)
+        self.images, self.away, self.since = 0, 0.0, time.perf_counter()
+        return figures
+
+    def summary(self) -> dict[str, float]:
+        """The median over the logs, and the most memory; empty before the first log."""
+        if not self.logged:
+            return {}
+        names = [name for name in ("images_per_second", "mfu") if name in self.logged[0]]
+        middle = {name: median(figures[name] for figures in self.logged) for name in names}
+        return {**middle, "peak_memory_gib": max(figures["peak_memory_gib"] for figures in self.logged)}
