@@ -32,7 +32,8 @@ def test_our_own_folder_comes_with_everything_that_is_known_of_it(ours):
 
 
 def test_an_encoder_alone_is_loaded_as_one(tmp_path):
-    tiny(VisionTransformerModel).save_pretrained(tmp_path)
+    model: Any = tiny(VisionTransformerModel)
+    model.save_pretrained(tmp_path)
     loaded = load_any(tmp_path)
     assert type(loaded.model) is VisionTransformerModel
     assert "does not say how images are prepared" in loaded.notes[0]
