@@ -151,7 +151,7 @@ def next_commands(given: Any) -> str:
         [
             "\nNext, you could",
             f"  {predict}",
-            f"  {program('train')} finetune --model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
+            f"  {program('train')} folder_finetune --model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
             f"  {program('convert')} {dest} {dest}-{back} --to {back}",
         ]
     )

@@ -36,7 +36,7 @@ def pretrain(prepared: PreparedRun, resume: str | bool | None = None, *, anyway:
         f"\n{seconds:.0f} s of training; mean absolute error of the hidden pixels of the {held_out} split, in "
         f"standard deviations: {loss:.4f}; written to {folder}\n\n"
         f"Next, you could make a classifier of it, with the labels of your data:\n"
-        f"  {program('train')} finetune --model.from {folder} --data.name FOLDER_OF_CLASS_FOLDERS"
+        f"  {program('train')} folder_finetune --model.from {folder} --data.name FOLDER_OF_CLASS_FOLDERS"
     )
     return 0
 

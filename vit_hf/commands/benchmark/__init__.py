@@ -10,7 +10,7 @@ import torch
 
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
-from . import data, training
+from . import data, recipe, training
 from .measure import Mode, compare
 from .operations import Numbers
 from .peers import BUILDERS, installed_version, libraries_beside
@@ -22,9 +22,11 @@ EXAMPLES = """\
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
   {program} training --help
   {program} data --help
+  {program} recipe --help
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
+OTHERS = {"training": training, "data": data, "recipe": recipe}
 BATCHES: dict[tuple[str, str], list[int]] = {
     ("cpu", "inference"): [1, 8],
     ("cpu", "training"): [8],
@@ -97,14 +99,12 @@ def positive(word: str) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The first word says what is measured: `model`, which may be left out, `training` or `data`."""
+    """The first word says what is measured: `model`, which may be left out, or one of `OTHERS`."""
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     words = words_of(words)
-    if words[:1] == ["data"]:
-        return data.main(words[1:])
-    if words[:1] == ["training"]:
-        return training.main(words[1:])
+    if words and words[0] in OTHERS:
+        return OTHERS[words[0]].main(words[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
     return guarded(benchmark, parse.parse_args(words[1:] if words[:1] == ["model"] else words))

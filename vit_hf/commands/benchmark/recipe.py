@@ -1,0 +1,105 @@
+"""One recipe twice, with the same budget: our model and Trainer, and transformers' own. See --help."""
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import TrainerCallback, ViTConfig, ViTForImageClassification
+
+from ...data.collation import collate
+from ...training.recipe import load_recipe
+from ...training.trainer import accuracy
+from ..door import guarded, parser, words_of
+from ..prepared_run import PreparedRun, prepare
+from ..tables import table
+from ..train import find_recipe
+
+EXAMPLES = """\
+  {program} recipe cifar10_cpu --data.name cifar10/ --json outputs/cifar10_cpu.json
+
+Both see the same images, augmented alike, in batches of the same size, for the same number of steps.
+"""
+SHARED = (
+    "image_size",
+    "patch_size",
+    "num_channels",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "id2label",
+    "label2id",
+)
+
+
+class Curve(TrainerCallback):
+    """Minutes since the training began, evaluations included, and the accuracy found then."""
+
+    def __init__(self):
+        self.start = 0.0
+        self.points: list[dict[str, float]] = []
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.start = time.monotonic()
+
+    def on_evaluate(self, args, state, control, metrics: dict[str, Any] | None = None, **kwargs):
+        minutes = (time.monotonic() - self.start) / 60
+        found = (metrics or {}).get("eval_accuracy")
+        if found is not None:
+            self.points.append({"epoch": float(state.epoch or 0), "minutes": minutes, "accuracy": found})
+
+
+def ours(prepared: PreparedRun) -> transformers.Trainer:
+    return prepared.trainer()
+
+
+def theirs(prepared: PreparedRun) -> transformers.Trainer:
+    """transformers' ViT of the same sizes, in its Trainer as it comes."""
+    config = ViTConfig(**{name: getattr(prepared.model.config, name) for name in SHARED})
+    transformers.set_seed(prepared.arguments.seed)
+    return transformers.Trainer(
+        model=ViTForImageClassification(config),
+        args=prepared.arguments,
+        train_dataset=prepared.batches["train"],
+        eval_dataset=prepared.batches[prepared.watched],
+        data_collator=collate,
+        compute_metrics=accuracy,
+    )
+
+
+BUILDERS = {"vit_hf": ours, "transformers": theirs}
+
+
+def benchmark(given: Namespace, overrides: Sequence[str]) -> int:
+    curves: dict[str, list[dict[str, float]]] = {}
+    for name, build in BUILDERS.items():
+        own = [*overrides, "--training.output_dir", f"{given.output}/{name}"]
+        trainer, curve = build(prepare(load_recipe(find_recipe(given.recipe), own))), Curve()
+        trainer.add_callback(curve)
+        trainer.train()
+        curves[name] = curve.points
+        rows = [
+            [f"{point['epoch']:.1f}", f"{point['minutes']:.1f}", f"{point['accuracy']:.2%}"] for point in curve.points
+        ]
+        print(f"\n{name}\n{table(['epoch', 'minutes', 'accuracy'], rows)}", flush=True)
+    if given.json is not None:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
+        print(f"written to {given.json}")
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parse = parser("benchmark", "Train by a recipe with vit_hf, and with transformers' own ViT and Trainer.", EXAMPLES)
+    parse.prog += " recipe"
+    parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package")
+    parse.add_argument("--output", default="outputs/benchmark", help="a folder for what the two trainings write")
+    parse.add_argument("--json", type=Path, help="a file for both curves")
+    given, overrides = parse.parse_known_args(words_of(words))
+    return guarded(benchmark, given, overrides)
