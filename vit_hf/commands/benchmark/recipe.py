@@ -76,6 +76,11 @@ def theirs(prepared: PreparedRun) -> transformers.Trainer:
 BUILDERS = {"vit_hf": ours, "transformers": theirs}
 
 
+def as_table(points: Sequence[dict[str, float]]) -> str:
+    rows = [[f"{one['epoch']:.1f}", f"{one['minutes']:.1f}", f"{one['accuracy']:.2%}"] for one in points]
+    return table(["epoch", "minutes", "accuracy"], rows)
+
+
 def benchmark(given: Namespace, overrides: Sequence[str]) -> int:
     curves: dict[str, list[dict[str, float]]] = {}
     for name, build in BUILDERS.items():
