@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data._utils import worker as this_worker
 
 from .random_numbers import uniform
 
@@ -71,7 +72,7 @@ class StreamedBatches(IterableDataset):
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any], Batch]]:
         worker = get_worker_info()
         # The datasets library would share out among the workers once more what each lane has to itself.
-        torch.utils.data._utils.worker._worker_info = None
+        this_worker._worker_info = None
         # The loader asks worker 0, 1, ... in turn, whatever lane's turn it is.
         mine = (self.turn + (worker.id if worker else 0)) % self.lanes
         for position, batch in self.read(mine, self.positions[mine]):
