@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from killable_runs import Averages, KillAt, Killed, small_trainer
+from killable_runs import Averages, KillAt, Killed, small_images, small_trainer
 from safetensors.torch import load_file, save_file
 from transformers import EarlyStoppingCallback
 
+from vit_hf.data.plan import AugmentationPlan
+from vit_hf.data.streaming import StreamedBatches
 from vit_hf.training import checkpoints
 from vit_hf.training.metric_log import reproducible
 from vit_hf.training.trainer import Trainer
@@ -65,7 +67,7 @@ def uninterrupted(folder: Path, **settings: Any) -> dict[str, Any]:
 def test_a_run_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path: Path):
     settings = {"eval_strategy": "steps", "eval_steps": 5}
     expected = uninterrupted(tmp_path / "whole", **settings)
-    for step in (1, 6, 13):  # before any checkpoint, after one, as an epoch ends, in mid-epoch
+    for step in (1, 6, 11):  # resumed from the start, from the end of an epoch, from the middle of the second
         found = killed_and_resumed(tmp_path / f"killed_{step}", [step], **settings)
         assert differing(expected, found) == [], f"killed in step {step + 1}"
 
@@ -82,13 +84,58 @@ def test_a_run_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path: Path):
     ids=["epochs", "steps and epochs", "accumulation", "max_steps", "sgd"],
 )
 def test_so_does_a_run_of_other_strategies(tmp_path: Path, settings: dict[str, Any]):
+    step = 13 if settings.get("save_steps") == 2 else 11  # behind the end of an epoch, or in the middle of one
     expected = uninterrupted(tmp_path / "whole", **settings)
-    assert differing(expected, killed_and_resumed(tmp_path / "killed", [8], **settings)) == []
+    assert differing(expected, killed_and_resumed(tmp_path / "killed", [step], **settings)) == []
 
 
 def test_so_does_a_run_with_workers_that_is_killed_twice(tmp_path: Path):
     expected = uninterrupted(tmp_path / "whole")
     assert differing(expected, killed_and_resumed(tmp_path / "killed", [7, 10], dataloader_num_workers=2)) == []
+
+
+class Numbered:
+    """Shards of 14 images each, in memory, with the face of a streamed data set."""
+
+    num_shards = 3
+
+    def __init__(self, index: int = 0):
+        self.index, self.row = index, 0
+
+    def shard(self, num_shards: int, index: int) -> "Numbered":
+        return Numbered(index)
+
+    def __iter__(self):
+        while self.row < 14:
+            self.row += 1
+            yield self.index * 14 + self.row - 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"row": self.row}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.row = state["row"]
+
+
+@pytest.mark.parametrize("step", [2, 7, 14])
+def test_so_does_a_run_on_a_stream(tmp_path: Path, step: int):
+    images = small_images(AugmentationPlan.of({"shift": 0.2}), images=42)
+
+    def streaming(folder: Path, averages: Averages, *callbacks) -> Trainer:
+        trainer = small_trainer(folder, averages, *callbacks, max_steps=LAST)
+        trainer.train_dataset = StreamedBatches(
+            Numbered(), lambda rows, number: images.__getitems__(list(rows)), batch=4, block=8
+        )
+        return trainer
+
+    whole, resumed = Averages(), Averages()
+    expected = streaming(tmp_path / "whole", whole)
+    expected.train()
+    with pytest.raises(Killed):
+        streaming(tmp_path / "killed", Averages(), KillAt(step)).train()
+    found = streaming(tmp_path / "killed", resumed)
+    found.train(resume_from_checkpoint=True)
+    assert differing(everything(expected, whole), everything(found, resumed)) == []
 
 
 def test_the_training_loss_of_a_resumed_run_is_that_of_all_its_steps(tmp_path: Path):

@@ -31,6 +31,8 @@ class Epochs(TrainerCallback):
                 listener.set_epoch(int(state.epoch))
 
     def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer.stream is not None:
+            state.epoch = state.global_step / state.max_steps  # transformers counts from the resumed step
         # A checkpoint of an epoch's last step must hold what is reported at the end of the epoch, or it is lost.
         if float(state.epoch).is_integer() or control.should_training_stop:
             for wish in ("should_log", "should_evaluate", "should_save"):

@@ -14,6 +14,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
+from ..data.streaming import StreamedBatches, StreamLoader
 from .changes import differences
 from .checkpoints import (
     checkpoints_in,
@@ -61,6 +62,7 @@ class ResumableTrainer(transformers.Trainer):
         self.resume_anyway = resume_anyway
         self.parts: dict[str, Part] = {}
         self.order: EpochOrder | None = None
+        self.stream: StreamLoader | None = None
         self.interruption = Interruption()
         self.broken_loss = BrokenLoss(self)
         for callback in (MetricLog(), self.interruption, self.broken_loss, Epochs(self)):
@@ -167,6 +169,8 @@ class ResumableTrainer(transformers.Trainer):
         scheduler = cast(Any, self.lr_scheduler).state_dict()
         parts = states_of(self.all_parts())
         own = {"random": random_state(self.args.device), "loss": self._tr_loss.cpu()}
+        if self.stream is not None:
+            own["stream"] = self.stream.state_dict()
         processes = gather_object([own]) if self.args.world_size > 1 else [own]
         if not self.args.should_save:
             return
@@ -236,7 +240,10 @@ class ResumableTrainer(transformers.Trainer):
         load_parts(self.all_parts(), checkpoint, anyway=self.resume_anyway)
         sums = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))["sums"]
         self._total_loss_scalar, self._globalstep_last_logged = sums["loss"], sums["last_report"]
-        losses = [process["loss"] for process in self.saved_processes(checkpoint)]
+        processes = self.saved_processes(checkpoint)
+        if self.stream is not None:
+            self.stream.load_state_dict(processes[min(self.args.process_index, len(processes) - 1)]["stream"])
+        losses = [process["loss"] for process in processes]
         same = len(losses) == self.args.world_size
         loss = losses[self.args.process_index] if same else torch.stack(losses).mean()
         self._tr_loss = loss.to(self._tr_loss.device, self._tr_loss.dtype)
@@ -268,6 +275,14 @@ class ResumableTrainer(transformers.Trainer):
         batch, repeats = self.global_batch, getattr(data, "repeats", 1)
         self.order = EpochOrder(images, batch=batch, seed=self.order_seed, drop_last=drop_last, repeats=repeats)
         return self.order
+
+    def get_train_dataloader(self) -> Any:
+        if not isinstance(self.train_dataset, StreamedBatches):
+            return super().get_train_dataloader()
+        self.args.ignore_data_skip = True  # a stream goes to its position, and reads nothing to get there
+        workers = self.args.dataloader_num_workers
+        self.stream = StreamLoader(self.train_dataset, num_workers=workers, pin_memory=self.args.dataloader_pin_memory)
+        return self.stream
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "train_loss" in logs:  # of all steps, and not of those since the run was resumed
