@@ -62,7 +62,7 @@ def test_two_processes_follow_one_and_resume_as_any_number(tmp_path: Path, alone
 
 
 def test_accumulated_batches_are_the_same_images_too(tmp_path: Path, alone: Path):
-    settings = {**CALM, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
+    settings = {**CALM, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
     small_trainer(tmp_path, Averages(), **settings).train()
     assert_follows(tmp_path, alone)
 
