@@ -24,14 +24,32 @@ class FeedForward(nn.Module):
         return self.dropout(self.outer(self.dropout(self.activate(self.inner(tokens)))))
 
     def activate(self, hidden: Tensor) -> Tensor:
-        """... -> ...: the activation, for which plain GELU reuses the memory of `inner`'s output, the model's largest.
-
-        Not where someone else may look at that output: a gradient, or a hook on `inner`.
-        """
-        shared = hidden.requires_grad or self.inner._forward_hooks or torch.compiler.is_compiling()
-        if shared or not self.plain_gelu:
+        """... -> ...: the activation. Plain GELU reuses the memory of `inner`'s output, the model's largest tensor."""
+        if not self.plain_gelu or watched(hidden, self.inner):
             return self.activation(hidden)
         return functional.gelu(hidden, out=hidden)  # pyright: ignore[reportCallIssue] (its stub leaves `out` out)
+
+
+def watched(tensor: Tensor, *givers: nn.Module) -> bool:
+    """Whether someone may still look at a tensor that these modules gave: a gradient, a compiler, a hook on one of them
+    or on a part of it."""
+    if tensor.requires_grad or torch.compiler.is_compiling():
+        return True
+    for giver in givers:
+        if giver._forward_hooks:
+            return True
+        # Not children(), which would cost more than the addition saves.
+        for part in giver._modules.values():
+            if part is not None and part._forward_hooks:
+                return True
+    return False
+
+
+def add(tokens: Tensor, branch: Tensor, *givers: nn.Module) -> Tensor:
+    """b n d, b n d -> b n d: the sum, in the memory of the branch where its `givers` leave that to nobody else."""
+    if tokens.requires_grad or branch.dtype != tokens.dtype or watched(branch, *givers):
+        return tokens + branch
+    return branch.add_(tokens)
 
 
 class LayerScale(nn.Module):
@@ -105,9 +123,11 @@ class Block(GradientCheckpointingLayer):
         output_attentions: bool = False,
     ) -> Tensor:
         mixed, _ = self.attention(self.attention_norm(tokens), grid, mask, rotary, output_attentions)
-        tokens = tokens + self.drop_path(self.attention_scale(mixed))
+        mixed = self.drop_path(self.attention_scale(mixed))
+        tokens = add(tokens, mixed, self.attention, self.attention_scale, self.drop_path)
         changed = self.feed_forward(self.feed_forward_norm(tokens))
-        return tokens + self.drop_path(self.feed_forward_scale(changed))
+        changed = self.drop_path(self.feed_forward_scale(changed))
+        return add(tokens, changed, self.feed_forward, self.feed_forward_scale, self.drop_path)
 
 
 def drop_path_rates(last: float, layers: int) -> list[float]:
