@@ -149,9 +149,9 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
     stock = BitImageProcessorPil(
         size={"shortest_edge": size["shortest_edge"]},
         crop_size={"height": crop["height"], "width": crop["width"]},
-        resample=ours.resample,
-        image_mean=ours.image_mean,
-        image_std=ours.image_std,
-        do_convert_rgb=ours.do_convert_rgb,
+        resample=processor.resample,
+        image_mean=processor.image_mean,
+        image_std=processor.image_std,
+        do_convert_rgb=processor.do_convert_rgb,
     )
     return stock, ["transformers' own processor cuts the middle out of one image in four a pixel further up or left"]
