@@ -36,13 +36,13 @@ def status_of(call, *arguments, **options) -> int:
     return caught.value.response.status_code
 
 
-def publish(hub: HubServer, name: str = "you/model", **files: bytes) -> HfApi:
+def publish(hub: HubServer, **files: bytes) -> HfApi:
     """A repository with config.json and weights.bin, and an empty log."""
     api = HfApi()
-    api.create_repo(name)
+    api.create_repo("you/model")
     contents = {"weights.bin": DATA, "config.json": b"{}", **files}
     operations = [CommitOperationAdd(path, content) for path, content in contents.items()]
-    api.create_commit(name, operations, commit_message="first")
+    api.create_commit("you/model", operations, commit_message="first")
     hub.log.clear()
     return api
 
@@ -82,9 +82,8 @@ def test_files_are_committed_listed_and_deleted(hub: HubServer):
         "a",
         "config.json",
     }
-    weights = next(one for one in api.get_paths_info("you/model", ["weights.bin"]))
-    assert weights.size == len(DATA)
-    assert weights.lfs  # type: ignore[union-attr]
+    weights: Any = api.get_paths_info("you/model", ["weights.bin"])[0]
+    assert (weights.size, weights.lfs.size) == (len(DATA), len(DATA))
     api.delete_folder("a/b", "you/model")
     api.delete_file("config.json", "you/model")
     assert api.list_repo_files("you/model") == [".gitattributes", "a/d.txt", "weights.bin"]
@@ -225,6 +224,7 @@ def test_parts_and_conditions_of_plain_http(hub: HubServer):
 
 def test_data_sets_go_and_come_back(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import datasets
+    import datasets.config
     from PIL import Image
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
@@ -233,7 +233,7 @@ def test_data_sets_go_and_come_back(hub: HubServer, tmp_path: Path, monkeypatch:
     made = datasets.Dataset.from_dict({"image": images, "label": [0, 1, 0, 1]}, features=features)
     made.push_to_hub("you/data", private=True)
     assert hub.repository("datasets/you/data").private
-    with pytest.raises(datasets.exceptions.DatasetNotFoundError):
+    with pytest.raises(FileNotFoundError, match="you/data"):
         datasets.load_dataset("you/data", token="hf_stranger")
     cache = str(tmp_path / "datasets")
     loaded = datasets.load_dataset("you/data", split="train", cache_dir=cache)
