@@ -5,10 +5,14 @@ import os
 import shutil
 import tempfile
 
+from hub_server.port import ENDPOINT
+
 # Set before torch and transformers are imported, because both read their environment only then.
 HOME = tempfile.mkdtemp(prefix="vit_hf-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
+os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": ENDPOINT, "MPLBACKEND": "Agg"}
+os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SAFETENSORS_CONVERSION": "1"}
+os.environ.pop("HF_TOKEN", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the machine may use the cores too
 
 import pytest  # noqa: E402

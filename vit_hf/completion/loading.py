@@ -48,6 +48,7 @@ def from_pretrained(
     Raises: ValueError if the weights are of another architecture, OSError if they cannot be read. Who asks
     for `output_loading_info` is told of strange and missing weights there instead.
     """
+    kwargs.setdefault("use_safetensors", True)
     source = pretrained_model_name_or_path
     if source is None or ignore_mismatched_sizes:
         return plainly(cls)(
@@ -102,6 +103,13 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         raise OSError(
             f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "
             "Copy or download it again."
+        ) from error
+    except OSError as error:
+        if "model.safetensors" not in str(error):
+            raise
+        raise OSError(
+            f"{source} has no file named model.safetensors. Pickles (pytorch_model.bin) are not opened, because one "
+            "can run any code as it is read; convert them, or pass use_safetensors=False if you made them yourself."
         ) from error
 
 
