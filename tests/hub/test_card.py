@@ -4,7 +4,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from vit_hf.hub.card import CardFacts, code_block, escape, render_card
+from vit_hf.hub.card import code_block, escape, render_card
+from vit_hf.hub.facts import CardFacts
 
 LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
 
@@ -71,7 +72,7 @@ def test_texts_of_the_user_stay_texts():
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert "[link](" not in text
-    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4 |" in text
+    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4.56% to 69.94% | 4 |" in text
     assert "| x \\-\\-\\- y |" in text
 
 

@@ -99,7 +99,7 @@ def next_commands(given: Namespace, pushed: Pushed) -> str:
 
 
 def verify(source: str) -> int:
-    from ..hub.fetch import verify_remote
+    from ..hub.remote import verify_remote
 
     check = verify_remote(source)
     print(check)

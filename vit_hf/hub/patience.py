@@ -1,9 +1,10 @@
 """Asking the Hub again where its client gives up, and saying in a sentence what went wrong in the end."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
+from time import sleep
 from typing import TypeVar
 
 from huggingface_hub import constants
@@ -21,6 +22,9 @@ Result = TypeVar("Result")
 
 # Of the HTTP library below huggingface_hub, whatever it is called; the Hub's own errors inherit from it too.
 BROKEN: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
+# An answer that came otherwise than it was sent, and an upload that did.
+GARBLED = (UnicodeDecodeError, JSONDecodeError)
+FAILED = (BROKEN, *GARBLED, RuntimeError)
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0  # seconds
 LOGIN = "log in with `hf auth login`, or set HF_TOKEN, with a token that may write"
@@ -48,12 +52,12 @@ def patiently(call: Callable[[], Result]) -> Result:
     for attempt in range(ATTEMPTS):
         try:
             return call()
-        except BROKEN as error:
+        except FAILED as error:
             if attempt == ATTEMPTS - 1 or not passes(error):
                 raise
             wait = seconds_to_wait(error, attempt)
             logger.info("The Hub did not answer (%s); trying again in %g s.", first_line(error), wait)
-            time.sleep(wait)
+            sleep(wait)
     raise AssertionError("every attempt returns or raises")
 
 
@@ -66,8 +70,13 @@ def in_a_sentence(repo_id: str, unchanged: str = "") -> Iterator[None]:
         raise ValueError("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it to publish.") from error
     except HFValidationError as error:
         raise ValueError(f"{repo_id!r} is no id of a repository ({first_line(error)}); write it owner/name.") from error
-    except BROKEN as error:
+    except FAILED as error:
         raise ValueError(f"{sentence(error, repo_id)} {unchanged}".rstrip()) from error
+    except ValueError as error:
+        if not str(error).startswith("Invalid metadata"):
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(f"The Hub refused the card ({reason}); check its header. {unchanged}") from error
 
 
 def sentence(error: Exception, repo_id: str) -> str:
@@ -81,7 +90,9 @@ def sentence(error: Exception, repo_id: str) -> str:
     if status == 403:
         return f"Your token may not do this with {repo_id} ({first_line(error)}); {LOGIN}, or take another name."
     if isinstance(error, BadRequestError):
-        return f"The Hub refused what was sent to {repo_id}: {first_line(error)}"
+        return f"The Hub refused what was sent to {repo_id} ({first_line(error)}); try again, or check the files."
+    if isinstance(error, GARBLED):
+        return "The Hub's answer was garbled on the way; run the same command again."
     if status == 429:
         return "The Hub has had too many requests from here; wait some minutes, and run the same command again."
     reason = f"it answered {status}" if status else first_line(error)

@@ -74,9 +74,7 @@ class HubPush(TrainerCallback):
         if self.strategy == HubStrategy.END or not checkpoint.is_dir() or (busy and not self.always):
             return
         progress = f"step {state.global_step:,} of {state.max_steps:,}"
-        note = (
-            f"It is being trained ({progress}), and not finished. A whole card takes the place of this one at the end."
-        )
+        note = f"Its training is under way ({progress}). At the end a whole card takes the place of this one."
         card = str(short_card(model, self.repo_id, note=note)).encode()
         snapshot = tempfile.TemporaryDirectory(dir=args.output_dir, prefix=".push-")
         shutil.copytree(checkpoint, snapshot.name, copy_function=link_or_copy, dirs_exist_ok=True)
