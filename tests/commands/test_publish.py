@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from hub_server.server import HubServer
-from huggingface_hub import ModelCard
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from transformers import AutoModelForImageClassification
 
 from vit_hf.commands.publish import main
@@ -16,7 +16,7 @@ from vit_hf.hub.verify import verify_both_ways, verify_stock
 
 
 def test_a_model_and_its_twin_are_proven_published_and_verified(hub: HubServer, trained: Path, capsys):
-    status = main([str(trained), "you/digits", "--tag", "v1.0", "--stock"])
+    status = main([str(trained), "you/digits", "--tag", "v1.0", "--stock", "--max-shard-size", "1MB"])
     said, complaint = capsys.readouterr()
     assert status == 0, complaint
     assert "the same, to the bit" in said
@@ -36,6 +36,20 @@ def test_a_model_and_its_twin_are_proven_published_and_verified(hub: HubServer, 
     torch.testing.assert_close(stock(pixels).logits, ours(pixels).logits, atol=1e-5, rtol=1e-5)
     assert main(["--verify", "you/digits@v1.0"]) == 0
     assert "verified" in capsys.readouterr().out
+
+
+def test_what_would_not_succeed_is_told_before_anything_is_loaded(hub: HubServer, trained: Path, capsys, monkeypatch):
+    api = HfApi()
+    api.create_repo("you/other")
+    config = CommitOperationAdd("config.json", b'{"model_type": "bert"}')
+    api.create_commit("you/other", [config], commit_message="another")
+    assert main([str(trained), "you/other"]) == 2
+    assert "you/other is taken: it holds a model of another kind (bert, and this is vit_hf)" in capsys.readouterr().err
+    monkeypatch.delenv("HF_TOKEN")
+    assert main([str(trained), "you/digits"]) == 2
+    assert "no token for the Hub" in capsys.readouterr().err
+    assert main([]) == 2
+    assert "Name a folder and a repository" in capsys.readouterr().err
 
 
 def test_a_dry_run_sends_nothing(hub: HubServer, trained: Path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """A Hub of its own for each test, with three people, and a model that they may publish."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from vit_hf.data.preprocessing import make_image_processor
 def save_tiny(folder: Path, seed: int) -> Path:
     """A model with its processor and a card."""
     torch.manual_seed(seed)
-    model = tiny(VisionTransformerForImageClassification)
+    model: Any = tiny(VisionTransformerForImageClassification)
     model.save_pretrained(folder)
     mean, std = [0.5] * 3, [0.25] * 3
     make_image_processor(model.config, mean=mean, std=std).save_pretrained(folder)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_every_revision_comes_back(hub: HubServer, published: str, saved: Path, 
         AutoModelForImageClassification.from_pretrained,
     ):
         for revision in ("main", "v1", commit):
-            assert same(load(published, revision=revision), saved)
+            assert same(load(published, revision=str(revision)), saved)
         assert same(load(published, revision="dev"), saved_later)
     assert same(load_classifier(f"{published}@dev")[0], saved_later)
     assert same(load_classifier(f"{published}@v1")[0], saved)
@@ -152,7 +153,7 @@ def test_a_download_that_is_not_what_the_hub_says_is_reported(hub: HubServer, pu
 
 
 def test_shards_come_back_together(hub: HubServer, saved: Path, tmp_path: Path):
-    model = VisionTransformerForImageClassification.from_pretrained(saved)
+    model: Any = VisionTransformerForImageClassification.from_pretrained(saved)
     model.push_to_hub("you/shards", max_shard_size="60KB")
     shards = [name for name in HfApi().list_repo_files("you/shards") if name.endswith(".safetensors")]
     assert len(shards) > 1

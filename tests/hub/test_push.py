@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n\n![Predictions](predictions
 def folder(tmp_path: Path) -> Path:
     """What a training leaves, and some of what it may leave beside."""
     folder = tmp_path / "run"
-    tiny(VisionTransformerForImageClassification).save_pretrained(folder)
+    model: Any = tiny(VisionTransformerForImageClassification)
+    model.save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     (folder / "README.md").write_text(CARD)
     (folder / "predictions.png").write_bytes(b"picture")
@@ -65,7 +67,7 @@ def test_what_belongs_to_the_model_is_pushed_and_nothing_else(hub: HubServer, fo
 
 def test_what_an_earlier_push_left_gives_way_and_what_others_added_stays(hub: HubServer, folder: Path):
     push(folder, "you/model")
-    model = VisionTransformerForImageClassification.from_pretrained(folder)
+    model: Any = VisionTransformerForImageClassification.from_pretrained(folder)
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="20KB")
     again = push(folder, "you/model")
@@ -209,7 +211,7 @@ def test_code_of_another_version_is_refused_by_name(folder: Path):
 
 
 def test_models_and_processors_push_themselves_with_code_and_card(hub: HubServer):
-    model = tiny(VisionTransformerForImageClassification)
+    model: Any = tiny(VisionTransformerForImageClassification)
     model.push_to_hub("you/model", tags=["tiny"])
     repository = hub.repository("you/model")
     card = repository.read("README.md").decode()

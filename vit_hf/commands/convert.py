@@ -55,7 +55,8 @@ def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
         model = to_timm(loaded.model, loaded.processor)
         return model, timm_runnable(model)
     if to == "transformers":
-        from ..conversion.transformers import to_transformers, transformers_runnable
+        from ..conversion.transformers import transformers_runnable
+        from ..conversion.transformers_stock import to_transformers
 
         model = to_transformers(loaded.model)
         return model, transformers_runnable(model)

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi
+from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
 from ..hub import contents
-from ..hub.push import Pushed, push_files
+from ..hub.patience import in_a_sentence, patiently
+from ..hub.push import Pushed, full_name, push_files
 from ..hub.secrets import refuse_secrets
+from ..hub.shards import split_weights
 from ..hub.twin import write_twin
 from ..hub.verify import verify_both_ways, verify_stock
 from .door import FAILED, guarded, parser, program, words_of
@@ -24,6 +29,7 @@ Nothing is uploaded before fresh processes have loaded the folder with vit_hf an
 logits to the bit. What is uploaded is one commit: a failure leaves the repository as it was.
 """
 MODELS = Path(contents.__file__).parents[1] / "models"
+UNITS = {"MB": 10**6, "GB": 10**9}
 # The line of the card's example that says where the model lies.
 ADDRESS = re.compile(r'^repository, revision = ".*"$', re.MULTILINE)
 
@@ -41,6 +47,38 @@ def collect(folder: Path, repo_id: str, revision: str) -> dict[str, Path | bytes
     address = f'repository, revision = "{repo_id}", "{revision}"'
     card = ADDRESS.sub(lambda _: address, card)
     return {**{name: folder / name for name in names}, contents.CARD: card.encode()}
+
+
+def with_shards(files: dict[str, Path | bytes], into: Path, limit: str) -> dict[str, Path | bytes]:
+    """The same files, but for weights that are larger than the limit."""
+    weights = files.get(contents.WEIGHTS)
+    shards = split_weights(weights, into, in_bytes(limit)) if isinstance(weights, Path) else []
+    if not shards:
+        return files
+    others = {name: file for name, file in files.items() if name != contents.WEIGHTS}
+    return {**others, **{name: into / name for name in shards}}
+
+
+def in_bytes(size: str) -> int:
+    number, unit = size[:-2], size[-2:].upper()
+    if unit not in UNITS or not number.strip().isdigit():
+        raise ValueError(f"--max-shard-size {size} is no size; write it as 5GB or 500MB.")
+    return int(number) * UNITS[unit]
+
+
+def refuse_taken(repo_id: str, folder: Path) -> None:
+    """Raises: ValueError where the repository holds a model of another kind, which would be overwritten."""
+    with in_a_sentence(repo_id), tempfile.TemporaryDirectory() as cache:
+        try:
+            there = patiently(lambda: HfApi().hf_hub_download(repo_id, contents.CONFIG, cache_dir=cache))
+        except (EntryNotFoundError, RepositoryNotFoundError):
+            return
+        kinds = [contents.read_json(file).get("model_type") for file in (Path(there), folder / contents.CONFIG)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"{repo_id} is taken: it holds a model of another kind ({kinds[0]}, and this is {kinds[1]}). Take another "
+            "name, or a new branch (--branch)."
+        )
 
 
 def size_of(files: dict[str, Path | bytes]) -> str:
@@ -63,6 +101,10 @@ def send(given: Namespace, files: dict[str, Path | bytes], repo_id: str) -> Push
 def publish(given: Namespace) -> int:
     folder, revision = given.folder, given.tag or given.branch or "main"
     files = collect(folder, given.repo_id, revision)
+    if not given.dry_run:
+        given.repo_id = full_name(HfApi(), given.repo_id)
+        if given.branch is None and not given.stock_only:
+            refuse_taken(given.repo_id, folder)
     print(f"Loading {folder} in fresh processes ...", flush=True)
     expected = verify_both_ways(folder)
     print("With vit_hf and without it the model says the same, to the bit.")
@@ -77,9 +119,10 @@ def publish(given: Namespace) -> int:
             print(f"Its twin for transformers alone says the same within {difference:.1e}.")
             twin_files = {name: twin / name for name in contents.repository_files(twin)}
             refuse_secrets(twin, twin_files)
-        pushed = None if given.stock_only else send(given, files, given.repo_id)
+        limit = given.max_shard_size
+        pushed = None if given.stock_only else send(given, with_shards(files, Path(place), limit), given.repo_id)
         if twin_files:
-            twin_pushed = send(given, twin_files, twin_id)
+            twin_pushed = send(given, with_shards(twin_files, twin, limit), twin_id)
             pushed = pushed or twin_pushed
     print(next_commands(given, pushed) if pushed else "\nA dry run: nothing was uploaded.")
     return 0
@@ -127,6 +170,7 @@ def main(words: Sequence[str] | None = None) -> int:
     stock = parse.add_mutually_exclusive_group()
     stock.add_argument("--stock", action="store_true", help="also OWNER/NAME-stock, for transformers without our code")
     stock.add_argument("--stock-only", action="store_true", help="only that, as OWNER/NAME")
+    parse.add_argument("--max-shard-size", default="5GB", help="above which weights are divided (5GB where not said)")
     parse.add_argument("--dry-run", action="store_true", help="verify and list, and upload nothing")
     parse.add_argument("--verify", metavar="OWNER/NAME@REVISION", help="download again, and compare hashes and logits")
     return guarded(run, parse.parse_args(words_of(words)))

@@ -141,7 +141,8 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
     """-> one of transformers' own in place of ours, which needs its code beside it, and a line for what changes."""
     if not isinstance(processor, VisionTransformerImageProcessor):
         return processor, []
-    size, crop = dict(processor.size), dict(processor.crop_size)
+    ours: Any = processor
+    size, crop = dict(ours.size), dict(ours.crop_size)
     if "shortest_edge" not in size:
         return None, [
             f"no processor of transformers itself covers {crop['height']} x {crop['width']} pixels; none is saved"
@@ -149,9 +150,9 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
     stock = BitImageProcessorPil(
         size={"shortest_edge": size["shortest_edge"]},
         crop_size={"height": crop["height"], "width": crop["width"]},
-        resample=processor.resample,
-        image_mean=processor.image_mean,
-        image_std=processor.image_std,
-        do_convert_rgb=processor.do_convert_rgb,
+        resample=ours.resample,
+        image_mean=ours.image_mean,
+        image_std=ours.image_std,
+        do_convert_rgb=ours.do_convert_rgb,
     )
     return stock, ["transformers' own processor cuts the middle out of one image in four a pixel further up or left"]

@@ -2,7 +2,7 @@
 
 from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
-from transformers.configuration_utils import strict
+from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
 from .shapes import Size, grid_of
 from .words import FinalNorm, HiddenAct, PatchEmbedding, Pooling, PositionEmbedding, PositionEmbeddingInit

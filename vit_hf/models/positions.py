@@ -1,6 +1,7 @@
 """Where a patch lies: tables that are added to tokens, angles that turn them, biases that attention adds."""
 
 import math
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -38,7 +39,7 @@ def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
 class TablePositions(nn.Module):
     """b (c h w) d -> b (c h w) d: adds a row of `table` to every token; `prefix` rows belong to the class token."""
 
-    table: Tensor | nn.Embedding
+    table: Any
 
     def __init__(self, grid: Grid, prefix: int, width: int):
         super().__init__()
