@@ -18,6 +18,7 @@ FLOORS = [
     ["models.blocks"],
     ["models.pooling"],
     ["models.modeling_base"],
+    ["models.modeling_vit"],
     ["models.modeling_*", "models.__init__", "completion.*", "data.*"],
     ["training.*", "conversion.*"],
     ["hub.*", "analysis.*", "export.*"],

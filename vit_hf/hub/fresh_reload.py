@@ -10,6 +10,7 @@ file with the pixels that the processor made, where there is one, and what the m
 """
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -96,7 +97,7 @@ if __name__ == "__main__":
     given = parse.parse_args()
     if given.root:
         sys.path.insert(0, given.root)
-        import vit_hf  # noqa: F401
+        importlib.import_module("vit_hf")
     else:
         sys.meta_path.insert(0, Absent())
     with tempfile.TemporaryDirectory() as modules:
