@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def hub(hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def save_tiny(folder: Path, seed: int) -> Path:
     """A model with its processor and a card."""
     torch.manual_seed(seed)
-    model = tiny(VisionTransformerForImageClassification)
+    model: Any = tiny(VisionTransformerForImageClassification)
     model.save_pretrained(folder)
     mean, std = [0.5] * 3, [0.25] * 3
     make_image_processor(model.config, mean=mean, std=std).save_pretrained(folder)

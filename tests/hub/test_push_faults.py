@@ -107,6 +107,8 @@ def test_each_fault_at_each_request(hub: HubServer, saved: Path, is_new: bool):
     cases = []
     for number, line in enumerate(clean, start=1):
         for name, fault in FAULTS.items():
+            if fault.kind == "corrupt" and line.startswith("POST"):
+                continue  # JSON that is none is refused like any other mistake
             case = Case(f"owner{len(cases)}", f"{name} at request {number} ({line})", is_new)
             case.fault = replace(fault, pattern=case.pattern, nth=number)
             cases.append(case)

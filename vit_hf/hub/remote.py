@@ -10,10 +10,11 @@ from huggingface_hub import HfApi
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 
-from ..conversion.hub import fetch, split_revision
+from ..conversion.cached import hash_of
+from ..conversion.hub import download, split_revision
 from ..conversion.hub_errors import in_sentences
 from ..conversion.parity import sample_images
-from .fetch import hash_of, model_folder
+from .loading import model_folder
 
 
 @dataclass
@@ -54,7 +55,7 @@ def verify_remote(source: str, reference: Path | None = None) -> RemoteCheck:
     repository, revision = split_revision(source)
     reference = reference or model_folder(source)
     with tempfile.TemporaryDirectory() as cache:
-        folder = fetch(source, cache_dir=cache)
+        folder = download(source, cache_dir=cache)
         with in_sentences(repository, revision):
             told = HfApi().verify_repo_checksums(repository, revision=folder.name, cache_dir=cache)
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
