@@ -13,6 +13,7 @@ from ..data.preprocessing import make_image_processor
 from ..data.settings import DataSettings
 from ..data.sources import open_data
 from ..data.tables import ImageData
+from ..hub.training_push import HubPush
 from ..hub.verify import reload_without_package
 from ..training.arguments import TrainingArguments
 from ..training.recipe import Recipe, load_recipe
@@ -20,6 +21,7 @@ from ..training.sizes import configuration_folder
 from ..training.trainer import Trainer
 from .door import guarded, parser, program, words_of
 from .finished_run import FinishedRun
+from .publish import collect
 from .starting_point import starting_point
 from .tables import table
 
@@ -95,20 +97,23 @@ def train(recipe: Recipe) -> FinishedRun:
     refuse_large_batches(arguments, len(batches["train"]))
     # A validation split, where there is one, is looked at during training, and the test split at the end only.
     watched = "validation" if "validation" in batches else "test"
+    push = HubPush.asked_for(arguments)
     trainer = Trainer(
         model=model,
         args=arguments,
         train_dataset=batches["train"],
         eval_dataset=batches[watched],
         processing_class=processor,
+        callbacks=[push] if push else None,
     )
     start = time.monotonic()
     trainer.train(resume_from_checkpoint=arguments.resume_from_checkpoint)
     seconds = time.monotonic() - start
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
-    logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
-    return FinishedRun(recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds, loaded)
+    tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
+    logits, rate = torch.as_tensor(tested.predictions), tested.metrics.get("test_samples_per_second")
+    return FinishedRun(recipe, data, batches, trainer, logits, watched, seconds, loaded, rate, push)
 
 
 def next_commands(run: FinishedRun, recipe: str) -> str:
@@ -139,6 +144,11 @@ def run(given: str, overrides: Sequence[str]) -> int:
     ]
     print("Loaded again in a fresh process without vit_hf, it says of some images of the test split:")
     print(table(["image", "is", "predicted", "probability"], rows))
+    if finished.push is not None:
+        push = finished.push
+        # What was trained is safe by now, whatever the Hub says.
+        pushed = push.finish(collect(finished.folder, push.repo_id, push.options["branch"] or "main"))
+        print(f"\nPublished: {pushed.commit_url}")
     print(next_commands(finished, given))
     return 0
 

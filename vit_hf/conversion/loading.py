@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..models.modeling_vit import (
-    VisionTransformerForImageClassification,
-    VisionTransformerForMaskedImageModeling,
-    VisionTransformerModel,
-)
+from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 from .hub import local, split_revision
 from .licences import card_of, licence_of
 from .parity import Parity, Runnable, compare, ours, sample_images

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+from ..completion.loading import adapted
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification
 
@@ -68,7 +69,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
         }
     )
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
-    return model_class.adapted(classifier.float(), config, source)
+    return adapted(classifier.float(), config, source)
 
 
 def with_head(trunk: Any, model_class: Any):

@@ -70,7 +70,12 @@ class Recipe(Section):
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        write_yaml(path, self.model_dump(exclude_none=True, by_alias=True))
+        content = self.model_dump(exclude_none=True, by_alias=True)
+        # Where it was written and with which key is nobody's business, and repeats nothing.
+        content["training"].pop("hub_token", None)
+        if Path(folder := content["training"].get("output_dir") or "").is_absolute():
+            content["training"]["output_dir"] = Path(folder).name
+        write_yaml(path, content)
 
 
 def explain(error: ValidationError, where: str) -> str:
