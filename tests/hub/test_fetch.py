@@ -13,10 +13,11 @@ from huggingface_hub import HfApi, constants, hf_hub_download
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
 from vit_hf import VisionTransformerForImageClassification
+from vit_hf.commands.publish import main as publish
 from vit_hf.conversion.cached import damaged_files
 from vit_hf.conversion.loading import load_any
+from vit_hf.hub.fetch import verify_remote
 from vit_hf.hub.loading import load_classifier, model_folder
-from vit_hf.hub.remote import verify_remote
 
 
 def same(model, folder: Path) -> bool:
@@ -159,8 +160,12 @@ def test_what_lies_on_the_hub_is_what_was_pushed(hub: HubServer, published: str,
     assert f"model.safetensors differs from the one in {other}" in str(check)
 
 
-def test_a_download_that_is_not_what_the_hub_says_is_reported(hub: HubServer, published: str):
-    model_folder(published)
+def test_a_download_that_is_not_what_the_hub_says_is_reported(hub: HubServer, published: str, capsys):
+    assert publish(["--verify", f"{published}@main"]) == 0
+    assert capsys.readouterr().out.endswith("\nverified\n")
+    hub.faults.append(Fault("corrupt", "GET /storage"))
+    assert publish(["--verify", f"{published}@main"]) == 1
+    assert "model.safetensors is not what the Hub says it is" in capsys.readouterr().out
     hub.faults.append(Fault("corrupt", "GET /storage"))
     check = verify_remote(f"{published}@main")
     assert not check.passed

@@ -218,6 +218,8 @@ def test_parts_and_conditions_of_plain_http(hub: HubServer):
         assert beyond.status == 416
     with fetch(f"/storage/models/you/model/{'0' * 64}") as unsigned:
         assert unsigned.status == 403
+    with fetch(f"/storage/models/you/model/{'0' * 64}", Authorization="Bearer hf_you") as trusting:
+        assert trusting.status == 400
     with fetch("/nothing/here") as nothing:
         assert nothing.status == 404
 

@@ -15,7 +15,7 @@ from hub_server.hub import User
 from hub_server.repository import Entry
 from hub_server.server import HubServer
 
-push = pytest.importorskip("vit_hf.hub.push").push
+from vit_hf.hub.push import push
 
 FAULTS = {
     "an error of the server": Fault("status", status=500),

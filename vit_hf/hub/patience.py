@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import TypeVar
 
 from huggingface_hub import constants
@@ -19,8 +20,11 @@ from huggingface_hub.errors import (
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-# Of the HTTP library below huggingface_hub, whatever it is called; the Hub's own errors inherit from it too.
-BROKEN: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
+# What comes back where a request failed on the way. First what the HTTP library below huggingface_hub raises, whatever
+# it is called; the Hub's own errors inherit from it too. A RuntimeError is wrapped around that of an upload. An answer
+# that is no JSON is that of a proxy, or of a network that wants a login.
+HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
+BROKEN = (HTTP_ERROR, RuntimeError, JSONDecodeError, UnicodeDecodeError)
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0  # seconds
 LOGIN = "log in with `hf auth login`, or set HF_TOKEN, with a token that may write"
@@ -32,9 +36,10 @@ def status_of(error: BaseException) -> int | None:
 
 
 def passes(error: Exception) -> bool:
-    """Whether the same request may go well a little later."""
-    status = status_of(error)
-    return status is None or status in (408, 429) or status >= 500
+    """Whether the same request may go well a little later. The storage refuses what did not arrive as it was sent."""
+    uploading = isinstance(error, RuntimeError)
+    status = status_of((uploading and error.__cause__) or error)
+    return status is None or status in (408, 429) or status >= 500 or (uploading and status == 400)
 
 
 def seconds_to_wait(error: Exception, attempt: int) -> float:

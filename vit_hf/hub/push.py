@@ -165,5 +165,5 @@ class undone_if_it_fails:
             for step in reversed(self.undo):
                 try:
                     patiently(step)
-                except (BROKEN, EntryNotFoundError, RepositoryNotFoundError):
+                except (*BROKEN, EntryNotFoundError, RepositoryNotFoundError):
                     continue
