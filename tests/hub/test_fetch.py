@@ -41,7 +41,7 @@ def turn_a_byte(file: Path, place: int) -> None:
 def test_every_revision_comes_back(hub: HubServer, published: str, saved: Path, saved_later: Path):
     api = HfApi()
     api.create_tag(published, tag="v1")
-    commit = api.model_info(published).sha
+    commit = hub.repository(published).at().id
     api.create_branch(published, branch="dev")
     api.upload_folder(repo_id=published, folder_path=saved_later, revision="dev")
     for load in (
