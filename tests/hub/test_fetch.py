@@ -13,13 +13,16 @@ from huggingface_hub import HfApi, constants, hf_hub_download
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
 from vit_hf import VisionTransformerForImageClassification
-from vit_hf.hub.fetch import damaged_files, model_folder
-from vit_hf.hub.loading import load_classifier
-from vit_hf.hub.remote import verify_remote
+from vit_hf.commands.publish import main as publish
+from vit_hf.conversion.cached import damaged_files
+from vit_hf.conversion.loading import load_any
+from vit_hf.hub.fetch import verify_remote
+from vit_hf.hub.loading import load_classifier, model_folder
 
 
 def same(model, folder: Path) -> bool:
-    expected = VisionTransformerForImageClassification.from_pretrained(folder).state_dict()
+    original: Any = VisionTransformerForImageClassification.from_pretrained(folder)
+    expected = original.state_dict()
     state = model.state_dict()
     return state.keys() == expected.keys() and all(torch.equal(state[name], expected[name]) for name in expected)
 
@@ -38,7 +41,7 @@ def turn_a_byte(file: Path, place: int) -> None:
 def test_every_revision_comes_back(hub: HubServer, published: str, saved: Path, saved_later: Path):
     api = HfApi()
     api.create_tag(published, tag="v1")
-    commit = api.model_info(published).sha
+    commit = hub.repository(published).at().id
     api.create_branch(published, branch="dev")
     api.upload_folder(repo_id=published, folder_path=saved_later, revision="dev")
     for load in (
@@ -50,6 +53,9 @@ def test_every_revision_comes_back(hub: HubServer, published: str, saved: Path, 
         assert same(load(published, revision="dev"), saved_later)
     assert same(load_classifier(f"{published}@dev")[0], saved_later)
     assert same(load_classifier(f"{published}@v1")[0], saved)
+    loaded = load_any(f"{published}@v1")
+    assert same(loaded.model, saved)
+    assert (loaded.base_model, loaded.licence) == (published, "apache-2.0")
     assert AutoConfig.from_pretrained(published).model_type == "vit_hf"
     assert [*AutoImageProcessor.from_pretrained(published).image_std] == [0.25] * 3
     assert AutoModel.from_pretrained(published).config.hidden_size == 32
@@ -66,6 +72,15 @@ def test_what_is_cached_needs_no_network(hub: HubServer, published: str, saved: 
     assert same(load_classifier(published)[0], saved)
     assert same(VisionTransformerForImageClassification.from_pretrained(published), saved)
     assert not hub.log
+
+
+def test_what_transformers_has_cached_will_do(
+    hub: HubServer, published: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for auto in (AutoModelForImageClassification, AutoImageProcessor):
+        auto.from_pretrained(published)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert same(load_classifier(published)[0], saved)
 
 
 def test_a_server_that_fails_is_no_reason_not_to_use_the_cache(hub: HubServer, published: str, saved: Path):
@@ -97,8 +112,9 @@ def test_a_file_that_changed_in_the_cache_is_named(
     file = weights_in_cache()
     turn_a_byte(file, -1)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-    with pytest.raises(ValueError, match="model.safetensors of you/model is damaged in the cache") as caught:
-        load_classifier(published)
+    for load in (load_classifier, load_any):
+        with pytest.raises(ValueError, match="model.safetensors of you/model is damaged in the cache") as caught:
+            load(published)
     assert str(file.resolve()) in str(caught.value)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     file.resolve().unlink()
@@ -144,8 +160,12 @@ def test_what_lies_on_the_hub_is_what_was_pushed(hub: HubServer, published: str,
     assert f"model.safetensors differs from the one in {other}" in str(check)
 
 
-def test_a_download_that_is_not_what_the_hub_says_is_reported(hub: HubServer, published: str):
-    model_folder(published)
+def test_a_download_that_is_not_what_the_hub_says_is_reported(hub: HubServer, published: str, capsys):
+    assert publish(["--verify", f"{published}@main"]) == 0
+    assert capsys.readouterr().out.endswith("\nverified\n")
+    hub.faults.append(Fault("corrupt", "GET /storage"))
+    assert publish(["--verify", f"{published}@main"]) == 1
+    assert "model.safetensors is not what the Hub says it is" in capsys.readouterr().out
     hub.faults.append(Fault("corrupt", "GET /storage"))
     check = verify_remote(f"{published}@main")
     assert not check.passed

@@ -5,9 +5,9 @@ from hub_server.faults import Fault
 from hub_server.server import HubServer
 from huggingface_hub import HfApi, constants
 
+from vit_hf.commands.predict import main
 from vit_hf.conversion.hub import fetch, local, split_revision
-from vit_hf.hub.fetch import model_folder
-from vit_hf.hub.loading import load_classifier
+from vit_hf.hub.loading import load_classifier, model_folder
 
 LOADS = [load_classifier, local, model_folder]
 
@@ -30,6 +30,16 @@ def test_who_may_not_read_is_told_what_would_help(
     monkeypatch.setenv("HF_TOKEN", "hf_stranger")
     with pytest.raises(ValueError, match="for those who accepted its licence"):
         load(published)
+
+
+def test_a_command_says_it_and_nothing_else(hub: HubServer, published: str, tmp_path, monkeypatch, capsys):
+    hub.repository(published).private = True
+    monkeypatch.setenv("HF_TOKEN", "hf_stranger")
+    (tmp_path / "image.png").write_bytes(b"")
+    assert main([published, str(tmp_path / "image.png")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: you/model is no folder here, and no repository on the Hub, or it is private")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("load", LOADS)
@@ -70,7 +80,7 @@ def test_what_cannot_be_an_id_is_not_asked_for(hub: HubServer, wrong: str):
 
 def test_a_strange_id_is_a_sentence(hub: HubServer):
     with pytest.raises(ValueError, match="is no id of a repository"):
-        fetch("you/mo del")
+        fetch("you/mo del", ["*"])
 
 
 def test_ids_with_a_revision_are_taken_apart():

@@ -123,12 +123,13 @@ def test_branches_tags_and_pull_requests(hub: HubServer):
 def test_cards_are_checked(hub: HubServer):
     api = publish(hub)
     card = ModelCard.from_template(ModelCardData(license="mit", pipeline_tag="image-classification", tags=["vision"]))
-    card.validate()
-    card.push_to_hub("you/model")
+    upload = {"repo_id": "you/model", "path_in_repo": "README.md"}
+    api.upload_file(path_or_fileobj=str(card).encode(), **upload)
+    assert hub.requests("POST /api/validate-yaml")
     info = api.model_info("you/model")
     assert (info.pipeline_tag, info.tags) == ("image-classification", ["vision"])
     with pytest.raises(ValueError, match="Invalid metadata"):
-        api.upload_file(repo_id="you/model", path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md")
+        api.upload_file(path_or_fileobj=b"---\na: [\n---\n", **upload)
 
 
 def test_what_is_private_does_not_even_exist_for_others(hub: HubServer):
@@ -218,6 +219,8 @@ def test_parts_and_conditions_of_plain_http(hub: HubServer):
         assert beyond.status == 416
     with fetch(f"/storage/models/you/model/{'0' * 64}") as unsigned:
         assert unsigned.status == 403
+    with fetch(f"/storage/models/you/model/{'0' * 64}", Authorization="Bearer hf_you") as trusting:
+        assert trusting.status == 400
     with fetch("/nothing/here") as nothing:
         assert nothing.status == 404
 

@@ -15,7 +15,7 @@ from hub_server.hub import User
 from hub_server.repository import Entry
 from hub_server.server import HubServer
 
-push = pytest.importorskip("vit_hf.hub.push").push
+from vit_hf.hub.push import push
 
 FAULTS = {
     "an error of the server": Fault("status", status=500),
@@ -107,6 +107,8 @@ def test_each_fault_at_each_request(hub: HubServer, saved: Path, is_new: bool):
     cases = []
     for number, line in enumerate(clean, start=1):
         for name, fault in FAULTS.items():
+            if fault.kind == "corrupt" and line.startswith("POST"):
+                continue  # JSON that is none is refused like any other mistake
             case = Case(f"owner{len(cases)}", f"{name} at request {number} ({line})", is_new)
             case.fault = replace(fault, pattern=case.pattern, nth=number)
             cases.append(case)

@@ -142,7 +142,7 @@ def next_commands(given: Namespace, pushed: Pushed) -> str:
 
 
 def verify(source: str) -> int:
-    from ..hub.remote import verify_remote
+    from ..hub.fetch import verify_remote
 
     check = verify_remote(source)
     print(check)

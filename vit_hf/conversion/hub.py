@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
+from .cached import refuse_damaged
 from .hub_errors import in_sentences
 
 FACTS = ["*.json", "README.md", "*.txt"]
@@ -35,8 +36,15 @@ def split_revision(source: str) -> tuple[str, str | None]:
     return repository, revision or None
 
 
-def fetch(source: str, patterns: list[str] | None = None, **options: Any) -> Path:
+def download(source: str, patterns: list[str] | None = None, **options: Any) -> Path:
     """The folder in the cache with all files of one commit whose names fit; those that are missing are downloaded."""
     repository, revision = split_revision(source)
     with in_sentences(repository, revision):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, **options))
+
+
+def fetch(source: str, patterns: list[str]) -> Path:
+    """As `download`. Raises: ValueError too for files that are not what the Hub sent."""
+    folder = download(source, patterns)
+    refuse_damaged(folder, source)
+    return folder

@@ -1,56 +1,83 @@
-"""A model of the Hub as a folder on this machine: one commit, whole, and as it was sent."""
+"""The proof that what lies on the Hub is what was pushed: everything is downloaded again, and compared."""
 
-import hashlib
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..conversion.hub import fetch
+import torch
+from huggingface_hub import HfApi
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 
-MODEL = ["*.json", "model.safetensors", "model-*.safetensors"]
-CODE = ["*.py"]
+from ..conversion.cached import hash_of
+from ..conversion.hub import download, split_revision
+from ..conversion.hub_errors import in_sentences
+from ..conversion.parity import sample_images
+from .loading import model_folder
 
 
-def model_folder(name: str, *, code: bool = False) -> Path:
-    """A folder as it is; of an id on the Hub, with a revision or without, the model's files in the cache.
+@dataclass
+class RemoteCheck:
+    """What came of downloading a repository again.
 
-    code: whether to fetch the code that lies beside the weights.
-
-    Raises: ValueError for what cannot be fetched, and for files in the cache that are damaged.
+    files: paths in it. damaged: those that are not what the Hub says they are. changed: those that are otherwise in the
+    reference. difference: the largest between the logits of both.
     """
-    if Path(name).is_dir():
-        return Path(name)
-    folder = fetch(name, MODEL + CODE if code else MODEL)
-    refuse_damaged(folder, name)
-    return folder
+
+    repository: str
+    commit: str
+    reference: str
+    files: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    difference: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """NaN does not."""
+        return not self.damaged and not self.changed and self.difference == 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.repository} at {self.commit}: {len(self.files)} files downloaded into an empty cache"]
+        lines += [f"  {path} is not what the Hub says it is" for path in self.damaged]
+        lines += [f"  {path} differs from the one in {self.reference}" for path in self.changed]
+        lines.append(f"  largest difference of logits from {self.reference}: {self.difference:g}")
+        return "\n".join([*lines, "verified" if self.passed else "NOT verified"])
 
 
-def hash_of(file: Path, kind: str) -> str:
-    """As the Hub names contents: by SHA-256 where they are large, by git's hash where they are small."""
-    if kind == "sha256":
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    content = file.read_bytes()
-    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+def verify_remote(source: str, reference: Path | None = None) -> RemoteCheck:
+    """Download `source` (owner/name@revision) into an empty cache; compare its hashes with what the Hub says, and its
+    files and logits with those of `reference`, by default this machine's own copy.
 
-
-def damaged_files(folder: Path) -> list[Path]:
-    """Those in a folder of the cache that are not what the Hub sent. No network is needed: a file there is a link to
-    one that is named by its hash. Where links are not possible, nothing is known and nothing found."""
-    found = []
-    for link in sorted(folder.rglob("*")):
-        if link.is_symlink() and link.is_file():
-            file = link.resolve()
-            kind = {64: "sha256", 40: "git"}.get(len(file.name))
-            if kind and hash_of(file, kind) != file.name:
-                found.append(link)
-    return found
-
-
-def refuse_damaged(folder: Path, name: str) -> None:
-    """Downloads are checked for their size, and what lies in the cache for nothing at all."""
-    if damaged := damaged_files(folder):
-        files = ", ".join(str(file.relative_to(folder)) for file in damaged)
-        remove = " ".join(str(file.resolve()) for file in damaged)
-        raise ValueError(
-            f"{files} of {name} is damaged in the cache: its content is not what its hash says. "
-            f"Delete it (rm {remove}), and it is downloaded again."
+    Raises: ValueError where it cannot be downloaded or loaded.
+    """
+    repository, revision = split_revision(source)
+    reference = reference or model_folder(source)
+    with tempfile.TemporaryDirectory() as cache:
+        folder = download(source, cache_dir=cache)
+        with in_sentences(repository, revision):
+            told = HfApi().verify_repo_checksums(repository, revision=folder.name, cache_dir=cache)
+        files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+        both = [path for path in files if (reference / path).is_file()]
+        check = RemoteCheck(
+            repository,
+            folder.name,
+            str(reference),
+            files,
+            damaged=sorted({one["path"] for one in told.mismatches} | {*told.missing_paths}),
+            changed=[path for path in both if hash_of(folder / path, "git") != hash_of(reference / path, "git")],
         )
+        if not check.damaged:
+            check.difference = float((outputs_of(folder) - outputs_of(reference)).abs().max())
+    return check
+
+
+@torch.inference_mode()
+def outputs_of(folder: Path) -> Tensor:
+    """The logits, or the tokens where there is no classifier, of a few images."""
+    config: Any = AutoConfig.from_pretrained(folder)
+    classifies = "ForImageClassification" in (config.architectures or [""])[0]
+    model_class: Any = AutoModelForImageClassification if classifies else AutoModel
+    model = model_class.from_pretrained(folder, use_safetensors=True).eval()
+    return model(pixel_values=sample_images(config).to(model.dtype))[0]

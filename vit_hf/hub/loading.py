@@ -6,8 +6,23 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from .fetch import model_folder
+from ..conversion.hub import FACTS, fetch
 from .refusals import refuse_unsafe
+
+MODEL = [*FACTS, "model.safetensors", "model-*.safetensors"]
+CODE = ["*.py"]
+
+
+def model_folder(name: str, *, code: bool = False) -> Path:
+    """A folder as it is; of an id on the Hub, owner/name or owner/name@revision, the model's files in the cache.
+
+    code: whether to fetch the code that lies beside the weights too.
+
+    Raises: ValueError for what cannot be fetched, and for files in the cache that are damaged.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    return fetch(name, MODEL + CODE if code else MODEL)
 
 
 def refuse_strange_folder(name: str) -> None:

@@ -20,11 +20,11 @@ from huggingface_hub.errors import (
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-# Of the HTTP library below huggingface_hub, whatever it is called; the Hub's own errors inherit from it too.
-BROKEN: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
-# An answer that came otherwise than it was sent, and an upload that did.
-GARBLED = (UnicodeDecodeError, JSONDecodeError)
-FAILED = (BROKEN, *GARBLED, RuntimeError)
+# What comes back where a request failed on the way. First what the HTTP library below huggingface_hub raises, whatever
+# it is called; the Hub's own errors inherit from it too. A RuntimeError is wrapped around that of an upload. An answer
+# that is no JSON is that of a proxy, or of a network that wants a login.
+HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
+BROKEN = (HTTP_ERROR, RuntimeError, JSONDecodeError, UnicodeDecodeError)
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0  # seconds
 LOGIN = "log in with `hf auth login`, or set HF_TOKEN, with a token that may write"
@@ -36,9 +36,10 @@ def status_of(error: BaseException) -> int | None:
 
 
 def passes(error: Exception) -> bool:
-    """Whether the same request may go well a little later."""
-    status = status_of(error)
-    return status is None or status in (408, 429) or status >= 500
+    """Whether the same request may go well a little later. The storage refuses what did not arrive as it was sent."""
+    uploading = isinstance(error, RuntimeError)
+    status = status_of((uploading and error.__cause__) or error)
+    return status is None or status in (408, 429) or status >= 500 or (uploading and status == 400)
 
 
 def seconds_to_wait(error: Exception, attempt: int) -> float:
@@ -52,7 +53,7 @@ def patiently(call: Callable[[], Result]) -> Result:
     for attempt in range(ATTEMPTS):
         try:
             return call()
-        except FAILED as error:
+        except BROKEN as error:
             if attempt == ATTEMPTS - 1 or not passes(error):
                 raise
             wait = seconds_to_wait(error, attempt)
@@ -70,7 +71,7 @@ def in_a_sentence(repo_id: str, unchanged: str = "") -> Iterator[None]:
         raise ValueError("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it to publish.") from error
     except HFValidationError as error:
         raise ValueError(f"{repo_id!r} is no id of a repository ({first_line(error)}); write it owner/name.") from error
-    except FAILED as error:
+    except BROKEN as error:
         raise ValueError(f"{sentence(error, repo_id)} {unchanged}".rstrip()) from error
     except ValueError as error:
         if not str(error).startswith("Invalid metadata"):
@@ -91,7 +92,7 @@ def sentence(error: Exception, repo_id: str) -> str:
         return f"Your token may not do this with {repo_id} ({first_line(error)}); {LOGIN}, or take another name."
     if isinstance(error, BadRequestError):
         return f"The Hub refused what was sent to {repo_id} ({first_line(error)}); try again, or check the files."
-    if isinstance(error, GARBLED):
+    if isinstance(error, (JSONDecodeError, UnicodeDecodeError)):
         return "The Hub's answer was garbled on the way; run the same command again."
     if status == 429:
         return "The Hub has had too many requests from here; wait some minutes, and run the same command again."

@@ -10,7 +10,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.utils import validate_repo_id
 
 from .contents import repository_files
-from .patience import FAILED, LOGIN, in_a_sentence, patiently
+from .patience import BROKEN, LOGIN, in_a_sentence, patiently
 
 # What of an earlier push is in the way where this one does not bring it again.
 OURS = ("*.py", "*.safetensors", "*.safetensors.index.json")
@@ -164,5 +164,5 @@ class undone_if_it_fails:
             for step in reversed(self.undo):
                 try:
                     patiently(step)
-                except FAILED:
+                except BROKEN:
                     continue
