@@ -4,15 +4,25 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hub_server.port import ENDPOINT
 
 # Set before torch and transformers are imported, because both read their environment only then.
 HOME = tempfile.mkdtemp(prefix="vit_hf-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
+os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": ENDPOINT, "MPLBACKEND": "Agg"}
+os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SAFETENSORS_CONVERSION": "1"}
+os.environ.pop("HF_TOKEN", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the machine may use the cores too
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from hub_server.hub import User  # noqa: E402
+from hub_server.port import RESERVED  # noqa: E402
+from hub_server.server import HubServer  # noqa: E402
+from huggingface_hub import close_session, constants  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 # A failing example is the same on every machine, and a busy machine fails no test.
@@ -24,3 +34,25 @@ settings.load_profile("house")
 def _seed() -> None:
     """Each test draws the same random numbers, whichever tests ran before it."""
     torch.manual_seed(0)
+
+
+USERS = {"hf_you": User("you"), "hf_reader": User("you", role="read"), "hf_stranger": User("stranger")}
+
+
+@pytest.fixture(scope="session")
+def hub_server() -> Iterator[HubServer]:
+    with HubServer(RESERVED) as server:
+        yield server
+    close_session()
+
+
+@pytest.fixture
+def hub(hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """An empty Hub, an empty cache, and the token of "you". The clients are the real ones, and are online."""
+    hub_server.begin(tmp_path / "hub", USERS)
+    monkeypatch.setenv("HF_TOKEN", "hf_you")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    # A download that was cut off goes on from a multiple of this, which is 10 MiB by default.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 14)
+    return hub_server

@@ -49,7 +49,7 @@ def test_a_recipe_opens_with_source_hardware_cost_and_result(path: Path):
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrained")
-    config = VisionTransformerConfig(**SMALL, num_labels=7)
+    config = VisionTransformerConfig(**{**SMALL, "num_labels": 7})
     VisionTransformerForImageClassification(config).save_pretrained(folder)
     make_image_processor(config).save_pretrained(folder)
     return folder

@@ -4,17 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .registration import register_on_import
+from .version import __version__
 
 if TYPE_CHECKING:
     from .models.configuration_vit import VisionTransformerConfig
-    from .models.modeling_vit import (
-        VisionTransformerBackbone,
-        VisionTransformerForImageClassification,
-        VisionTransformerForMaskedImageModeling,
-        VisionTransformerModel,
-    )
-
-__version__ = "0.1.0"
+    from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+    from .models.modeling_vit_backbone import VisionTransformerBackbone
+    from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 
 __all__ = [
     "VisionTransformerBackbone",
@@ -22,17 +18,26 @@ __all__ = [
     "VisionTransformerForImageClassification",
     "VisionTransformerForMaskedImageModeling",
     "VisionTransformerModel",
+    "__version__",
 ]
+
+# The module of each public class.
+WHERE = {
+    "VisionTransformerBackbone": "modeling_vit_backbone",
+    "VisionTransformerConfig": "configuration_vit",
+    "VisionTransformerForImageClassification": "modeling_vit",
+    "VisionTransformerForMaskedImageModeling": "modeling_vit_masked",
+    "VisionTransformerModel": "modeling_vit",
+}
 
 register_on_import()
 
 
 def __getattr__(name: str) -> Any:
     """A public class, whose module is imported when it is first asked for: torch and transformers take seconds."""
-    if name not in __all__:
+    if name not in WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "configuration_vit" if name.endswith("Config") else "modeling_vit"
-    return getattr(import_module(f".models.{module}", __name__), name)
+    return getattr(import_module(f".models.{WHERE[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Telling transformers' Auto classes of our families, at the moment when they are first imported.
+"""Telling transformers' Auto classes of our families, at the moment when they are first imported, and completing ours.
 
 At once would be simpler, but costs every `import vit_hf` the seconds that torch and transformers take to load.
 """
@@ -18,26 +18,41 @@ def register_models(auto: ModuleType, ours: ModuleType) -> None:
     config = ours.VisionTransformerConfig
     auto.AutoModel.register(config, ours.VisionTransformerModel)
     auto.AutoModelForImageClassification.register(config, ours.VisionTransformerForImageClassification)
-    auto.AutoModelForMaskedImageModeling.register(config, ours.VisionTransformerForMaskedImageModeling)
-    auto.AutoBackbone.register(config, ours.VisionTransformerBackbone)
+    # Heads in files of their own, which build on the module that is complete only now.
+    masked, backbone = (import_module(f"{ours.__name__}_{head}") for head in ("masked", "backbone"))
+    auto.AutoModelForMaskedImageModeling.register(config, masked.VisionTransformerForMaskedImageModeling)
+    auto.AutoBackbone.register(config, backbone.VisionTransformerBackbone)
 
 
-# A module of transformers, ours that it should know of, and what tells it once both are there.
+def complete(module: ModuleType, completion: ModuleType) -> None:
+    completion.complete(module)
+
+
+# A module, ours that belongs to it, and what brings them together once both are there: the Auto classes learn of our
+# families, and our classes gain what the code that travels leaves to the package.
 PAIRS = [
     ("transformers.models.auto.configuration_auto", "vit_hf.models.configuration_vit", register_configs),
     ("transformers.models.auto.modeling_auto", "vit_hf.models.modeling_vit", register_models),
+    ("vit_hf.models.configuration_vit", "vit_hf.completion.configurations", complete),
+    ("vit_hf.models.modeling_base", "vit_hf.completion.loading", complete),
+    ("vit_hf.models.modeling_vit", "vit_hf.completion.losses", complete),
+    ("vit_hf.models.modeling_base", "vit_hf.hub.own_push", complete),
+    ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
 ]
-WATCHED = {name for auto, ours, _ in PAIRS for name in (auto, ours)}
+WATCHED = {name for first, second, _ in PAIRS for name in (first, second)}
 finished: set[str] = set()
+together: list[tuple] = []
 
 
 def register_what_is_there() -> None:
-    """Register each pair whose Auto module is loaded. Ours may be loading at this moment; then its end calls again."""
-    for auto, ours, register in PAIRS:
-        if auto in finished and ours not in sys.modules:
-            import_module(ours)
-        elif auto in finished and ours in finished:
-            register(sys.modules[auto], sys.modules[ours])
+    """Bring each pair together whose first is loaded. The second may be loading at this moment; its end calls again."""
+    for pair in PAIRS:
+        first, second, bring_together = pair
+        if first in finished and second not in sys.modules:
+            import_module(second)
+        elif {first, second} <= finished and pair not in together:
+            together.append(pair)
+            bring_together(sys.modules[first], sys.modules[second])
 
 
 class WatchedLoader(Loader):

@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.commands.benchmark import main
 from vit_hf.commands.benchmark.measure import Comparison, Row
-from vit_hf.commands.benchmark.operations import Numbers, forward_operations, linear_operations, training_operations
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, config_fields, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio
 from vit_hf.commands.benchmark.workloads import highest
+from vit_hf.training.operations import Numbers, forward_operations, linear_operations, training_operations
 from vit_hf.training.sizes import model_sizes
 
 

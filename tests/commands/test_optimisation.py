@@ -138,5 +138,5 @@ def test_a_batch_that_cannot_be_and_a_teacher_of_other_things_are_sentences(tmp_
     assert main([digits_recipe(), *given, "--optimisation.batch_size", "6"]) == 2
     assert "batch_size=6 does not divide into 1 x 4 images" in capsys.readouterr().err
     assert main([digits_recipe(), *given, "--optimisation.distillation", "{teacher: nowhere}"]) == 2
-    assert "nowhere cannot be loaded" in capsys.readouterr().err
+    assert "There is no file or folder nowhere" in capsys.readouterr().err
     assert command.find_recipe("digits").name == "digits.yaml"

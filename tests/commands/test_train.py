@@ -46,7 +46,7 @@ def test_the_card_tells_the_figures_of_the_run(trained: Path):
     data: Any = card.data
     results = {result.metric_type: result.metric_value for result in data.eval_results}
     assert results["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
-    assert "1,437 images in the train split" in card.text
+    assert "| train | 1,437 | `" in card.text
     for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
         assert f"]({picture})" in card.text
 

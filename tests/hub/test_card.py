@@ -4,7 +4,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from vit_hf.hub.card import CardFacts, code_block, escape, render_card
+from vit_hf.hub.card import code_block, escape, render_card
+from vit_hf.hub.facts import CardFacts
 
 LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
 
@@ -71,8 +72,33 @@ def test_texts_of_the_user_stay_texts():
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert "[link](" not in text
-    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4 |" in text
+    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4.56% to 69.94% | 4 |" in text
     assert "| x \\-\\-\\- y |" in text
+
+
+def test_the_card_says_how_large_how_fast_and_how_sure():
+    text = str(
+        render_card(
+            facts(
+                operations=3516160,
+                images_per_second=3676.2,
+                split_hashes={"train": "ab" * 32},
+                intervals={"accuracy": (0.5, 0.9)},
+                pictures=["mistakes.png"],
+                base_model="them/vit",
+                origin="It was fine-tuned from them/vit.",
+            )
+        )
+    )
+    assert "| 3,516,160 |" in text
+    assert "| 3676 |" in text
+    assert "(95% interval: 50.00% to 90.00%)" in text
+    assert "| Accuracy | 0.7500 | 0.5000 to 0.9000 |" in text
+    assert f"| train | 12 | `{'ab' * 32}` |" in text
+    assert "| test | 3 |  |" in text
+    assert "![The mistakes that the model was surest of](mistakes.png)" in text
+    assert "(https://huggingface.co/them/vit)" in text
+    assert "version = {0." in text
 
 
 def test_a_fence_in_the_recipe_does_not_end_its_block():

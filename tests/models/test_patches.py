@@ -2,7 +2,8 @@ import pytest
 import torch
 from tiny import images
 
-from vit_hf.models.patches import LinearPatches, build_patches, conv_to_linear, linear_to_conv
+from vit_hf.completion.adaptation import conv_to_linear, linear_to_conv
+from vit_hf.models.patches import LinearPatches, build_patches
 
 
 def test_a_patch_is_flattened_by_row_then_column_then_channel():

@@ -71,10 +71,37 @@ def classifier(tmp_path):
     return model
 
 
-def test_the_folder_holds_the_code_of_the_models_and_nothing_else(classifier, tmp_path):
-    saved = {file.name for file in tmp_path.glob("*.py")}
-    ours = {file.name for file in (Path(vit_hf.__file__).parent / "models").glob("*.py")}
-    assert saved == ours - {"__init__.py", "image_processing_vit.py"}  # the processor brings its own file
+PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes", "words")
+CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_base", "modeling_vit")}
+
+
+def lines_of_code(folder: Path) -> int:
+    return sum(len(file.read_text().splitlines()) for file in folder.glob("*.py"))
+
+
+def test_the_folder_holds_the_code_of_the_model_and_nothing_else(classifier, tmp_path):
+    assert {file.name for file in tmp_path.glob("*.py")} == CODE
+    assert lines_of_code(tmp_path) < 1000
+
+
+@pytest.mark.parametrize(
+    ("head", "file"),
+    [
+        (VisionTransformerBackbone, "modeling_vit_backbone.py"),
+        (VisionTransformerForMaskedImageModeling, "modeling_vit_masked.py"),
+    ],
+)
+def test_a_head_with_a_file_of_its_own_brings_just_that(head, file, tmp_path):
+    tiny(head).save_pretrained(tmp_path)
+    assert {file.name for file in tmp_path.glob("*.py")} == CODE | {file}
+    assert (
+        f"{file.removesuffix('.py')}.{head.__name__}"
+        in json.loads((tmp_path / "config.json").read_text())["auto_map"].values()
+    )
+
+
+def test_the_saved_configuration_says_which_version_wrote_the_code(classifier, tmp_path):
+    assert json.loads((tmp_path / "config.json").read_text())["vit_hf_version"] == vit_hf.__version__
 
 
 @pytest.mark.parametrize("auto", CLASSES)
@@ -96,16 +123,19 @@ save_file(dict(first=first.contiguous()), "stranger.st")
     assert torch.equal(load_file(tmp_path / "stranger.st")["first"], expected)
 
 
-def test_every_other_class_is_found_in_a_classifiers_folder(classifier, tmp_path):
+def test_a_stranger_uses_and_saves_what_lies_in_a_classifiers_folder(classifier, tmp_path):
     run_as_stranger(
         """
-for auto in ("AutoModel", "AutoModelForMaskedImageModeling", "AutoModelForImageClassification"):
-    getattr(transformers, auto).from_pretrained(folder, trust_remote_code=True)
-config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=True, out_indices=[1])
-backbone = transformers.AutoBackbone.from_config(config, trust_remote_code=True)
-assert type(backbone).__name__ == "VisionTransformerBackbone"
-again = transformers.AutoModel.from_pretrained(folder, trust_remote_code=True, image_size=48)
-assert again(torch.zeros(1, 3, 48, 48)).last_hidden_state.shape == (1, 39, 32)
+for auto in ("AutoModel", "AutoModelForImageClassification"):
+    again = getattr(transformers, auto).from_pretrained(folder, trust_remote_code=True)
+outputs = again(torch.zeros(1, 3, 48, 48), labels=torch.tensor([1]))
+assert outputs.logits.shape == (1, 3) and outputs.loss.isfinite()
+try:
+    transformers.AutoModel.from_pretrained(folder, trust_remote_code=True, image_size=225)
+except ValueError as error:
+    assert "225 pixels do not divide into patches of 8" in str(error), error
+else:
+    raise AssertionError("built for a size that patches do not divide")
 again.save_pretrained("again")
 transformers.AutoModel.from_pretrained("again", trust_remote_code=True)
 """,

@@ -6,7 +6,7 @@ from timm.layers import patch_embed
 from timm.layers.pos_embed import resample_abs_pos_embed
 from timm.models._manipulate import adapt_input_conv
 
-from vit_hf.models.adaptation import adapt_channels, resample_kernel
+from vit_hf.completion.adaptation import adapt_channels, resample_kernel
 from vit_hf.models.positions import resample_grid
 
 

@@ -11,7 +11,7 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
-from vit_hf.models.patches import conv_to_linear, linear_to_conv
+from vit_hf.completion.adaptation import conv_to_linear, linear_to_conv
 
 KERNEL = "embeddings.patches.projection.weight"
 SIZES = [  # image, patch, channels

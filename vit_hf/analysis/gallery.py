@@ -15,13 +15,19 @@ COLUMNS, ROWS = 8, 4
 
 def choose(logits: Tensor, labels: Tensor, count: int = COLUMNS * ROWS) -> list[int]:
     """At most a quarter wrong ones, the most confident first, and then right ones evenly over the split."""
-    confidence, predicted = logits.softmax(-1).max(-1)
-    wrong = (predicted != labels).nonzero().flatten()
-    wrong = wrong[confidence[wrong].argsort(descending=True)][: count // 4]
+    predicted = logits.argmax(-1)
+    wrong = mistakes(logits, labels, count // 4)
     right = (predicted == labels).nonzero().flatten()
     wanted = min(count - len(wrong), len(right))
     right = right[torch.linspace(0, max(len(right) - 1, 0), wanted).round().long()]
-    return wrong.tolist() + right.tolist()
+    return wrong + right.tolist()
+
+
+def mistakes(logits: Tensor, labels: Tensor, count: int = 2 * COLUMNS) -> list[int]:
+    """The wrong ones, those first of which the model was surest."""
+    confidence, predicted = logits.softmax(-1).max(-1)
+    wrong = (predicted != labels).nonzero().flatten()
+    return wrong[confidence[wrong].argsort(descending=True)][:count].tolist()
 
 
 def draw_predictions(

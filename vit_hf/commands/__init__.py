@@ -1,4 +1,4 @@
-"""vit-hf train | evaluate | predict | convert | benchmark: the same functions as in scripts/."""
+"""vit-hf train | evaluate | predict | convert | publish | benchmark: the same functions as in scripts/."""
 
 import importlib
 import os
@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "measure a model on labelled images",
     "predict": "name what is in images",
     "convert": "bring a pretrained model from one library to another",
+    "publish": "put a trained model on the Hub, once it is proven to load",
     "benchmark": "measure speed and memory against other libraries",
 }
 

@@ -94,7 +94,7 @@ def evaluate(given: Any, overrides: Sequence[str]) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     parse = parser("evaluate", "Measure an image classifier on labelled images.", EXAMPLES)
-    parse.add_argument("model", help="the output folder of a training, or the id of a model on the Hub")
+    parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
     parse.add_argument("--data", help="digits, a folder of class folders, parquet files, or a Hub id")
     parse.add_argument(
         "--split", default="test", choices=["train", "validation", "test", "all"], help="test, where not said"

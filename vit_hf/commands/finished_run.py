@@ -16,9 +16,13 @@ from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded
 from ..data.augmentation import describe
 from ..data.dataset import ImageBatches
+from ..data.fingerprint import fingerprint
 from ..data.tables import ImageData
-from ..hub.card import PICTURES, CardFacts, render_card
-from ..training.metrics import classification_metrics
+from ..hub.card import render_card
+from ..hub.facts import PICTURES, CardFacts
+from ..hub.intervals import Interval, bootstrapped_calibration, wilson
+from ..training.metrics import BINS, classification_metrics
+from ..training.operations import operations_of
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from .report import draw_report, headline, save_examples
@@ -36,6 +40,7 @@ class FinishedRun:
     watched: str  # the split that the training curve shows
     seconds: float
     loaded: Loaded | None = None  # what it began from, where that was no random model
+    images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
 
     @property
     def folder(self) -> Path:
@@ -98,10 +103,24 @@ class FinishedRun:
             versions={"transformers": transformers.__version__, "torch": torch.__version__},
             tags=self.recipe.card.tags,
             description=self.recipe.card.description,
-            pictures=list(PICTURES),
+            pictures=[name for name in PICTURES if (self.folder / name).is_file()],
             origin=self.origin(),
             base_model=self.loaded.base_model if self.loaded else None,
+            operations=operations_of(self.model.config),
+            images_per_second=self.images_per_second,
+            split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
+            intervals=self.intervals(),
         )
+
+    def intervals(self) -> dict[str, Interval]:
+        """Of the figures that are shares of the images, and of the calibration error."""
+        images = self.metrics["images"]
+        shares = {name: value for name, value in self.metrics.items() if name.endswith("accuracy")}
+        calibration = bootstrapped_calibration(self.logits.softmax(-1), self.tested.labels, bins=BINS)
+        return {
+            **{name: wilson(value, images) for name, value in shares.items()},
+            "expected_calibration_error": calibration,
+        }
 
     def licence(self) -> str:
         """The recipe's where it says one, else that of the weights it began from."""

@@ -107,7 +107,7 @@ def as_table(results: Sequence[dict[str, Any]]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     parse = parser("predict", "Name what is in images.", EXAMPLES)
-    parse.add_argument("model", help="the output folder of a training, or the id of a model on the Hub")
+    parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
     parse.add_argument("images", nargs="+", help="image files, or folders of them")
     parse.add_argument("--top", type=int, default=3, help="labels for each image (3 where not said)")
     parse.add_argument("--json", action="store_true", help="print JSON instead of a table")

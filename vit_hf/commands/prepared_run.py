@@ -15,6 +15,7 @@ from ..data.settings import DataSettings
 from ..data.sources import open_data
 from ..data.tables import ImageData, refuse_empty_classes
 from ..hub.loading import load_classifier
+from ..hub.training_push import HubPush
 from ..models.shapes import grid_of, pair
 from ..training.arguments import TrainingArguments
 from ..training.batches import plan_steps
@@ -57,7 +58,9 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
 
 @dataclass
 class PreparedRun:
-    """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random."""
+    """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random.
+    push: where the recipe asks for the Hub.
+    """
 
     recipe: Recipe
     arguments: TrainingArguments
@@ -68,6 +71,7 @@ class PreparedRun:
     preparation: Preparation
     batches: dict[str, ImageBatches]
     loaded: Loaded | None = None
+    push: HubPush | None = None
 
     @property
     def watched(self) -> str:
@@ -105,6 +109,7 @@ class PreparedRun:
             "model": self.model,
             "args": self.arguments,
             "processing_class": self.processor,
+            "callbacks": [self.push] if self.push else None,
             "optimisation": self.recipe.optimisation,
             "recipe": self.recipe.content(),
             "resume_anyway": resume_anyway,
@@ -129,6 +134,7 @@ class PreparedRun:
 def prepare(recipe: Recipe) -> PreparedRun:
     """Read the data, build the model, and say what was found."""
     arguments = TrainingArguments(**recipe.training)
+    push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimisation, recipe.training)
     data = open_data(recipe.data)
     data.split("train")
@@ -140,7 +146,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
         model, recipe, loaded = starting_point(recipe, data.label_names)
     processor = image_processor(model.config, recipe.data)
     preparation = Preparation(processor, model.config.num_channels)
-    run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, batches={}, loaded=loaded)
+    run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
     print(run.describe(), flush=True)
     for split, images in data.splits.items():
         run.batches[split] = load_batches(

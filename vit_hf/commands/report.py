@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..analysis.confusion import draw_confusion_matrix
-from ..analysis.gallery import choose, draw_predictions
+from ..analysis.gallery import choose, draw_predictions, mistakes
 from ..data.dataset import ImageBatches
 from ..data.reading import with_channels
 from ..data.tables import ImageTable
@@ -36,12 +36,15 @@ def figures(metrics: dict[str, Any]) -> str:
 
 
 def draw_report(images: ImageBatches, logits: Tensor, names: Sequence[str], folder: Path) -> None:
-    """confusion_matrix.png and predictions.png"""
+    """confusion_matrix.png and predictions.png, and mistakes.png where there are any"""
     matrix = confusion_matrix(logits.argmax(-1), images.labels, len(names))
     draw_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-    shown = choose(logits, images.labels)
-    pictures = [with_channels(images.table.image(index), 3) for index in shown]
-    draw_predictions(pictures, logits[shown], images.labels[shown], names, folder / "predictions.png")
+    galleries = {"predictions.png": choose(logits, images.labels), "mistakes.png": mistakes(logits, images.labels)}
+    for file, shown in galleries.items():
+        (folder / file).unlink(missing_ok=True)
+        if shown:
+            pictures = [with_channels(images.table.image(index), 3) for index in shown]
+            draw_predictions(pictures, logits[shown], images.labels[shown], names, folder / file)
 
 
 def save_examples(images: ImageTable, names: Sequence[str], folder: Path) -> dict[str, Path]:

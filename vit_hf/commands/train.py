@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..hub.training_push import HubPush
 from ..hub.verify import reload_without_package
 from ..training.interruption import EXIT_CODE, Interrupted
 from ..training.recipe import load_recipe
@@ -19,6 +20,7 @@ from .finished_run import FinishedRun
 from .going_on import how_to_go_on, train_to_the_end
 from .prepared_run import PreparedRun, prepare
 from .pretrain import pretrain
+from .publish import collect
 from .tables import table
 
 EXAMPLES = """\
@@ -55,12 +57,13 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
-    logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
+    tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
+    logits, rate = torch.as_tensor(tested.predictions), tested.metrics.get("test_samples_per_second")
     watched, loaded = prepared.watched, prepared.loaded
-    return FinishedRun(prepared.recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds, loaded)
+    return FinishedRun(prepared.recipe, data, batches, trainer, logits, watched, seconds, loaded, rate)
 
 
-def finish(run: FinishedRun, recipe: str) -> None:
+def finish(run: FinishedRun, recipe: str, push: HubPush | None) -> None:
     """Write what belongs beside the model, and load it again as a stranger would."""
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
@@ -71,6 +74,10 @@ def finish(run: FinishedRun, recipe: str) -> None:
     ]
     print("Loaded again in a fresh process without vit_hf, it says of some images of the test split:")
     print(table(["image", "is", "predicted", "probability"], rows))
+    if push is not None:
+        # What was trained is safe by now, whatever the Hub says.
+        pushed = push.finish(collect(run.folder, push.repo_id, push.options["branch"] or "main"))
+        print(f"\nPublished: {pushed.commit_url}")
     print(next_commands(run, recipe))
 
 
@@ -100,7 +107,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
         print(f"{interruption}. {how_to_go_on(interruption.checkpoint)}", file=sys.stderr)
         return EXIT_CODE
     if finished.trainer.is_world_process_zero():
-        finish(finished, given.recipe)
+        finish(finished, given.recipe, prepared.push)
     return 0
 
 

@@ -4,20 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+
+from .cached import refuse_damaged
+from .hub_errors import in_sentences
 
 FACTS = ["*.json", "README.md", "*.txt"]
 SAFE = ["model*.safetensors"]
 # Fetched only where there are no safetensors.
 OTHERS = ["pytorch_model*.bin", "*.npz", "*.pth"]
+SPELLING = "the id of a model on the Hub is written owner/name, or owner/name@revision."
 
 
 def local(source: Any) -> Path:
@@ -25,36 +20,31 @@ def local(source: Any) -> Path:
     path = Path(source).expanduser()
     if path.exists():
         return path
-    if path.is_absolute() or str(source).startswith(".") or len(path.parts) != 2 or path.suffix in (".npz", ".pth"):
-        raise ValueError(f"There is no file or folder {source}; the id of a model on the Hub is written owner/name.")
+    if path.is_absolute() or str(source).startswith(".") or path.suffix in (".npz", ".pth"):
+        raise ValueError(f"There is no file or folder {source}; {SPELLING}")
     folder = fetch(str(source), FACTS + SAFE)
     if any(folder.glob(SAFE[0])):
         return folder
     return fetch(str(source), FACTS + OTHERS)
 
 
-def fetch(repository: str, patterns: list[str]) -> Path:
-    try:
-        return Path(snapshot_download(repository, allow_patterns=patterns))
-    except GatedRepoError as error:
-        raise ValueError(
-            f"{repository} is on the Hub, but only for those who accepted its licence there; do so on "
-            f"https://huggingface.co/{repository}, and log in with `hf auth login`."
-        ) from error
-    except (RepositoryNotFoundError, EntryNotFoundError, HFValidationError) as error:
-        if isinstance(error, LocalEntryNotFoundError):
-            raise unreachable(repository, error) from error
-        raise ValueError(
-            f"There is no file or folder {repository}, and no such model on the Hub; is it spelt as on its page, and "
-            "if it is private, are you logged in (`hf auth login`)?"
-        ) from error
-    except (OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise unreachable(repository, error) from error
+def split_revision(source: str) -> tuple[str, str | None]:
+    """owner/name@revision -> owner/name, revision: a branch, a tag or a commit; None where none is said."""
+    repository, _, revision = source.partition("@")
+    if repository.count("/") != 1 or not all(repository.split("/")) or (not revision and "@" in source):
+        raise ValueError(f"There is no file or folder {source}; {SPELLING}")
+    return repository, revision or None
 
 
-def unreachable(repository: str, error: Exception) -> ValueError:
-    reason = str(error).split("\n")[0]
-    return ValueError(
-        f"There is no file or folder {repository}, and the Hub cannot be reached ({reason}). Download the model where "
-        f"there is a network (`hf download {repository}`), and give the folder."
-    )
+def download(source: str, patterns: list[str] | None = None, **options: Any) -> Path:
+    """The folder in the cache with all files of one commit whose names fit; those that are missing are downloaded."""
+    repository, revision = split_revision(source)
+    with in_sentences(repository, revision):
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, **options))
+
+
+def fetch(source: str, patterns: list[str]) -> Path:
+    """As `download`. Raises: ValueError too for files that are not what the Hub sent."""
+    folder = download(source, patterns)
+    refuse_damaged(folder, source)
+    return folder

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..models.modeling_vit import (
-    VisionTransformerForImageClassification,
-    VisionTransformerForMaskedImageModeling,
-    VisionTransformerModel,
-)
-from .hub import local
+from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from .hub import local, split_revision
 from .licences import card_of, licence_of
 from .parity import Parity, Runnable, compare, ours, sample_images
 from .preprocessing import processor_from_json, processor_from_timm
@@ -67,7 +64,7 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     loaded = read(str(source), path, architecture, words)
     card = card_of(path if path.is_dir() else path.parent)
     loaded.licence = licence_of(card) or loaded.licence
-    loaded.base_model = card.get("base_model") if Path(source).expanduser().exists() else str(source)
+    loaded.base_model = card.get("base_model") if Path(source).expanduser().exists() else split_revision(str(source))[0]
     if loaded.processor is None:
         loaded.notes.append("the source does not say how images are prepared; look it up and set mean and std")
     return loaded

@@ -8,8 +8,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..completion.adaptation import linear_to_conv
 from ..models.configuration_vit import VisionTransformerConfig
-from ..models.patches import linear_to_conv
 from ..models.shapes import pair as both_sides
 from .deriving import Found, as_size, depth_of, image_size_of
 from .reading import Tensors

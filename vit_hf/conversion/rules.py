@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..models.patches import conv_to_linear, linear_to_conv
+from ..completion.adaptation import conv_to_linear, linear_to_conv
 
 Change = Callable[..., Tensor | tuple[Tensor, ...]]
 

@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ..models.configuration_vit import VisionTransformerConfig
-from ..models.modeling_vit import (
-    VisionTransformerForImageClassification,
-    VisionTransformerForMaskedImageModeling,
-    VisionTransformerModel,
-)
+from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 from . import transformers_rules as rules
 from .parity import Outputs, Runnable
 from .rules import Table, constant, dropped, listed, under, weight_and_bias

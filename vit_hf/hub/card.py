@@ -2,19 +2,15 @@
 
 import html
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..training.sizes import configuration_folder
-
-PICTURES = {
-    "predictions.png": "Images of the test split with predictions",
-    "training_curve.png": "Loss and accuracy during training",
-    "confusion_matrix.png": "Confusion matrix",
-}
+from ..version import __version__
+from .facts import PICTURES, CardFacts
+from .intervals import Interval, wilson
 
 
 def template_path() -> Path:
@@ -35,33 +31,21 @@ def code_block(text: str) -> str:
     return f"{fence}yaml\n{text.rstrip()}\n{fence}"
 
 
-@dataclass
-class CardFacts:
-    """All that a card says: nothing is left to be filled in by hand."""
+def percent(interval: Interval) -> str:
+    return f"{interval[0]:.2%} to {interval[1]:.2%}"
 
-    name: str
-    repository: str
-    license: str
-    architecture: str
-    parameters: int
-    data_name: str
-    data_source: str  # a word, a folder, or the id of a Hub data set
-    on_hub: bool
-    split: str
-    split_origin: str | None
-    counts: dict[str, int]
-    labels: list[str]
-    metrics: dict[str, Any]
-    preprocessing: list[str]
-    recipe: str
-    training_seconds: float
-    hardware: str
-    versions: dict[str, str]
-    tags: list[str] = field(default_factory=list)
-    description: str | None = None
-    pictures: list[str] = field(default_factory=list)
-    origin: str | None = None  # a sentence; None where training began from random weights
-    base_model: str | None = None  # an id on the Hub
+
+def figures_of(facts: CardFacts) -> list[tuple[str, float, str]]:
+    """-> how we call each figure, the figure, and its interval where there is one"""
+    rows = []
+    for kind, (name, value) in metric_names(facts.metrics).items():
+        interval = facts.intervals.get(kind)
+        rows.append((name, value, f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""))
+    return rows
+
+
+def recall_interval(row: dict[str, Any]) -> str:
+    return percent(wilson(row["recall"], row["images"]))
 
 
 def metric_names(metrics: dict[str, Any]) -> dict[str, tuple[str, float]]:
@@ -112,6 +96,9 @@ def render_card(facts: CardFacts) -> ModelCard:
         facts=facts,
         escape=escape,
         recipe=code_block(facts.recipe),
-        figures=list(metric_names(facts.metrics).values()),
+        figures=figures_of(facts),
+        percent=percent,
+        recall_interval=recall_interval,
+        version=__version__,
         pictures={name: PICTURES[name] for name in facts.pictures},
     )

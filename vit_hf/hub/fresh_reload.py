@@ -1,14 +1,21 @@
-"""Run by itself, in a process of its own: load a folder as a stranger would, without vit_hf, and predict images.
+"""Run by itself, in a process of its own: load a folder as a stranger would, and predict images or give logits.
 
-    python -I fresh_reload.py FOLDER IMAGE ...
+    python -I fresh_reload.py FOLDER IMAGE ...                      without vit_hf, running the code in the folder
+    python -I fresh_reload.py --logits FILE FOLDER                  the same, for fixed pixels
+    python -I fresh_reload.py --logits FILE --with ROOT FOLDER      with vit_hf, of ROOT, and no code of the folder
+    python -I fresh_reload.py --logits FILE --stock FOLDER          without vit_hf, and no code of the folder either
 
-Prints one line of JSON: for each image its most probable label and that label's probability.
+Prints one line of JSON: for each image its most probable label and that label's probability; or writes a safetensors
+file with the pixels that the processor made, where there is one, and what the model said to them.
 """
 
+import argparse
+import importlib
 import json
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 
 class Absent:
@@ -35,8 +42,67 @@ def predict(folder, paths):
     ]
 
 
+def auto_class(config):
+    """The Auto class, or transformers' own class, of the model that was saved."""
+    import transformers
+
+    saved = config["architectures"][0]
+    names = (auto for auto, code in config.get("auto_map", {}).items() if code.rpartition(".")[2] == saved)
+    return getattr(transformers, next(names, saved))
+
+
+def pictures(channels):
+    """Three images of no size in particular, all of grey, RGB or RGBA."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    sizes = [(40, 56), (64, 64), (301, 200)]
+    shapes = [size if channels == 1 else (*size, channels) for size in sizes]
+    return [Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)) for shape in shapes]
+
+
+def logits(folder, file, trust):
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoImageProcessor
+
+    config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+    model, info = auto_class(config).from_pretrained(folder, trust_remote_code=trust, output_loading_info=True)
+    if info["missing_keys"] or info["unexpected_keys"]:
+        raise ValueError(f"missing {sorted(info['missing_keys'])}, unexpected {sorted(info['unexpected_keys'])}")
+    size, channels = model.config.image_size, model.config.num_channels
+    height, width = (size, size) if isinstance(size, int) else size
+    pixels = torch.randn(3, channels, height, width, generator=torch.Generator().manual_seed(0))
+    found = {"random_pixels": pixels}
+    if channels in (1, 3, 4) and Path(folder, "preprocessor_config.json").is_file():
+        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust)
+        images = pictures(channels)
+        found["pixels"] = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
+    with torch.inference_mode():
+        for name in list(found):
+            first = model.eval()(found[name].to(model.dtype), return_dict=False)[0]
+            outputs = first if isinstance(first, tuple) else (first,)
+            found |= {f"{name}_to_{place}": output.contiguous() for place, output in enumerate(outputs)}
+    save_file(found, file)
+    return sorted(found)
+
+
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Absent())
+    parse = argparse.ArgumentParser()
+    parse.add_argument("--logits")
+    parse.add_argument("--with", dest="root")
+    parse.add_argument("--stock", action="store_true")
+    parse.add_argument("folder")
+    parse.add_argument("images", nargs="*")
+    given = parse.parse_args()
+    if given.root:
+        sys.path.insert(0, given.root)
+        importlib.import_module("vit_hf")
+    else:
+        sys.meta_path.insert(0, Absent())
     with tempfile.TemporaryDirectory() as modules:
         os.environ.update(HF_MODULES_CACHE=modules, HF_HUB_OFFLINE="1")
-        print(json.dumps(predict(sys.argv[1], sys.argv[2:])))
+        trusted = not (given.root or given.stock)
+        asked = (given.logits, trusted) if given.logits else (given.images,)
+        print(json.dumps((logits if given.logits else predict)(given.folder, *asked)))

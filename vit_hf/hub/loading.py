@@ -6,6 +6,24 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from ..conversion.hub import FACTS, fetch
+from .refusals import refuse_unsafe
+
+MODEL = [*FACTS, "model.safetensors", "model-*.safetensors"]
+CODE = ["*.py"]
+
+
+def model_folder(name: str, *, code: bool = False) -> Path:
+    """A folder as it is; of an id on the Hub, owner/name or owner/name@revision, the model's files in the cache.
+
+    code: whether to fetch the code that lies beside the weights too.
+
+    Raises: ValueError for what cannot be fetched, and for files in the cache that are damaged.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    return fetch(name, MODEL + CODE if code else MODEL)
+
 
 def refuse_strange_folder(name: str) -> None:
     """A folder without a model in it, before transformers asks the Hub for it."""
@@ -21,14 +39,19 @@ def refuse_strange_folder(name: str) -> None:
 
 
 def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """-> model and image processor.
+    """-> model and image processor, of a folder or of an id on the Hub, owner/name or owner/name@revision.
 
-    Raises: ValueError for a folder that is no model, or weights that are truncated or of another architecture.
+    Raises: ValueError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
+    weights that are damaged or of another architecture.
     """
     refuse_strange_folder(name)
+    folder = model_folder(name, code=trust_remote_code)
+    refuse_strange_folder(str(folder))
+    refuse_unsafe(folder, name, trust_remote_code=trust_remote_code)
+    trust = {"trust_remote_code": trust_remote_code}
     try:
-        model = AutoModelForImageClassification.from_pretrained(name, trust_remote_code=trust_remote_code)
-        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, **trust)
+        processor = AutoImageProcessor.from_pretrained(folder, **trust)
     except SafetensorError as error:
         raise ValueError(
             f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."

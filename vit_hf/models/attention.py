@@ -6,22 +6,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .positions import Grid, RelativeBias, turn
+from .positions import Angles, Grid, turn
 
 
 def eager_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
 ) -> tuple[Tensor, Tensor]:
     """b heads n e, three times -> b n heads e, b heads n n: attention written out, which also gives its weights."""
     scores = query @ key.transpose(-1, -2) * scaling
-    if attention_mask is not None:
-        scores = scores + attention_mask
+    if mask is not None:
+        scores = scores + mask
     # Half precision is too coarse for the sum; double keeps its own.
     exact = torch.promote_types(scores.dtype, torch.float32)
     weights = scores.softmax(dim=-1, dtype=exact).to(query.dtype)
@@ -30,16 +24,10 @@ def eager_attention(
 
 
 def sdpa_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
 ) -> tuple[Tensor, None]:
     """b heads n e, three times -> b n heads e, None: torch's own fused attention."""
-    mixed = functional.scaled_dot_product_attention(query, key, value, attention_mask, dropout, scale=scaling)
+    mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
     return mixed.transpose(1, 2), None
 
 
@@ -50,22 +38,12 @@ PLAIN = {"eager": eager_attention, "sdpa": sdpa_attention}
 class Attention(nn.Module):
     """b n d -> b n d, and the weights b heads n n when they are asked for.
 
-    One matrix makes queries, keys and values; heads · head_width need not be `width`. `relative_bias` and `rotary`
-    tell it where tokens lie. Source: arXiv:1706.03762, section 3.2.
+    One matrix makes queries, keys and values; heads · head_width need not be `width`. `relative_bias` (a module) and
+    `rotary` tell it where tokens lie; `norm_eps` adds norms of queries and keys. Source: arXiv:1706.03762, section 3.2.
     """
 
     def __init__(
-        self,
-        config,
-        *,
-        width: int,
-        heads: int,
-        head_width: int,
-        bias: bool,
-        dropout: float,
-        output_dropout: float,
-        norm_eps: float | None = None,
-        relative_bias: RelativeBias | None = None,
+        self, config, *, width, heads, head_width, bias, dropout, output_dropout, norm_eps=None, relative_bias=None
     ):
         super().__init__()
         # transformers' backends read these three.
@@ -79,12 +57,7 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(output_dropout)
 
     def forward(
-        self,
-        tokens: Tensor,
-        grid: Grid,
-        mask: Tensor | None = None,
-        rotary: tuple[Tensor, Tensor] | None = None,
-        output_attentions: bool = False,
+        self, tokens, grid: Grid, mask: Tensor | None = None, rotary: Angles | None = None, output_attentions=False
     ) -> tuple[Tensor, Tensor | None]:
         query, key, value = rearrange(
             self.qkv(tokens), "b n (three heads e) -> three b heads n e", three=3, heads=self.heads

@@ -1,8 +1,9 @@
 """Everything that one may say about a Vision Transformer."""
 
+from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
+from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
-from .configuration_base import VisionConfig, validated
 from .shapes import Size, grid_of
 from .words import FinalNorm, HiddenAct, PatchEmbedding, Pooling, PositionEmbedding, PositionEmbeddingInit
 
@@ -10,13 +11,11 @@ AUTO_MAP = {
     "AutoConfig": "configuration_vit.VisionTransformerConfig",
     "AutoModel": "modeling_vit.VisionTransformerModel",
     "AutoModelForImageClassification": "modeling_vit.VisionTransformerForImageClassification",
-    "AutoModelForMaskedImageModeling": "modeling_vit.VisionTransformerForMaskedImageModeling",
-    "AutoBackbone": "modeling_vit.VisionTransformerBackbone",
 }
 
 
-@validated
-class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
+@strict
+class VisionTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     """The numbers and words of a Vision Transformer (arXiv:2010.11929). Sizes are in pixels.
 
     image_size, patch_size: one number or [height, width]. Images of other sizes work at run time too.
@@ -82,7 +81,8 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
         # A saved list of stages is another spelling of num_hidden_layers, and is made anew.
         self.stage_names = ["stem", *(f"stage{layer + 1}" for layer in range(self.num_hidden_layers))]
         self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)
-        self.auto_map = dict(AUTO_MAP)
+        # Heads with files of their own enter themselves when saved. Code is never taken from another repository.
+        self.auto_map = {auto: code.split("--")[-1] for auto, code in getattr(self, "auto_map", {}).items()} | AUTO_MAP
 
     @property
     def attention_head_size(self) -> int:
@@ -98,65 +98,3 @@ class VisionTransformerConfig(BackboneConfigMixin, VisionConfig):
     def patch_grid(self) -> tuple[int, int]:
         """(rows, columns) of patches in an image of the configured size."""
         return grid_of(self.image_size, self.patch_size)
-
-    def validate_numbers(self):
-        self.require_positive("num_channels", "hidden_size", "num_hidden_layers", "num_attention_heads")
-        self.require_positive("intermediate_size", "layer_norm_eps", "initializer_range", "rope_theta")
-        self.require_share("hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
-        self.require_share("drop_path_rate", "label_smoothing")
-        if self.num_register_tokens < 0:
-            raise ValueError(f"num_register_tokens={self.num_register_tokens} must be 0 or more.")
-
-    def validate_patch_grid(self):
-        self.require_size("image_size", "patch_size")
-        grid_of(self.image_size, self.patch_size)
-
-    def validate_heads(self):
-        width, heads = self.hidden_size, self.num_attention_heads
-        if self.head_dim is None and width % heads:
-            fitting = [count for count in range(1, width + 1) if width % count == 0]
-            nearest = min(fitting, key=lambda count: abs(count - heads))
-            raise ValueError(
-                f"hidden_size={width} does not divide into num_attention_heads={heads}; "
-                f"take {nearest} heads, or name a head_dim."
-            )
-        if self.head_dim is not None and self.head_dim <= 0:
-            raise ValueError(f"head_dim={self.head_dim} must be greater than 0, or None for hidden_size / heads.")
-
-    def validate_patch_norm(self):
-        if self.dual_patch_norm and self.patch_embedding == "conv":
-            raise ValueError(
-                "dual_patch_norm=True normalises flattened patches, which patch_embedding='conv' never has; "
-                "take patch_embedding='linear'."
-            )
-
-    def validate_positions(self):
-        if self.position_embedding == "sincos_2d" and self.hidden_size % 4:
-            raise ValueError(
-                f"position_embedding='sincos_2d' needs a hidden_size that 4 divides, for sine and cosine of rows and "
-                f"columns; {self.hidden_size} is not, {self.hidden_size + -self.hidden_size % 4} is."
-            )
-        if self.position_embedding == "rotary" and self.attention_head_size % 4:
-            width = self.attention_head_size
-            raise ValueError(
-                f"position_embedding='rotary' turns pairs by row and by column, so 4 must divide the width of a head; "
-                f"{width} is not, head_dim={width + -width % 4} is."
-            )
-        if self.position_embedding_init == "normal" and self.position_embedding in (
-            "sincos_2d",
-            "rotary",
-            "none",
-        ):
-            raise ValueError(
-                f"position_embedding={self.position_embedding!r} learns nothing that position_embedding_init='normal' "
-                "could initialise; leave it at 'trunc_normal'."
-            )
-
-    def validate_pooling(self):
-        if self.pooling == "cls" and not self.class_token:
-            raise ValueError("pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'.")
-        if self.pooling.startswith("attention") and self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"pooling={self.pooling!r} divides hidden_size={self.hidden_size} into heads, which "
-                f"num_attention_heads={self.num_attention_heads} does not; take another number, or pooling='mean'."
-            )

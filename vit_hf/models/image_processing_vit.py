@@ -5,7 +5,6 @@ transformers' own processors shift such a crop by a pixel in one image of four, 
 
 from typing import Any
 
-import numpy as np
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import SizeDict
 
@@ -42,14 +41,14 @@ class VisionTransformerImageProcessor(PilBackend):
     do_rescale = True
     do_normalize = True
 
-    def resize(self, image: np.ndarray, size: SizeDict, *args: Any, **options: Any) -> np.ndarray:
+    def resize(self, image: Any, size: SizeDict, *args: Any, **options: Any) -> Any:
         """c h w -> c H W"""
         if size.height and size.width:
             height, width = covering(*image.shape[-2:], box=(size.height, size.width))
             size = SizeDict(height=height, width=width)
         return super().resize(image, size, *args, **options)
 
-    def center_crop(self, image: np.ndarray, size: SizeDict, **options: Any) -> np.ndarray:
+    def center_crop(self, image: Any, size: SizeDict, **options: Any) -> Any:
         """c h w -> c H W"""
         if size.height is None or size.width is None:
             raise ValueError(f"crop_size={dict(size)} must say its height and its width.")

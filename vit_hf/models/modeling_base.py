@@ -1,18 +1,23 @@
-"""What the models of all families share: initialisation, loading that adapts and is strict, checks of images."""
+"""What the models of all families share: how weights begin, and checks of images.
+
+Where the package vit_hf is installed, it gives them a `from_pretrained` that also adapts weights to other sizes.
+"""
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
 from .attention import PLAIN
 from .blocks import LayerScale
-from .loading import AdaptingModel
 from .pooling import AttentionPool
 from .positions import EmbeddingPositions, LearnedPositions, RelativeBias
 
 
-class VisionPreTrainedModel(AdaptingModel):
+class VisionPreTrainedModel(PreTrainedModel):
     """Flags that transformers reads, and how weights begin."""
 
     main_input_name = "pixel_values"
@@ -33,37 +38,30 @@ class VisionPreTrainedModel(AdaptingModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Truncated normal of std `initializer_range` for matrices and tokens, zeros for biases, ones for norms."""
-        std, positions_std = self.config.initializer_range, self.positions_std()
+        """Truncated normal of std `initializer_range` for matrices and tokens, zeros for biases, ones for norms.
+
+        Positions and the class token are from N(0, 1) where `position_embedding_init` says so, as in the tutorial.
+        """
+        draw = partial(init.trunc_normal_, std=self.config.initializer_range)
+        draw_positions = init.normal_ if self.config.position_embedding_init == "normal" else draw
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            init.trunc_normal_(module.weight, std=std)
+            draw(module.weight)
             if module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
         elif isinstance(module, (LearnedPositions, RelativeBias)):
-            self.init_table(module.table, positions_std)
+            draw_positions(module.table)
         elif isinstance(module, EmbeddingPositions):
-            self.init_table(module.table.weight, positions_std)
+            draw_positions(module.table.weight)
         elif isinstance(module, LayerScale):
             init.constant_(module.scale, module.start)
         elif isinstance(module, AttentionPool):
-            init.trunc_normal_(module.query, std=std)
-        for name in ("class_token", "register_tokens", "mask_token"):
+            draw(module.query)
+        for name, drawn in (("class_token", draw_positions), ("register_tokens", draw), ("mask_token", draw)):
             if isinstance(token := getattr(module, name, None), nn.Parameter):
-                self.init_table(token, positions_std if name == "class_token" else std)
-
-    def positions_std(self) -> float | None:
-        """None for the tutorial's N(0, 1)."""
-        return None if self.config.position_embedding_init == "normal" else self.config.initializer_range
-
-    @staticmethod
-    def init_table(table: Tensor, std: float | None) -> None:
-        if std is None:
-            init.normal_(table)
-        else:
-            init.trunc_normal_(table, std=std)
+                drawn(token)
 
 
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
@@ -87,6 +85,22 @@ def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -
     if finite and not bool(torch.isfinite(pixel_values).all()):
         bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]
         raise ValueError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
+
+
+def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> Tensor | None:
+    """b (h w) or b n -> b n, boolean: the `prefix` tokens, class token and registers, are always seen."""
+    if attention_mask is None:
+        return None
+    images, count = tokens.shape[:2]
+    seen = attention_mask.to(tokens.device, torch.bool)
+    if seen.shape == (images, count - prefix):
+        seen = nn.functional.pad(seen, (prefix, 0), value=True)
+    if seen.shape != (images, count):
+        raise ValueError(
+            f"attention_mask of shape {tuple(attention_mask.shape)} fits neither the {count} tokens nor "
+            f"the {count - prefix} patches of {images} images."
+        )
+    return seen
 
 
 def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bool):

@@ -1,38 +1,21 @@
-"""The Vision Transformer (arXiv:2010.11929), and the heads that are put on it."""
+"""The Vision Transformer (arXiv:2010.11929), and its head for classification; other heads have files of their own."""
 
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import torch
-from einops import rearrange, repeat
 from torch import Tensor, nn
-from transformers.backbone_utils import BackboneMixin, filter_output_hidden_states
-from transformers.modeling_outputs import (
-    BackboneOutput,
-    BaseModelOutputWithPooling,
-    ImageClassifierOutput,
-    MaskedImageModelingOutput,
-)
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from .attention import Attention
 from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_vit import VisionTransformerConfig
-from .losses import classification_loss, masked_pixel_loss
-from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask
+from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
 from .patches import build_patches
 from .pooling import Pooler, build_pool
-from .positions import Grid, RelativeBias, build_positions, rotary_2d
-from .shapes import grid_of, pair
-
-
-class ForwardOptions(TypedDict, total=False):
-    """What every head passes on to `VisionTransformerModel.forward`, which describes each."""
-
-    attention_mask: Tensor | None
-    output_attentions: bool
-    output_hidden_states: bool
-    check_finite: bool
+from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
+from .shapes import grid_of
 
 
 class Embeddings(nn.Module):
@@ -40,25 +23,18 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: VisionTransformerConfig, *, use_mask_token: bool):
         super().__init__()
-        width = config.hidden_size
-        self.patches = build_patches(
-            config.patch_embedding,
-            channels=config.num_channels,
-            patch_size=config.patch_size,
-            width=width,
-            norm=config.dual_patch_norm,
-            eps=config.layer_norm_eps,
-            bias=config.patch_bias,
-        )
+        width, eps, registers = config.hidden_size, config.layer_norm_eps, config.num_register_tokens
+        sizes = {"channels": config.num_channels, "patch_size": config.patch_size, "width": width}
+        norm, bias = config.dual_patch_norm, config.patch_bias
+        self.patches = build_patches(config.patch_embedding, **sizes, norm=norm, eps=eps, bias=bias)
         self.positions = build_positions(
             config.position_embedding, grid=config.patch_grid, prefix=int(config.class_token), width=width
         )
         self.class_token = nn.Parameter(torch.empty(1, 1, width)) if config.class_token else None
-        registers = config.num_register_tokens
         self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
         self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
         self.dropout = nn.Dropout(config.embedding_dropout_prob)
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.pre_norm else nn.Identity()
+        self.norm = nn.LayerNorm(width, eps=eps) if config.pre_norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
         tokens = self.patches(pixel_values)  # b n d
@@ -89,9 +65,19 @@ class Embeddings(nn.Module):
         return torch.cat([tokens[:, :first], registers, tokens[:, first:]], dim=1)
 
 
+def rotary_angles(config: VisionTransformerConfig, grid: Grid, device) -> Angles | None:
+    """The angles of this grid, where attention turns by them."""
+    if config.position_embedding != "rotary":
+        return None
+    width, prefix = config.attention_head_size, config.num_prefix_tokens
+    return rotary_2d(grid, width, prefix=prefix, theta=config.rope_theta, device=device)
+
+
 def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
     """One encoder block of the numbers in a config."""
-    relative = config.position_embedding == "relative_bias"
+    relative = None
+    if config.position_embedding == "relative_bias":
+        relative = RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
     attention = Attention(
         config,
         width=config.hidden_size,
@@ -101,9 +87,7 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
         dropout=config.attention_probs_dropout_prob,
         output_dropout=config.hidden_dropout_prob,
         norm_eps=config.layer_norm_eps if config.qk_norm else None,
-        relative_bias=RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
-        if relative
-        else None,
+        relative_bias=relative,
     )
     feed_forward = FeedForward(
         width=config.hidden_size,
@@ -111,20 +95,10 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
         activation=config.hidden_act,
         dropout=config.hidden_dropout_prob,
     )
+    layer_scale, eps = config.layer_scale_init_value, config.layer_norm_eps
     return Block(
-        attention,
-        feed_forward,
-        width=config.hidden_size,
-        eps=config.layer_norm_eps,
-        drop_path=drop_path,
-        layer_scale=config.layer_scale_init_value,
+        attention, feed_forward, width=config.hidden_size, eps=eps, drop_path=drop_path, layer_scale=layer_scale
     )
-
-
-def build_final_norm(config: VisionTransformerConfig) -> nn.Module:
-    if config.final_norm == "none":
-        return nn.Identity()
-    return nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
 
 class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
@@ -147,7 +121,8 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         self.embeddings = Embeddings(config, use_mask_token=use_mask_token)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
         self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
-        self.norm = build_final_norm(config)
+        norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.norm = nn.Identity() if config.final_norm == "none" else norm
         self.pool = build_pool(config) if pool else None
         self.pooler = Pooler(config.hidden_size) if pool and config.add_pooling_layer else None
         self.post_init()
@@ -177,9 +152,9 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         first: Any = self.layers[0]
         pixel_values = pixel_values.to(first.attention_norm.weight.dtype)
         tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
-        seen = self.with_prefix(attention_mask, tokens)
+        seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)
         mask = padding_mask(self.config, tokens, seen, written_out=bool(asked))
-        rotary = self.rotary(grid, tokens)
+        rotary = rotary_angles(self.config, grid, tokens.device)
         for layer in self.layers:
             tokens = layer(tokens, grid, mask, rotary, bool(asked))  # b n d
 
@@ -194,28 +169,6 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
             pooled = self.pooler(pooled)
         return BaseModelOutputWithPooling(last_hidden_state=tokens, pooler_output=pooled)
 
-    def with_prefix(self, attention_mask: Tensor | None, tokens: Tensor) -> Tensor | None:
-        """b (h w) or b n -> b n, boolean: class token and registers are always seen."""
-        if attention_mask is None:
-            return None
-        seen, prefix = attention_mask.to(tokens.device, torch.bool), self.config.num_prefix_tokens
-        if seen.shape == (tokens.shape[0], tokens.shape[1] - prefix):
-            seen = nn.functional.pad(seen, (prefix, 0), value=True)
-        if seen.shape != tokens.shape[:2]:
-            raise ValueError(
-                f"attention_mask of shape {tuple(attention_mask.shape)} fits neither the {tokens.shape[1]} tokens nor "
-                f"the {tokens.shape[1] - prefix} patches of {tokens.shape[0]} images."
-            )
-        return seen
-
-    def rotary(self, grid: Grid, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
-        """n e, n e: the angles of this grid, where attention turns by them."""
-        config = self.config
-        if config.position_embedding != "rotary":
-            return None
-        width, prefix = config.attention_head_size, config.num_prefix_tokens
-        return rotary_2d(grid, width, prefix=prefix, theta=config.rope_theta, device=tokens.device)
-
 
 class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
     """b c (h p) (w p) -> logits b labels; without labels (num_labels=0) the pooled features b d."""
@@ -227,110 +180,21 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
         self.post_init()
 
     @can_return_tuple
-    def forward(
-        self,
-        pixel_values: Tensor,
-        labels: Tensor | None = None,
-        **options: Unpack[ForwardOptions],
-    ) -> ImageClassifierOutput:
-        """labels: b whole numbers, or b labels of shares that need not be whole; see `classification_loss`."""
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ImageClassifierOutput:
+        """labels: b whole numbers, or b labels of shares that need not be whole; see `loss_function`.
+
+        options: those of `VisionTransformerModel.forward`, as for every head.
+        """
         outputs = self.vit(pixel_values, **options)
         logits = self.classifier(outputs.pooler_output)
         return ImageClassifierOutput(
-            loss=None if labels is None else classification_loss(logits, labels, self.config),
+            loss=None if labels is None else self.loss_function(labels, logits, self.config),
             logits=logits,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
 
-class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
-    """b c (h p) (w p), b (h w) -> the image b c (h p) (w p), painted from tokens of which some were masked.
-
-    One Linear paints each patch. Source: SimMIM (arXiv:2111.09886).
-    """
-
-    def __init__(self, config: VisionTransformerConfig):
-        super().__init__(config)
-        height, across = pair(config.patch_size)
-        self.vit = VisionTransformerModel(config, pool=False, use_mask_token=True)
-        self.decoder = nn.Linear(config.hidden_size, height * across * config.num_channels)
-        self.post_init()
-
-    @can_return_tuple
-    def forward(
-        self,
-        pixel_values: Tensor,
-        bool_masked_pos: Tensor | None = None,
-        **options: Unpack[ForwardOptions],
-    ) -> MaskedImageModelingOutput:
-        """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
-        outputs = self.vit(pixel_values, bool_masked_pos, **options)
-        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
-        reconstruction = self.paint(outputs.last_hidden_state, grid)
-        loss = None
-        if bool_masked_pos is not None:
-            loss = masked_pixel_loss(reconstruction, pixel_values, self.pixels_of(bool_masked_pos, grid))
-        return MaskedImageModelingOutput(
-            loss=loss,
-            reconstruction=reconstruction,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
-
-    def paint(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """b n d -> b c (h p1) (w p2)"""
-        height, across = pair(self.config.patch_size)
-        patches = self.decoder(tokens[:, self.config.num_prefix_tokens :])
-        return rearrange(
-            patches,
-            "b (h w) (p1 p2 c) -> b c (h p1) (w p2)",
-            h=grid[0],
-            w=grid[1],
-            p1=height,
-            p2=across,
-        )
-
-    def pixels_of(self, masked: Tensor, grid: Grid) -> Tensor:
-        """b (h w) -> b 1 (h p1) (w p2): the pixels of the masked patches."""
-        height, across = pair(self.config.patch_size)
-        return repeat(masked, "b (h w) -> b 1 (h p1) (w p2)", h=grid[0], w=grid[1], p1=height, p2=across)
-
-
-class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):
-    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalised."""
-
-    def __init__(self, config: VisionTransformerConfig):
-        super().__init__(config)
-        self.num_features = [config.hidden_size] * len(config.stage_names)
-        self.vit = VisionTransformerModel(config, pool=False)
-        self.post_init()
-
-    @can_return_tuple
-    @filter_output_hidden_states
-    def forward(
-        self,
-        pixel_values: Tensor,
-        **options: Unpack[ForwardOptions],
-    ) -> BackboneOutput:
-        outputs = self.vit(pixel_values, **options)
-        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
-        stages = zip(self.stage_names, outputs.hidden_states, strict=True)
-        feature_maps = tuple(self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features)
-        return BackboneOutput(
-            feature_maps=feature_maps,  # pyright: ignore[reportArgumentType] (one map for each stage, not one)
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-        )
-
-    def as_map(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """b n d -> b d h w: the patches' tokens, normalised, in their places."""
-        patches = self.vit.norm(tokens)[:, self.config.num_prefix_tokens :]
-        return rearrange(patches, "b (h w) d -> b d h w", h=grid[0], w=grid[1]).contiguous()
-
-
 VisionTransformerConfig.register_for_auto_class()
 VisionTransformerModel.register_for_auto_class("AutoModel")
 VisionTransformerForImageClassification.register_for_auto_class("AutoModelForImageClassification")
-VisionTransformerForMaskedImageModeling.register_for_auto_class("AutoModelForMaskedImageModeling")
-VisionTransformerBackbone.register_for_auto_class("AutoBackbone")

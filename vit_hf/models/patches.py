@@ -51,14 +51,3 @@ def build_patches(
 ) -> nn.Module:
     """The patch embedding that a config names in `patch_embedding`."""
     return PATCHES[kind](channels, patch_size, width, norm=norm, eps=eps, bias=bias)
-
-
-def linear_to_conv(weight: Tensor, channels: int, patch_size) -> Tensor:
-    """d (p1 p2 c) -> d c p1 p2: the kernel of the convolution that equals a Linear over flattened patches."""
-    height, across = pair(patch_size)
-    return rearrange(weight, "d (p1 p2 c) -> d c p1 p2", p1=height, p2=across, c=channels)
-
-
-def conv_to_linear(weight: Tensor) -> Tensor:
-    """d c p1 p2 -> d (p1 p2 c): the inverse of `linear_to_conv`."""
-    return rearrange(weight, "d c p1 p2 -> d (p1 p2 c)")

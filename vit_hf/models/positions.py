@@ -1,6 +1,7 @@
 """Where a patch lies: tables that are added to tokens, angles that turn them, biases that attention adds."""
 
 import math
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Grid = tuple[int, int]
+Angles = tuple[Tensor, Tensor]  # their cosines and sines, n e each
 
 
 def resample_grid(table: Tensor, old: Grid, new: Grid) -> Tensor:
@@ -35,21 +37,19 @@ def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
 
 
 class TablePositions(nn.Module):
-    """b (c h w) d -> b (c h w) d: adds a row to every token; `prefix` rows of it belong to the class token."""
+    """b (c h w) d -> b (c h w) d: adds a row of `table` to every token; `prefix` rows belong to the class token."""
+
+    table: Any
 
     def __init__(self, grid: Grid, prefix: int, width: int):
         super().__init__()
         self.grid, self.prefix, self.width = grid, prefix, width
 
-    def rows(self) -> Tensor:
-        """1 (c h w) d: the table over the grid that the model was built for."""
-        raise NotImplementedError
-
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        rows = self.rows()
+        rows = self.table.weight if isinstance(self.table, nn.Embedding) else self.table
         if grid != self.grid:
-            first, patches = rows[:, : self.prefix], rows[:, self.prefix :]
-            rows = torch.cat([first, resample_grid(patches, self.grid, grid)], dim=1)
+            first, patches = rows[..., : self.prefix, :], rows[..., self.prefix :, :]
+            rows = torch.cat([first, resample_grid(patches, self.grid, grid)], dim=-2)
         return tokens + rows
 
 
@@ -60,9 +60,6 @@ class LearnedPositions(TablePositions):
         super().__init__(grid, prefix, width)
         self.table = nn.Parameter(torch.empty(1, prefix + grid[0] * grid[1], width))
 
-    def rows(self) -> Tensor:
-        return self.table
-
 
 class EmbeddingPositions(TablePositions):
     """An `nn.Embedding` looked up at 0, 1, 2, ... Source: lucidrains/TimeSformer-pytorch."""
@@ -70,9 +67,6 @@ class EmbeddingPositions(TablePositions):
     def __init__(self, grid: Grid, prefix: int, width: int):
         super().__init__(grid, prefix, width)
         self.table = nn.Embedding(prefix + grid[0] * grid[1], width)
-
-    def rows(self) -> Tensor:
-        return self.table(torch.arange(self.table.num_embeddings, device=self.table.weight.device))[None]
 
 
 class SincosPositions(TablePositions):
@@ -156,24 +150,19 @@ class RelativeBias(nn.Module):
         self.table = nn.Parameter(torch.empty(self.steps[0] * self.steps[1] + (3 if prefix else 0), heads))
 
     def forward(self, grid: Grid) -> Tensor:
-        steps = (2 * grid[0] - 1, 2 * grid[1] - 1)
-        count = self.steps[0] * self.steps[1]
-        table = resample_grid(self.table[:count], self.steps, steps)
-        bias = table[relative_index(grid, device=table.device)]
-        if self.prefix:
-            to_patch, from_patch, between = self.table[count:]
-            patches, prefix = bias.shape[0], self.prefix
-            bias = torch.cat([from_patch.expand(patches, prefix, -1), bias], dim=1)
-            above = torch.cat([between.expand(prefix, prefix, -1), to_patch.expand(prefix, patches, -1)], dim=1)
-            bias = torch.cat([above, bias])
+        count, steps = self.steps[0] * self.steps[1], (2 * grid[0] - 1, 2 * grid[1] - 1)
+        table = torch.cat([resample_grid(self.table[:count], self.steps, steps), self.table[count:]])
+        bias = table[relative_index(grid, self.prefix, device=table.device)]
         return rearrange(bias, "n k heads -> 1 heads n k")
 
 
-def relative_index(grid: Grid, device=None) -> Tensor:
-    """-> (h w) (h w): for each pair of patches, the row of the table that holds the step between them."""
-    rows = torch.arange(grid[0], device=device)
-    columns = torch.arange(grid[1], device=device)
+def relative_index(grid: Grid, prefix: int = 0, device=None) -> Tensor:
+    """-> n n: for each pair of tokens, the row of the table that holds the step between them."""
+    rows, columns = (torch.arange(side, device=device) for side in grid)
     down = rows[:, None] - rows[None] + grid[0] - 1
     right = columns[:, None] - columns[None] + grid[1] - 1
     index = down[:, None, :, None] * (2 * grid[1] - 1) + right[None, :, None, :]
-    return index.reshape(grid[0] * grid[1], grid[0] * grid[1])
+    index = functional.pad(index.flatten(2).flatten(0, 1), (prefix, 0, prefix, 0))
+    to_patch = (2 * grid[0] - 1) * (2 * grid[1] - 1)
+    index[:prefix, prefix:], index[prefix:, :prefix], index[:prefix, :prefix] = to_patch, to_patch + 1, to_patch + 2
+    return index

@@ -3,8 +3,10 @@
 from dataclasses import fields
 from typing import Any
 
+from ..completion.loading import adapted
 from ..models.configuration_vit import VisionTransformerConfig
-from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling
+from ..models.modeling_vit import VisionTransformerForImageClassification
+from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 
 FAMILIES: dict[str, tuple[Any, Any]] = {
     "vit": (VisionTransformerConfig, VisionTransformerForImageClassification),
@@ -78,7 +80,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
         }
     )
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
-    return model_class.adapted(classifier.float(), config, source)
+    return adapted(classifier.float(), config, source)
 
 
 def with_head(pretrained: Any, model_class: Any):

@@ -84,12 +84,18 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """Plain types, under the names that a recipe has them."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        """Plain types, under the names that a recipe has them, and no key to anything."""
+        content = self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        content["training"].pop("hub_token", None)
+        return content
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        write_yaml(path, self.content())
+        content = self.content()
+        # Where it was written is nobody's business, and repeats nothing.
+        if Path(folder := content["training"].get("output_dir") or "").is_absolute():
+            content["training"]["output_dir"] = Path(folder).name
+        write_yaml(path, content)
 
 
 def explain(error: ValidationError, where: str) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from ...training.operations import Numbers
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
 from . import data, recipe, training
 from .measure import Mode, compare
-from .operations import Numbers
 from .peers import BUILDERS, installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
 from .workloads import Conditions

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from .operations import Numbers, forward_operations, linear_operations, products_alone, training_operations
+from ...training.operations import Numbers, forward_operations, linear_operations, products_alone, training_operations
 from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import tiny_config
 
-from vit_hf.models.adaptation import adapt_channels, adapt_pixels, changed_fields, labels_differ, resample_kernel
+from vit_hf.completion.adaptation import adapt_channels, adapt_pixels, changed_fields, labels_differ, resample_kernel
 from vit_hf.models.positions import resample_grid
 
 SIDES = st.tuples(st.integers(1, 6), st.integers(1, 6))

@@ -4,9 +4,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from .patches import conv_to_linear, linear_to_conv
-from .positions import resample_grid, resize_matrix
-from .shapes import pair
+from ..models.positions import resample_grid, resize_matrix
+from ..models.shapes import pair
 
 Kernel = tuple[int, int]
 
@@ -90,6 +89,17 @@ def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, s
     for key in heads:
         del state[key]
     return [f"a new, untrained classifier for {len(new)} labels in place of {len(old)}"]
+
+
+def linear_to_conv(weight: Tensor, channels: int, patch_size) -> Tensor:
+    """d (p1 p2 c) -> d c p1 p2: the kernel of the convolution that equals a Linear over flattened patches."""
+    height, across = pair(patch_size)
+    return rearrange(weight, "d (p1 p2 c) -> d c p1 p2", p1=height, p2=across, c=channels)
+
+
+def conv_to_linear(weight: Tensor) -> Tensor:
+    """d c p1 p2 -> d (p1 p2 c): the inverse of `linear_to_conv`."""
+    return rearrange(weight, "d c p1 p2 -> d (p1 p2 c)")
 
 
 def resample_kernel(kernel: Tensor, size: Kernel) -> Tensor:

@@ -1,10 +1,19 @@
-"""What the heads minimise."""
+"""What the classifier minimises: transformers' own loss, and beyond it labels that are shares, and smoothing."""
+
+from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Int = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+def complete(models: ModuleType) -> None:
+    """Give the classifier its loss."""
+
+    def loss_function(labels: Tensor, logits: Tensor, config) -> Tensor:
+        return classification_loss(logits, labels, config)
+
+    models.VisionTransformerForImageClassification.loss_function = staticmethod(loss_function)
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
@@ -15,12 +24,12 @@ def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
 
     Raises: ValueError for labels outside the range, or of a shape or kind that the problem does not take.
     """
-    labels = labels.to(logits.device)
-    if config.problem_type == "regression" or (config.problem_type is None and config.num_labels == 1):
+    labels, problem = labels.to(logits.device), config.problem_type
+    if problem == "regression" or (problem is None and config.num_labels == 1):
         return functional.mse_loss(logits, as_shaped(labels, logits))
-    if config.problem_type == "multi_label_classification":
+    if problem == "multi_label_classification":
         return functional.binary_cross_entropy_with_logits(logits, as_shaped(labels, logits))
-    labels = check_labels(labels, logits) if labels.dtype in Int else as_shaped(labels, logits)
+    labels = as_shaped(labels, logits) if labels.is_floating_point() else as_classes(labels, logits)
     return functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
 
 
@@ -34,28 +43,19 @@ def as_shaped(labels: Tensor, logits: Tensor) -> Tensor:
     return labels.reshape(logits.shape).to(logits.dtype)
 
 
-def check_labels(labels: Tensor, logits: Tensor) -> Tensor:
+def as_classes(labels: Tensor, logits: Tensor) -> Tensor:
     """b -> b: labels as class numbers. Only where reading them costs nothing are their values checked."""
-    if labels.shape != logits.shape[:1]:
+    images, classes = logits.shape
+    if labels.shape != (images,):
         raise ValueError(
-            f"Labels of shape {tuple(labels.shape)} do not fit a batch of {logits.shape[0]}: give one whole number "
-            f"for each image, or shares of shape (batch, {logits.shape[1]}) as floats."
+            f"Labels of shape {tuple(labels.shape)} do not fit a batch of {images}: give one whole number "
+            f"for each image, or shares of shape (batch, {classes}) as floats."
         )
     if labels.device.type == "cpu" and not torch.compiler.is_compiling():
-        wrong = labels[(labels < 0) | (labels >= logits.shape[1])]
+        wrong = labels[(labels < 0) | (labels >= classes)]
         if wrong.numel():
             raise ValueError(
-                f"Label {wrong[0].item()} is outside 0 to {logits.shape[1] - 1}, the classes of this model; "
+                f"Label {wrong[0].item()} is outside 0 to {classes - 1}, the classes of this model; "
                 "load it with the num_labels or id2label of your data."
             )
     return labels.long()
-
-
-def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor) -> Tensor:
-    """b c h w, b c h w, b 1 h w -> one number: mean absolute error of the masked pixels.
-
-    Source: SimMIM (arXiv:2111.09886), released code, whose 1e-5 keeps an empty mask finite.
-    """
-    error = functional.l1_loss(reconstruction, pixel_values.to(reconstruction.dtype), reduction="none")
-    mask = mask.to(error.dtype)
-    return (error * mask).sum() / (mask.sum() + 1e-5) / pixel_values.shape[1]

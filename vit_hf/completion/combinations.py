@@ -1,0 +1,112 @@
+"""Which numbers and words of a configuration go together; each refusal says what would do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..models.shapes import Size, grid_of, pair
+
+
+def require_positive(config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value <= 0:
+            raise ValueError(f"{name}={value} must be greater than 0.")
+
+
+def require_share(config: Any, *names: str) -> None:
+    """Each named field lies in [0, 1)."""
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise ValueError(f"{name}={value} must be at least 0 and less than 1.")
+
+
+def require_size(config: Any, *names: str) -> None:
+    """Each named field is a number of pixels, or [height, width]."""
+    for name in names:
+        size: Size = getattr(config, name)
+        if not isinstance(size, int) and len(size) != 2:
+            raise ValueError(f"{name}={size} must be one number of pixels, or [height, width].")
+        if min(pair(size)) <= 0:
+            raise ValueError(f"{name}={size} must be greater than 0.")
+
+
+def check_numbers(config: Any) -> None:
+    require_positive(config, "num_channels", "hidden_size", "num_hidden_layers", "num_attention_heads")
+    require_positive(config, "intermediate_size", "layer_norm_eps", "initializer_range", "rope_theta")
+    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+    require_share(config, "drop_path_rate", "label_smoothing")
+    if config.num_register_tokens < 0:
+        raise ValueError(f"num_register_tokens={config.num_register_tokens} must be 0 or more.")
+
+
+def check_patch_grid(config: Any) -> None:
+    require_size(config, "image_size", "patch_size")
+    grid_of(config.image_size, config.patch_size)
+
+
+def check_heads(config: Any) -> None:
+    width, heads = config.hidden_size, config.num_attention_heads
+    if config.head_dim is None and width % heads:
+        fitting = [count for count in range(1, width + 1) if width % count == 0]
+        nearest = min(fitting, key=lambda count: abs(count - heads))
+        raise ValueError(
+            f"hidden_size={width} does not divide into num_attention_heads={heads}; "
+            f"take {nearest} heads, or name a head_dim."
+        )
+    if config.head_dim is not None and config.head_dim <= 0:
+        raise ValueError(f"head_dim={config.head_dim} must be greater than 0, or None for hidden_size / heads.")
+
+
+def check_patch_norm(config: Any) -> None:
+    if config.dual_patch_norm and config.patch_embedding == "conv":
+        raise ValueError(
+            "dual_patch_norm=True normalises flattened patches, which patch_embedding='conv' never has; "
+            "take patch_embedding='linear'."
+        )
+
+
+def check_positions(config: Any) -> None:
+    if config.position_embedding == "sincos_2d" and config.hidden_size % 4:
+        raise ValueError(
+            f"position_embedding='sincos_2d' needs a hidden_size that 4 divides, for sine and cosine of rows and "
+            f"columns; {config.hidden_size} is not, {config.hidden_size + -config.hidden_size % 4} is."
+        )
+    if config.position_embedding == "rotary" and config.attention_head_size % 4:
+        width = config.attention_head_size
+        raise ValueError(
+            f"position_embedding='rotary' turns pairs by row and by column, so 4 must divide the width of a head; "
+            f"{width} is not, head_dim={width + -width % 4} is."
+        )
+    if config.position_embedding_init == "normal" and config.position_embedding in (
+        "sincos_2d",
+        "rotary",
+        "none",
+    ):
+        raise ValueError(
+            f"position_embedding={config.position_embedding!r} learns nothing that position_embedding_init='normal' "
+            "could initialise; leave it at 'trunc_normal'."
+        )
+
+
+def check_pooling(config: Any) -> None:
+    if config.pooling == "cls" and not config.class_token:
+        raise ValueError("pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'.")
+    if config.pooling.startswith("attention") and config.hidden_size % config.num_attention_heads:
+        raise ValueError(
+            f"pooling={config.pooling!r} divides hidden_size={config.hidden_size} into heads, which "
+            f"num_attention_heads={config.num_attention_heads} does not; take another number, or pooling='mean'."
+        )
+
+
+# By the name of the family. The first that refuses is heard.
+CHECKS: dict[str, list[Callable[[Any], None]]] = {
+    "vit_hf": [
+        check_heads,
+        check_numbers,
+        check_patch_grid,
+        check_patch_norm,
+        check_pooling,
+        check_positions,
+    ]
+}

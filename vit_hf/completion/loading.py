@@ -1,0 +1,139 @@
+"""Loading that adapts weights to the asked-for sizes, and refuses what does not fit."""
+
+import logging
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from .adaptation import adapt, changed_fields
+
+logger = logging.getLogger(__name__)
+
+# Where a checkpoint lies, as `from_pretrained` takes it.
+WHEREABOUTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+# Names that `from_pretrained` takes for the model although configurations have them too.
+OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
+# Parts that come and go with the task; everything else belongs to the trunk, which is never left untrained.
+HEAD_PARTS = {"classifier", "decoder", "pool", "pooler", "mask_token"}
+
+
+def complete(models: ModuleType) -> None:
+    """Give the models a `from_pretrained` that adapts and is strict."""
+    models.VisionPreTrainedModel.from_pretrained = classmethod(from_pretrained)
+
+
+def plainly(model_class: type[PreTrainedModel]):
+    """transformers' own `from_pretrained` of a class."""
+    return partial(PreTrainedModel.from_pretrained.__func__, model_class)  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def from_pretrained(
+    cls: Any,
+    pretrained_model_name_or_path,
+    *inputs,
+    config=None,
+    ignore_mismatched_sizes=False,
+    output_loading_info=False,
+    **kwargs,
+):
+    """As in transformers; beyond it, `image_size`, `patch_size`, `num_channels` and labels may differ.
+
+    What is learned of positions and patches is resampled, channels are adapted, and a head for other labels
+    starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule
+    holds instead: what does not fit is drawn at random.
+
+    Raises: ValueError if the weights are of another architecture, OSError if they cannot be read. Who asks
+    for `output_loading_info` is told of strange and missing weights there instead.
+    """
+    kwargs.setdefault("use_safetensors", True)
+    source = pretrained_model_name_or_path
+    if source is None or ignore_mismatched_sizes:
+        return plainly(cls)(
+            source,
+            *inputs,
+            config=config,
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            output_loading_info=output_loading_info,
+            **kwargs,
+        )
+    where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
+    saved, config, kwargs = both_configs(cls.config_class, source, config, where, kwargs)
+    if not changed_fields(saved, config):
+        model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
+    else:
+        # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
+        whole, info = reading(cls, source, *inputs, config=saved, **where)
+        model = adapted(whole, config, source, *inputs, **kwargs)
+    if output_loading_info:
+        return model, info
+    account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"])
+    return model
+
+
+def both_configs(config_class: Any, source, config, where: dict, kwargs: dict) -> tuple[Any, Any, dict]:
+    """-> the configuration as it was saved, as it is asked for, and what of the arguments is left for the model."""
+    if isinstance(config, PreTrainedConfig):
+        return config_class.from_pretrained(source, **where), config, kwargs
+    of_model = {name: kwargs.pop(name) for name in OF_THE_MODEL if name in kwargs}
+    asked, unused = config_class.from_pretrained(config or source, return_unused_kwargs=True, **where, **kwargs)
+    untouched = config is None and unused.keys() == kwargs.keys()
+    saved = asked if untouched else config_class.from_pretrained(source, **where)
+    return saved, asked, {**unused, **of_model}
+
+
+def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
+    """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
+    old = whole.config
+    state, report = adapt(whole.state_dict(), old, config, changed_fields(old, config))
+    model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
+    model.config.name_or_path = model.name_or_path = str(source)
+    for line in report:
+        logger.warning("%s: %s", source, line)
+    return model
+
+
+def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tuple[Any, dict]:
+    """The model and transformers' account of its keys. Raises: OSError for a file that is cut off or damaged."""
+    try:
+        return plainly(model_class)(source, *inputs, output_loading_info=True, **kwargs)
+    except SafetensorError as error:
+        raise OSError(
+            f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "
+            "Copy or download it again."
+        ) from error
+    except OSError as error:
+        if "model.safetensors" not in str(error):
+            raise
+        raise OSError(
+            f"{source} has no file named model.safetensors. Pickles (pytorch_model.bin) are not opened, because one "
+            "can run any code as it is read; convert them, or pass use_safetensors=False if you made them yourself."
+        ) from error
+
+
+def account_for(wanted: str, source, missing, unexpected) -> None:
+    """Raises: ValueError unless only heads are missing or left over; those are named in the log."""
+    lost = {key for key in missing if not of_head(key)}
+    strange = {key for key in unexpected if not of_head(key)}
+    if lost or strange:
+        complaints = [f"lacks {first_few(lost)}"] * bool(lost) + [f"has unknown {first_few(strange)}"] * bool(strange)
+        raise ValueError(
+            f"The weights in {source} are not those of a {wanted}: the file {' and '.join(complaints)}. "
+            "Load the class that saved them, or convert them first."
+        )
+    if missing:
+        logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(missing))
+    if unexpected:
+        logger.warning("%s: %s are left out; %s has no place for them.", source, first_few(unexpected), wanted)
+
+
+def of_head(key: str) -> bool:
+    return not HEAD_PARTS.isdisjoint(key.split("."))
+
+
+def first_few(keys, count: int = 4) -> str:
+    names = sorted(keys)
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

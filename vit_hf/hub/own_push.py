@@ -1,0 +1,95 @@
+"""`push_to_hub` of our models and processors: transformers' own, with a card that says something, in one commit."""
+
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from huggingface_hub import HfApi
+
+from .contents import CARD, PROCESSOR, code_files, repository_files
+from .patience import in_a_sentence, patiently
+from .push import UNCHANGED, Pushed, full_name, push_files
+
+NOTE = "Nothing is known here of how it was trained, or how well it does."
+
+
+def complete(models: ModuleType) -> None:
+    """Give what a module holds its `push_to_hub`."""
+    if hasattr(models, "VisionPreTrainedModel"):
+        models.VisionPreTrainedModel.push_to_hub = push_model
+    else:
+        models.VisionTransformerImageProcessor.push_to_hub = push_processor
+
+
+def push_model(
+    self: Any,
+    repo_id: str,
+    *,
+    commit_message: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+    max_shard_size: int | str = "5GB",
+    tags: list[str] | None = None,
+) -> Pushed:
+    """As in transformers: weights, configuration and code, on the branch `revision`. A card that is there stays."""
+    from .short_card import short_card
+
+    repo_id, card_there = look(repo_id, revision, token)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        self.save_pretrained(folder, max_shard_size=max_shard_size)
+        files: dict[str, Path | bytes] = {name: folder / name for name in repository_files(folder, card=False)}
+        if not card_there:
+            files[CARD] = str(short_card(self, repo_id, note=NOTE, tags=tags)).encode()
+        return push_files(
+            files,
+            repo_id,
+            branch=revision,
+            private=bool(private),
+            create_pr=create_pr,
+            message=commit_message or f"Upload {type(self).__name__}",
+            token=token,
+        )
+
+
+def push_processor(
+    self: Any,
+    repo_id: str,
+    *,
+    commit_message: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+) -> Pushed:
+    """As in transformers: the configuration and the code. A card that is there stays."""
+    from .short_card import processor_card
+
+    repo_id, card_there = look(repo_id, revision, token)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        self.save_pretrained(folder)
+        files: dict[str, Path | bytes] = {name: folder / name for name in (PROCESSOR, *code_files(folder))}
+        if not card_there:
+            files[CARD] = str(processor_card(repo_id)).encode()
+        return push_files(
+            files,
+            repo_id,
+            branch=revision,
+            private=bool(private),
+            create_pr=create_pr,
+            message=commit_message or f"Upload {type(self).__name__}",
+            token=token,
+            replaces=lambda path: False,
+        )
+
+
+def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bool]:
+    """-> owner/name, and whether a card is there"""
+    api = HfApi(token=token)
+    repo_id = full_name(api, repo_id)
+    with in_a_sentence(repo_id, UNCHANGED):
+        return repo_id, patiently(lambda: api.file_exists(repo_id, CARD, revision=revision))

@@ -1,0 +1,168 @@
+"""A folder to a repository on the Hub, in one commit that is made as a whole or not at all."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.utils import validate_repo_id
+
+from .contents import repository_files
+from .patience import BROKEN, LOGIN, in_a_sentence, patiently
+
+# What of an earlier push is in the way where this one does not bring it again.
+OURS = ("*.py", "*.safetensors", "*.safetensors.index.json")
+UNCHANGED = "The repository is as it was."
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A commit on the Hub, in the words of huggingface_hub's CommitInfo."""
+
+    repo_id: str
+    oid: str
+    commit_url: str
+    tag: str | None = None
+    pr_url: str | None = None
+
+
+def push(
+    folder: Path,
+    repo_id: str,
+    *,
+    branch: str | None = None,
+    revision: str | None = None,
+    tag: str | None = None,
+    private: bool = False,
+    create_pr: bool = False,
+    message: str | None = None,
+    token: str | None = None,
+) -> Pushed:
+    """Publish the model in a folder: what `repository_files` names, and nothing else.
+
+    branch: made if it is missing, at `revision` where that is said. tag: of the new commit.
+
+    Raises: ValueError, in a sentence; then the repository is as it was, and one that was made for this is gone.
+    """
+    files: dict[str, Path | bytes] = {name: folder / name for name in repository_files(folder)}
+    options: dict[str, Any] = {"branch": branch, "revision": revision, "tag": tag, "private": private}
+    return push_files(files, repo_id, **options, create_pr=create_pr, message=message, token=token)
+
+
+def push_files(
+    files: Mapping[str, Path | bytes],
+    repo_id: str,
+    *,
+    branch: str | None = None,
+    revision: str | None = None,
+    tag: str | None = None,
+    private: bool = False,
+    create_pr: bool = False,
+    message: str | None = None,
+    token: str | None = None,
+    replaces: Callable[[str], bool] = lambda path: any(fnmatch(path, pattern) for pattern in OURS),
+) -> Pushed:
+    """These files, in one commit; of the others in the repository those vanish that `replaces` names.
+
+    Raises: ValueError, as `push`.
+    """
+    if create_pr and branch not in (None, "main"):
+        raise ValueError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
+    api = HfApi(token=token)
+    repo_id = full_name(api, repo_id)
+    with in_a_sentence(repo_id, UNCHANGED), undone_if_it_fails(api) as made:
+        prepare(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
+        where = branch or "main"
+        pulls = pull_requests(api, repo_id) if create_pr else set()
+
+        def commit() -> Any:
+            if create_pr and (new := pull_requests(api, repo_id) - pulls):
+                return api.repo_info(repo_id, revision=new.pop())  # made before, though no answer came
+            there = api.list_repo_files(repo_id, revision=where)
+            operations = [CommitOperationAdd(path, file) for path, file in files.items()]
+            gone = [CommitOperationDelete(path) for path in there if path not in files and replaces(path)]
+            return api.create_commit(
+                repo_id,
+                [*operations, *gone],
+                commit_message=message or "Publish the model",
+                revision=where,
+                create_pr=create_pr,
+            )
+
+        # Made anew at each attempt: of a commit whose answer was lost, nothing is left to be changed.
+        info = patiently(commit)
+        commit_id = getattr(info, "oid", None) or info.sha
+        made.clear()
+    if tag is not None:
+        with in_a_sentence(repo_id, f"The commit {commit_id} is made; only its tag {tag} is missing."):
+            patiently(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
+    url = f"{api.endpoint}/{repo_id}/commit/{commit_id}"
+    return Pushed(repo_id, commit_id, url, tag, getattr(info, "pr_url", None))
+
+
+def full_name(api: HfApi, repo_id: str) -> str:
+    """owner/name. Raises: ValueError for an id that is none, without a token, with one that is wrong or only reads."""
+    if repo_id.count("/") > 1 or not all(repo_id.split("/")):
+        raise ValueError(f"{repo_id!r} is no id of a repository; write it owner/name.")
+    with in_a_sentence(repo_id, UNCHANGED):
+        validate_repo_id(repo_id)
+        if not (api.token or get_token()):
+            raise ValueError(f"There is no token for the Hub; {LOGIN}.")
+        who = patiently(api.whoami)
+    owner = repo_id.partition("/")[0] if "/" in repo_id else who["name"]
+    own = [who["name"], *(one["name"] for one in who.get("orgs", []))]
+    if owner not in own:
+        raise ValueError(f"Your token is that of {', '.join(own)}, which may not write to {repo_id}; take {own[0]}/...")
+    if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise ValueError(f"Your token may only read, and not write to {repo_id}; {LOGIN}.")
+    return repo_id if "/" in repo_id else f"{owner}/{repo_id}"
+
+
+def prepare(
+    api: HfApi,
+    repo_id: str,
+    made: list[Callable[[], Any]],
+    *,
+    branch: str | None,
+    revision: str | None,
+    tag: str | None,
+    private: bool,
+) -> None:
+    """A repository and a branch to commit to; how each is undone again goes into `made`."""
+    if not patiently(lambda: api.repo_exists(repo_id)):
+        # Before it is known to be made: of a request without an answer nobody knows what became.
+        made.append(lambda: api.delete_repo(repo_id, missing_ok=True))
+        patiently(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
+    refs = patiently(lambda: api.list_repo_refs(repo_id))
+    taken = {ref.name: ref.target_commit for ref in refs.tags}
+    if tag in taken:
+        raise ValueError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another. {UNCHANGED}")
+    if branch is not None and branch not in {ref.name for ref in refs.branches}:
+        made.append(lambda: api.delete_branch(repo_id, branch=branch))
+        patiently(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
+
+
+def pull_requests(api: HfApi, repo_id: str) -> set[str]:
+    refs = api.list_repo_refs(repo_id, include_pull_requests=True)
+    return {ref.ref for ref in refs.pull_requests or []}
+
+
+class undone_if_it_fails:
+    """A list of what is to be called, last first, if the block fails; a failure of that is not told."""
+
+    def __init__(self, api: HfApi):
+        self.api = api
+        self.undo: list[Callable[[], Any]] = []
+
+    def __enter__(self) -> list[Callable[[], Any]]:
+        return self.undo
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            for step in reversed(self.undo):
+                try:
+                    patiently(step)
+                except BROKEN:
+                    continue

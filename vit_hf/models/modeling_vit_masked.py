@@ -1,0 +1,70 @@
+"""The Vision Transformer that paints what it was not shown."""
+
+from typing import Any
+
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_outputs import MaskedImageModelingOutput
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_vit import VisionTransformerConfig
+from .modeling_vit import VisionTransformerModel, VisionTransformerPreTrainedModel
+from .positions import Grid
+from .shapes import grid_of, pair
+
+
+class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
+    """b c (h p) (w p), b (h w) -> the image b c (h p) (w p), painted from tokens of which some were masked.
+
+    One Linear paints each patch. Source: SimMIM (arXiv:2111.09886).
+    """
+
+    def __init__(self, config: VisionTransformerConfig):
+        super().__init__(config)
+        height, across = pair(config.patch_size)
+        self.vit = VisionTransformerModel(config, pool=False, use_mask_token=True)
+        self.decoder = nn.Linear(config.hidden_size, height * across * config.num_channels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values: Tensor, bool_masked_pos: Tensor | None = None, **options: Any
+    ) -> MaskedImageModelingOutput:
+        """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
+        outputs = self.vit(pixel_values, bool_masked_pos, **options)
+        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        reconstruction = self.paint(outputs.last_hidden_state, grid)
+        loss = None
+        if bool_masked_pos is not None:
+            loss = masked_pixel_loss(reconstruction, pixel_values, self.pixels_of(bool_masked_pos, grid))
+        return MaskedImageModelingOutput(
+            loss=loss,
+            reconstruction=reconstruction,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def paint(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """b n d -> b c (h p1) (w p2)"""
+        height, across = pair(self.config.patch_size)
+        patches = self.decoder(tokens[:, self.config.num_prefix_tokens :])
+        return rearrange(patches, "b (h w) (p1 p2 c) -> b c (h p1) (w p2)", h=grid[0], w=grid[1], p1=height, p2=across)
+
+    def pixels_of(self, masked: Tensor, grid: Grid) -> Tensor:
+        """b (h w) -> b 1 (h p1) (w p2): the pixels of the masked patches."""
+        height, across = pair(self.config.patch_size)
+        return repeat(masked, "b (h w) -> b 1 (h p1) (w p2)", h=grid[0], w=grid[1], p1=height, p2=across)
+
+
+def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor) -> Tensor:
+    """b c h w, b c h w, b 1 h w -> one number: mean absolute error of the masked pixels.
+
+    Source: SimMIM (arXiv:2111.09886), released code, whose 1e-5 keeps an empty mask finite.
+    """
+    error = functional.l1_loss(reconstruction, pixel_values.to(reconstruction.dtype), reduction="none")
+    mask = mask.to(error.dtype)
+    return (error * mask).sum() / (mask.sum() + 1e-5) / pixel_values.shape[1]
+
+
+VisionTransformerForMaskedImageModeling.register_for_auto_class("AutoModelForMaskedImageModeling")
