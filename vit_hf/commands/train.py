@@ -51,13 +51,22 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
     start = time.monotonic()
     train_to_the_end(trainer, resume)
     seconds = time.monotonic() - start
-    if skipped := int(batches["train"].replaced.sum()):
+    if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
     logits: Any = trainer.predict(batches[data.held_out]).predictions  # pyright: ignore[reportArgumentType]
-    watched, loaded = prepared.watched, prepared.loaded
-    return FinishedRun(prepared.recipe, data, batches, trainer, torch.as_tensor(logits), watched, seconds, loaded)
+    return FinishedRun(
+        prepared.recipe,
+        data,
+        batches,
+        trainer,
+        torch.as_tensor(logits),
+        prepared.watched,
+        seconds,
+        prepared.counts,
+        prepared.loaded,
+    )
 
 
 def finish(run: FinishedRun, recipe: str) -> None:
