@@ -16,6 +16,7 @@ from vit_hf.data.preprocessing import make_image_processor
 from vit_hf.data.stores import PixelStore
 from vit_hf.data.tables import ImageTable
 from vit_hf.training.arguments import TrainingArguments
+from vit_hf.training.optimisation import OptimisationSettings
 from vit_hf.training.trainer import Trainer
 
 IMAGES, BATCH = 22, 4  # 6 steps an epoch, the last of them filled up
@@ -100,6 +101,7 @@ def small_trainer(folder: Path, *callbacks: TrainerCallback, recipe: dict | None
     """The same weights, images and averages every time."""
     anyway = settings.pop("resume_anyway", False)
     model_settings = settings.pop("model", {})
+    optimisation = settings.pop("optimisation", {"ema": {"decay": 0.9, "final": False}})
     set_seed(0)
     return Trainer(
         model=small_model(**model_settings),
@@ -107,6 +109,7 @@ def small_trainer(folder: Path, *callbacks: TrainerCallback, recipe: dict | None
         train_dataset=small_images(AugmentationPlan.of(AUGMENTATIONS, MIX)),
         eval_dataset=small_images(),
         callbacks=list(callbacks),
+        optimisation=OptimisationSettings(**optimisation),
         recipe=recipe,
         resume_anyway=anyway,
     )

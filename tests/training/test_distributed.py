@@ -25,13 +25,19 @@ def losses(folder: Path) -> list[float]:
 
 
 def averages(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / LAST / "parts" / "Averages.safetensors")
+    """Those of a callback, and the Trainer's own."""
+    return {
+        f"{part}.{name}": tensor
+        for part in ("Averages", "ema")
+        for name, tensor in load_file(folder / LAST / "parts" / f"{part}.safetensors").items()
+    }
 
 
 def assert_follows(folder: Path, other: Path) -> None:
     """The loss of every step within the rounding of sums taken in another order, and the same averages at the end."""
     torch.testing.assert_close(torch.tensor(losses(folder)), torch.tensor(losses(other)), atol=0, rtol=2e-6)
     assert len(losses(folder)) == 24
+    assert averages(folder).keys() == averages(other).keys()
     for name, average in averages(other).items():
         torch.testing.assert_close(averages(folder)[name], average, atol=5e-4, rtol=0)
 

@@ -31,6 +31,9 @@ def everything(trainer: Trainer, averages: Averages | None = None) -> dict[str, 
     if averages:
         found |= {f"averages.{name}": value for name, value in averages.weights.items()}
         found["averages.steps"] = torch.tensor(averages.steps)
+    if trainer.average:
+        found |= {f"ema.{name}": torch.as_tensor(value) for name, value in trainer.average.state_dict().items()}
+        assert trainer.average.updates == trainer.state.global_step
     found["reports"] = reproducible((trainer.run_folder / "metrics.jsonl").read_text())
     return found
 
@@ -92,6 +95,14 @@ def test_so_does_a_run_of_other_strategies(tmp_path: Path, settings: dict[str, A
 def test_so_does_a_run_with_workers_that_is_killed_twice(tmp_path: Path):
     expected = uninterrupted(tmp_path / "whole")
     assert differing(expected, killed_and_resumed(tmp_path / "killed", [7, 10], dataloader_num_workers=2)) == []
+
+
+def test_so_does_a_run_of_adapters(tmp_path: Path):
+    pytest.importorskip("peft")
+    settings = {"optimisation": {"lora": {"rank": 2, "dropout": 0.2}, "ema": {"decay": 0.9}}}
+    expected = uninterrupted(tmp_path / "whole", **settings)
+    assert any("lora_A" in name for name in expected)
+    assert differing(expected, killed_and_resumed(tmp_path / "killed", [11], **settings)) == []
 
 
 class Numbered:
@@ -211,7 +222,7 @@ def test_what_no_weight_depends_on_may_change(tmp_path: Path):
 
 def test_another_set_of_parts_is_refused(tmp_path: Path):
     small_trainer(tmp_path, Averages(), max_steps=3).train()
-    with pytest.raises(ValueError, match="remembers Averages, and this run has none"):
+    with pytest.raises(ValueError, match="remembers Averages, ema, and this run has ema"):
         small_trainer(tmp_path, max_steps=6).train(resume_from_checkpoint=True)
 
 

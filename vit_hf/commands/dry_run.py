@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import SchedulerType
 
 from ..analysis.samples import draw_samples
@@ -26,16 +27,20 @@ def picture_path(output_dir: str) -> Path:
 def class_balance(run: PreparedRun) -> str:
     """Images of each class in each split; the rarest and the commonest ten of many."""
     counts = {split: Counter(images.labels.tolist()) for split, images in run.batches.items()}
-    order = sorted(range(len(run.data.label_names)), key=lambda label: counts["train"][label])
+    first = next(iter(counts.values()))  # of the train split, unless it is streamed
+    order = sorted(range(len(run.data.label_names)), key=lambda label: first[label])
     shown = order if len(order) <= 20 else order[:10] + order[-10:]
     rows = [[run.data.label_names[label], *(f"{counts[split][label]:,}" for split in counts)] for label in shown]
     left_out = f"\n  and {len(order) - len(shown):,} classes between them" if len(order) > len(shown) else ""
     return table(["class", *counts], rows) + left_out
 
 
-def steps(run: PreparedRun) -> tuple[int, int]:
-    """-> steps of the optimizer in an epoch and in all, as the Trainer counts them"""
-    arguments, images = run.arguments, len(run.batches["train"])
+def steps(run: PreparedRun) -> tuple[int | None, int]:
+    """-> steps of the optimizer in an epoch (None of a stream) and in all, as the Trainer counts them"""
+    arguments = run.arguments
+    if run.stream is not None:
+        return None, arguments.max_steps
+    images = len(run.batches["train"])
     each = arguments.train_batch_size * arguments.world_size
     batches = images // each if arguments.dataloader_drop_last else math.ceil(images / each)
     an_epoch = max(1, math.ceil(batches / arguments.gradient_accumulation_steps))
@@ -54,8 +59,9 @@ def costs(run: PreparedRun) -> list[str]:
     weights = weight_bytes(model, averaged=run.recipe.optimisation.ema is not None)
     kept = activation_bytes(model, arguments.per_device_train_batch_size)
     warm_up = arguments.get_warmup_steps(in_all)
+    epoch = "an unknown number is" if an_epoch is None else f"{an_epoch:,} are"
     return [
-        f"Steps: {in_all:,}, of which {an_epoch:,} are an epoch and {warm_up:,} warm up; learning rate "
+        f"Steps: {in_all:,}, of which {epoch} an epoch and {warm_up:,} warm up; learning rate "
         f"{arguments.learning_rate:g}, {SchedulerType(arguments.lr_scheduler_type).value}",
         f"Parameters: {model.num_parameters():,}, of which {trained:,} are trained",
         f"Arithmetic: {operations / 1e9:.3g} GFLOP to train on an image, {whole / 1e15:.3g} PFLOP in all",
@@ -64,16 +70,24 @@ def costs(run: PreparedRun) -> list[str]:
     ]
 
 
-def draw_batch(run: PreparedRun, path: Path) -> None:
-    """The first images of the first epoch as the model would see them, by their labels."""
+def some_images(run: PreparedRun) -> tuple[Tensor, Tensor]:
+    """-> b c h w, b: images of the first epoch as the model sees them, from 0 to 1, and their labels"""
+    mean, std = run.preparation.mean, run.preparation.std
+    if run.stream is not None:
+        _, raw = next(run.stream.read(0, None))
+        return run.stream.prepare.finish(raw)["pixel_values"][:SHOWN] * std + mean, raw["labels"][:SHOWN]
     images = run.batches["train"]
     chosen = torch.linspace(0, len(images) - 1, min(SHOWN, len(images))).round().long().tolist()
-    batch = images.__getitems__(chosen)
-    pixels = batch["pixel_values"] * run.preparation.std + run.preparation.mean
-    names = [run.data.label_names[int(label)] for label in images.labels[chosen]]
+    pixels = images.__getitems__(chosen)["pixel_values"] * std + mean
     if run.recipe.model.task == "masked_image_modeling":
         masked = run.masked("train").masks(chosen)
         pixels = pixels * ~run.model.pixels_of(masked, run.model.config.patch_grid)
+    return pixels, images.labels[chosen]
+
+
+def draw_batch(run: PreparedRun, path: Path) -> None:
+    pixels, labels = some_images(run)
+    names = [run.data.label_names[int(label)] for label in labels]
     path.parent.mkdir(parents=True, exist_ok=True)
     draw_samples(pixels, names, path, title="Images as the model sees them in the first epoch")
 

@@ -39,6 +39,7 @@ class FinishedRun:
     logits: Tensor  # b labels, of the held-out split
     watched: str  # the split that the training curve shows
     seconds: float
+    counts: dict[str, int | None]  # images of each split; None for one that was streamed
     loaded: Loaded | None = None  # what it began from, where that was no random model
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
 
@@ -93,7 +94,7 @@ class FinishedRun:
             on_hub=settings.name != "digits" and not local,
             split=self.data.held_out,
             split_origin=self.data.carved,
-            counts={split: len(batches) for split, batches in self.batches.items()},
+            counts=self.counts,
             labels=self.data.label_names,
             metrics=self.metrics,
             preprocessing=self.preprocessing(),

@@ -13,7 +13,9 @@ from ..data.preparation import Preparation
 from ..data.preprocessing import make_image_processor
 from ..data.settings import DataSettings
 from ..data.sources import open_data
-from ..data.tables import ImageData, refuse_empty_classes
+from ..data.streamed_images import StreamedImages
+from ..data.streaming import StreamedBatches
+from ..data.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..hub.loading import load_classifier
 from ..hub.training_push import HubPush
 from ..models.shapes import grid_of, pair
@@ -59,7 +61,7 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
 @dataclass
 class PreparedRun:
     """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random.
-    push: where the recipe asks for the Hub.
+    push: where the recipe asks for the Hub. stream: in place of the batches of the train split, where it is streamed.
     """
 
     recipe: Recipe
@@ -72,6 +74,18 @@ class PreparedRun:
     batches: dict[str, ImageBatches]
     loaded: Loaded | None = None
     push: HubPush | None = None
+    stream: StreamedBatches | None = None
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """Images of each split; None for one that is streamed."""
+        streamed = {} if self.data.stream is None else {"train": None}
+        return {**streamed, **{name: len(split) for name, split in (self.batches or self.data.splits).items()}}
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read in training."""
+        return self.stream.prepare.skipped if self.stream is not None else self.batches["train"].skipped
 
     @property
     def watched(self) -> str:
@@ -80,7 +94,9 @@ class PreparedRun:
 
     def describe(self) -> str:
         data, recipe = self.data, self.recipe
-        counts = ", ".join(f"{len(split):,} to {name}" for name, split in data.splits.items())
+        counts = ", ".join(
+            f"{'streamed' if count is None else f'{count:,}'} to {name}" for name, count in self.counts.items()
+        )
         labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
         lines = [
             f"Data: {recipe.data.name}; images: {counts}; {len(data.label_names)} classes: {labels}",
@@ -125,10 +141,32 @@ class PreparedRun:
             )
         return Trainer(
             **common,
-            train_dataset=self.batches["train"],
+            train_dataset=self.batches["train"] if self.stream is None else self.stream,
             eval_dataset=self.batches[self.watched],
             teacher=self.teacher(),
         )
+
+
+def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
+    """What this process reads of the train split, and its workers."""
+    settings, arguments = run.recipe.data, run.arguments
+    images = StreamedImages(
+        table,
+        run.preparation,
+        plan=AugmentationPlan.of(settings.train, settings.mix),
+        classes=len(run.data.label_names),
+        on_error=settings.on_error,
+        seed=arguments.seed,
+    )
+    return StreamedBatches(
+        table.shards,
+        images,
+        batch=arguments.train_batch_size,
+        seed=arguments.seed if arguments.data_seed is None else arguments.data_seed,
+        process=arguments.process_index,
+        processes=arguments.world_size,
+        workers=arguments.dataloader_num_workers,
+    )
 
 
 def prepare(recipe: Recipe) -> PreparedRun:
@@ -137,7 +175,8 @@ def prepare(recipe: Recipe) -> PreparedRun:
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimisation, recipe.training)
     data = open_data(recipe.data)
-    data.split("train")
+    if data.stream is None:
+        data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
     painting, loaded = recipe.model.task == "masked_image_modeling", None
     if painting:
@@ -158,7 +197,10 @@ def prepare(recipe: Recipe) -> PreparedRun:
             classes=len(data.label_names),
             seed=arguments.seed,
         )
+    refuse_single_images(arguments, recipe.data)
+    if data.stream is not None:
+        run.stream = streamed_batches(run, data.stream)
+        return run
     refuse_empty_classes(run.batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(run.batches["train"]))
-    refuse_single_images(arguments, recipe.data)
     return run

@@ -53,14 +53,23 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
     start = time.monotonic()
     train_to_the_end(trainer, resume)
     seconds = time.monotonic() - start
-    if skipped := int(batches["train"].replaced.sum()):
+    if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these two; the first alone does the rest.
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
-    logits, rate = torch.as_tensor(tested.predictions), tested.metrics.get("test_samples_per_second")
-    watched, loaded = prepared.watched, prepared.loaded
-    return FinishedRun(prepared.recipe, data, batches, trainer, logits, watched, seconds, loaded, rate)
+    return FinishedRun(
+        prepared.recipe,
+        data,
+        batches,
+        trainer,
+        torch.as_tensor(tested.predictions),
+        prepared.watched,
+        seconds,
+        prepared.counts,
+        prepared.loaded,
+        tested.metrics.get("test_samples_per_second"),
+    )
 
 
 def finish(run: FinishedRun, recipe: str, push: HubPush | None) -> None:

@@ -1,7 +1,11 @@
 """Which columns of a table hold the image and the label, and what the labels are called."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from datasets import ClassLabel, Dataset, Image, Value
 
+from .settings import DataSettings
 from .words import unknown_name
 
 LABEL_WORDS = ("label", "labels", "class", "target", "category", "fine_label", "coarse_label")
@@ -67,3 +71,23 @@ def names_of_labels(table: Dataset, column: str) -> tuple[list[str], dict]:
         )
     ordered = sorted(values)
     return [str(value) for value in ordered], {value: number for number, value in enumerate(ordered)}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """numbers: that of the label which a value of the column means."""
+
+    image: str
+    label: str
+    label_names: list[str]
+    numbers: dict[Any, int]
+
+    @classmethod
+    def of(cls, table: Any, settings: DataSettings, *, values: Any = None) -> "Columns":
+        """Found in a table, or in a stream of one. Labels without a type are named after the `values` of another."""
+        image = find_image_column(table, settings.image_column)
+        label = find_label_column(table, settings.label_column)
+        if values is None or isinstance(table.features[label], ClassLabel):
+            return cls(image, label, *names_of_labels(table, label))
+        check_column("label", label, values.column_names)
+        return cls(image, label, *names_of_labels(values, label))

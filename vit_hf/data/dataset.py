@@ -20,6 +20,16 @@ from .tables import ImageTable
 MEMORY = 2 * 1024**3  # bytes of prepared pixels that are kept by default, in memory or on the device
 
 
+def read_pixels(
+    picture: Picture, preparation: Preparation, plan: AugmentationPlan, numbers: np.ndarray | None
+) -> Tensor:
+    """-> c h w, bytes: of the random part that the sample's numbers choose, where the plan crops"""
+    crop = plan.crop
+    if crop is None or numbers is None:
+        return preparation.pixels(picture)
+    return preparation.part(picture, crop.augmentation, numbers[crop.columns])  # pyright: ignore[reportArgumentType]
+
+
 class ImageBatches(Dataset):
     """pixel_values (b c h w) and labels (b). The augmentation of a sample depends on the seed, the epoch and the
     sample's number, and on nothing else. A number beyond the images is another repetition of one of them.
@@ -93,7 +103,7 @@ class ImageBatches(Dataset):
         for place in range(len(self)):
             found = (row + place) % len(self)
             try:
-                return self.read(self.picture(found), numbers), found
+                return read_pixels(self.picture(found), self.preparation, self.plan, numbers), found
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise
@@ -103,12 +113,10 @@ class ImageBatches(Dataset):
     def picture(self, row: int) -> Picture:
         return self.table.picture(row) if self.store is None else StoredPicture(self.store.image(row))
 
-    def read(self, picture: Picture, numbers: np.ndarray | None) -> Tensor:
-        """-> c h w, bytes"""
-        crop = self.plan.crop
-        if crop is None or numbers is None:
-            return self.preparation.pixels(picture)
-        return self.preparation.part(picture, crop.augmentation, numbers[crop.columns])  # pyright: ignore[reportArgumentType]
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read any more, and of which others took the places."""
+        return int(self.replaced.sum())
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
         batch = self.finish(self.raw(indices))

@@ -8,6 +8,8 @@ from .reading import UnreadableImage
 
 DEAD = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 
+WORKER = "Caught ValueError in DataLoader worker"
+
 
 class DeadWorker(OSError):
     """A process that loads images is gone."""
@@ -22,6 +24,10 @@ def in_sentences(batches: Iterator[Any]) -> Iterator[Any]:
             return
         except UnreadableImage as error:
             raise UnreadableImage(f"{last_line(error)} Train without broken images: --data.on_error skip.") from error
+        except ValueError as error:
+            if not str(error).startswith(WORKER):
+                raise
+            raise ValueError(last_line(error)) from error
         except RuntimeError as error:
             if (found := DEAD.search(str(error))) is None:
                 raise
@@ -35,4 +41,4 @@ def in_sentences(batches: Iterator[Any]) -> Iterator[Any]:
 def last_line(error: Exception) -> str:
     """Without the frames that torch puts before what a worker raised."""
     line = str(error).strip().splitlines()[-1]
-    return line.partition(f"{UnreadableImage.__name__}: ")[2] or line
+    return line.partition(f"{type(error).__name__}: ")[2] or line

@@ -1,15 +1,17 @@
 """Parquet files and Hub data sets, through the datasets library, decoded by our own reader."""
 
 import re
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError
 from pyarrow import ArrowInvalid
 
-from .columns import find_image_column, find_label_column, names_of_labels
+from .columns import Columns
 from .folders import split_called
 from .reading import UnreadableImage
 from .settings import DataSettings
@@ -30,29 +32,29 @@ def parquet_files(root: Path) -> dict[str, list[str]]:
     return splits
 
 
-def load_parquet(root: Path) -> datasets.DatasetDict:
-    files = parquet_files(root)
+def load_parquet(root: Path, *, streaming: bool = False, only: Collection[str] | None = None) -> Any:
+    """All splits, or only some of them; a `datasets.DatasetDict`, or an `IterableDatasetDict` where it is streamed."""
+    files = {split: paths for split, paths in parquet_files(root).items() if only is None or split in only}
     try:
-        loaded = datasets.load_dataset("parquet", data_files=files)
+        return datasets.load_dataset("parquet", data_files=files, streaming=streaming)
     except (DatasetGenerationError, DataFilesNotFoundError, ArrowInvalid) as error:
         reason = error.__cause__ or error
         raise ValueError(f"The parquet files of {root} cannot be read: {reason}") from error
-    return loaded  # type: ignore[return-value]
 
 
-def load_from_hub(settings: DataSettings) -> datasets.DatasetDict:
+def load_from_hub(settings: DataSettings, *, streaming: bool = False) -> Any:
+    """As `load_parquet`."""
     if not HUB_ID.fullmatch(settings.name):
         raise ValueError(
             f"There is no file or folder {settings.name!r}, and it is not an id of a Hub data set; "
             "data.name is `digits`, a folder of class folders, parquet files, or an id such as cifar10."
         )
     try:
-        loaded = datasets.load_dataset(settings.name, settings.subset, revision=settings.revision)
+        return datasets.load_dataset(settings.name, settings.subset, revision=settings.revision, streaming=streaming)
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{settings.name!r} is neither a file or folder here, nor could it be loaded from the Hub: {error}"
         ) from error
-    return loaded  # type: ignore[return-value]
 
 
 def named_splits(settings: DataSettings, available: list[str]) -> dict[str, str]:
@@ -88,29 +90,35 @@ def name_record(record: dict, row: int, *, split: str, column: str) -> str:
     return f"{split}[{row}]" + (f" ({Path(path).name})" if path else "")
 
 
+def undecoded(rows: Any, column: str) -> Any:
+    """The same table or stream, with the files of its images in place of their pixels."""
+    if isinstance(rows.features[column], datasets.Image):
+        return rows.cast_column(column, datasets.Image(decode=False))
+    return rows
+
+
+def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
+    for column in (columns.image, columns.label):
+        if column not in table.column_names:
+            raise ValueError(f"The split {split!r} has no column {column!r}, which the others have.")
+
+
+def open_table(table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings) -> ImageTable:
+    refuse_missing_columns(table, columns, split)
+    # A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name.
+    labels = [columns.numbers.get(value, -1) for value in table[columns.label]]
+    return ImageTable.of(
+        undecoded(table.select_columns([columns.image]), columns.image),
+        np.asarray(labels),
+        source=partial(source_of_record, column=columns.image),
+        name=partial(name_record, split=split, column=columns.image),
+        check_finite=settings.check_finite,
+    )
+
+
 def open_records(loaded: datasets.DatasetDict, settings: DataSettings) -> ImageData:
     """All chosen splits of a loaded data set."""
     chosen = named_splits(settings, [str(name) for name in loaded])
-    first = loaded[chosen.get("train") or next(iter(chosen.values()))]
-    image = find_image_column(first, settings.image_column)
-    label = find_label_column(first, settings.label_column)
-    label_names, numbers = names_of_labels(first, label)
-    tables = {}
-    for split, name in chosen.items():
-        table = loaded[name]
-        for column in (image, label):
-            if column not in table.column_names:
-                raise ValueError(f"The split {name!r} has no column {column!r}, which the others have.")
-        # A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name.
-        labels = [numbers.get(value, -1) for value in table[label]]
-        rows = table.select_columns([image])
-        if isinstance(rows.features[image], datasets.Image):
-            rows = rows.cast_column(image, datasets.Image(decode=False))
-        tables[split] = ImageTable.of(
-            rows,  # type: ignore[arg-type]
-            np.asarray(labels),
-            source=partial(source_of_record, column=image),
-            name=partial(name_record, split=name, column=image),
-            check_finite=settings.check_finite,
-        )
-    return ImageData(tables, label_names)
+    columns = Columns.of(loaded[chosen.get("train") or next(iter(chosen.values()))], settings)
+    tables = {split: open_table(loaded[name], columns, name, settings) for split, name in chosen.items()}
+    return ImageData(tables, columns.label_names)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .augmentation import build_augmentation
 from .plan import MixSettings
@@ -24,6 +24,7 @@ class DataSettings(Section):
     test_split: str | None = None
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="of the data, where it has no split to test on")
     split_seed: int = Field(default=0, ge=0, description="draws that split; apart from the seed of the training")
+    streaming: bool = Field(default=False, description="parquet and Hub: read the train split while training")
     on_error: Literal["fail", "skip"] = "fail"
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
     check_images: bool = Field(default=True, description="read every image before training, not when it comes up")
@@ -56,3 +57,18 @@ class DataSettings(Section):
                 reason = problem["msg"].removeprefix("Value error, ")
                 raise ValueError(f"{place}: {reason} (given: {value!r})") from error
         return train
+
+    @model_validator(mode="after")
+    def refuse_keeping_a_stream(self):
+        keeping = {
+            "cache": bool(self.cache),
+            "keep_in_memory": self.keep_in_memory is not None,
+            "repeats": self.repeats > 1,
+        }
+        for name, wanted in keeping.items():
+            if self.streaming and wanted:
+                raise ValueError(
+                    f"streaming takes each image once as it comes and keeps none, which {name}={getattr(self, name)} "
+                    "needs; leave one of the two out."
+                )
+        return self

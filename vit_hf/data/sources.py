@@ -8,13 +8,14 @@ from .settings import DataSettings
 from .splits import hold_out
 from .tables import ImageData, refuse_strange_labels
 
-FOR_TABLES = ("subset", "revision", "image_column", "label_column", "train_split", "validation_split", "test_split")
+FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column")
+FOR_TABLES += ("train_split", "validation_split", "test_split")
 
 
 def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
     """Columns and splits are named in tables only; elsewhere such a setting would go unheard."""
     for name in FOR_TABLES:
-        if (value := getattr(settings, name)) is not None:
+        if (value := getattr(settings, name)) not in (None, False):
             raise ValueError(
                 f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
                 "leave it out."
@@ -32,7 +33,10 @@ def open_source(settings: DataSettings) -> ImageData:
         return scan_folder(path, check_finite=settings.check_finite)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records
+    from .streamed_records import open_streamed
 
+    if settings.streaming:
+        return open_streamed(settings)
     return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings)
 
 

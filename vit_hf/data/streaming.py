@@ -4,7 +4,7 @@ A lane is one reader: each worker of each process is one. It takes its share of 
 epoch), and shuffles within blocks of records, so that its position is a few numbers and not a buffer full of images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Protocol
 
@@ -44,7 +44,7 @@ class StreamedBatches(IterableDataset):
     def __init__(
         self,
         shards: Shards,
-        prepare: Callable[[Sequence[Any], int], Batch],
+        prepare: Any,  # a Callable[[Sequence[Any], int], Batch], perhaps one that counts or finishes
         *,
         batch: int,
         seed: int = 0,
@@ -115,13 +115,18 @@ class StreamedBatches(IterableDataset):
                 return
 
 
+def as_it_is(item: Any) -> Any:
+    """Otherwise a loader makes tensors of arrays."""
+    return item
+
+
 class StreamLoader:
     """The batches of a stream, and the position behind the last one that was taken, however many were read ahead."""
 
     def __init__(self, dataset: StreamedBatches, **options: Any):
         self.dataset = dataset
         # A generator of its own: a loader draws from the common one, and a resumed run begins a loader more often.
-        self.loader = DataLoader(dataset, batch_size=None, generator=torch.Generator(), **options)
+        self.loader = DataLoader(dataset, batch_size=None, collate_fn=as_it_is, generator=torch.Generator(), **options)
 
     def __iter__(self) -> Iterator[Batch]:
         for lane, position, batch in self.loader:

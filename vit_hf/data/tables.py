@@ -10,6 +10,7 @@ from PIL import Image
 
 from .decoding import OpenPicture, Picture, open_picture
 from .reading import read_image
+from .streaming import Shards
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,32 @@ class ImageTable:
 
 
 @dataclass(frozen=True)
+class StreamedTable:
+    """Images (undecoded) and labels of a split of unknown length. `source(record, name)` is where a record's image is:
+    a file, or the bytes of one."""
+
+    shards: Shards
+    source: Callable[[Any, str], Path | bytes]
+    name: Callable[[Any], str]
+    label: Callable[[Any, str], int]
+    check_finite: bool = False
+
+    def picture(self, record: Any) -> Picture:
+        name = self.name(record)
+        return open_picture(self.source(record, name), name, check_finite=self.check_finite)
+
+    def label_of(self, record: Any) -> int:
+        return self.label(record, self.name(record))
+
+
+@dataclass(frozen=True)
 class ImageData:
     """All splits (train, validation, test: those that there are) and what their labels mean."""
 
     splits: dict[str, ImageTable]
     label_names: list[str]
     carved: str | None = None  # how the test split came about, where the data has none
+    stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:

@@ -32,7 +32,7 @@ class CardFacts:
     on_hub: bool
     split: str
     split_origin: str | None
-    counts: dict[str, int]
+    counts: dict[str, int | None]  # images of each split; None for one that was streamed
     labels: list[str]
     metrics: dict[str, Any]
     preprocessing: list[str]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
 
@@ -26,8 +27,8 @@ class MovingAverage(TrainerCallback):
         self.average = {name: wide(tensor).clone() for name, tensor in model.state_dict().items()}
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        if model is not None and state.global_step == 0:
-            self.start_from(model)
+        if model is not None:
+            self.start_from(model)  # which may be sharded by now; what a checkpoint remembers comes after this
 
     def on_optimizer_step(self, args, state, control, model=None, **kwargs):
         if model is not None:
@@ -41,10 +42,12 @@ class MovingAverage(TrainerCallback):
         share = 1 - self.next_decay()
         state = model.state_dict()
         fractions = [name for name, tensor in self.average.items() if tensor.is_floating_point()]
+        sharded = [name for name in fractions if isinstance(self.average[name], DTensor)]
         # One kernel for all tensors of a kind; a loop over them costs more than a tiny model's step.
-        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
-            [self.average[name] for name in fractions], [wide(state[name]) for name in fractions], share
-        )
+        for names in filter(None, (sharded, [name for name in fractions if name not in sharded])):
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                [self.average[name] for name in names], [wide(state[name]) for name in names], share
+            )
         for name in self.average.keys() - set(fractions):
             self.average[name].copy_(state[name])
         self.updates += 1

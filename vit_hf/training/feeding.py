@@ -1,18 +1,28 @@
 """transformers' Trainer, fed with images: bytes from the loader, pixels on the device, and a look at who waits."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ..data.dataset import ImageBatches, RawBatches
 from ..data.faults import in_sentences
+from ..data.streamed_images import StreamedImages
+from ..data.streaming import StreamedBatches
 from .data_meter import DataMeter
 from .resuming import ResumableTrainer
 
 logger = logging.getLogger(__name__)
 
 
+def finisher(data: Any) -> Callable[[Any], Any] | None:
+    """What makes pixels of the raw batches of this data, on the device; None where batches come finished."""
+    images = data.prepare if isinstance(data, StreamedBatches) else data
+    return images.finish if isinstance(images, ImageBatches | StreamedImages) else None
+
+
 class FeedingTrainer(ResumableTrainer):
-    """Of `ImageBatches` the loader hands out bytes, which become pixels on the device (see data/device.py).
+    """Of `ImageBatches` and `StreamedImages` the loader hands out bytes, which become pixels on the device (see
+    data/device.py).
 
     The logs hold `data_wait`, the share of the time in which the model waited for data.
     """
@@ -22,7 +32,7 @@ class FeedingTrainer(ResumableTrainer):
         self.data_meter = DataMeter()
 
     def _get_dataloader(self, dataset, *args: Any, **kwargs: Any):
-        if isinstance(dataset, ImageBatches) and isinstance(self.train_dataset, ImageBatches):
+        if isinstance(dataset, ImageBatches) and finisher(self.train_dataset) is not None:
             dataset = RawBatches(dataset)
         return super()._get_dataloader(dataset, *args, **kwargs)
 
@@ -32,7 +42,8 @@ class FeedingTrainer(ResumableTrainer):
 
     def _prepare_inputs(self, inputs):
         inputs = super()._prepare_inputs(inputs)
-        return self.train_dataset.finish(inputs) if isinstance(self.train_dataset, ImageBatches) else inputs
+        finish = finisher(self.train_dataset)
+        return inputs if finish is None else finish(inputs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         share = self.data_meter.share() if "loss" in logs else None

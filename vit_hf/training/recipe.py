@@ -83,6 +83,19 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def refuse_endless_streams(self):
+        if not self.data.streaming:
+            return self
+        if self.model.task == "masked_image_modeling":
+            raise ValueError("data.streaming is for classifiers; leave it out of a recipe for masked images.")
+        if not (isinstance(steps := self.training.get("max_steps"), int) and steps > 0):
+            raise ValueError(
+                "data.streaming: nobody knows how many images a stream has, nor where an epoch of them ends; say "
+                "training.max_steps."
+            )
+        return self
+
     def content(self) -> dict[str, Any]:
         """Plain types, under the names that a recipe has them, and no key to anything."""
         content = self.model_dump(mode="json", exclude_none=True, by_alias=True)

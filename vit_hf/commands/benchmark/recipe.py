@@ -61,12 +61,14 @@ def ours(prepared: PreparedRun) -> transformers.Trainer:
 
 def theirs(prepared: PreparedRun) -> transformers.Trainer:
     """transformers' ViT of the same sizes, in its Trainer as it comes."""
+    if (train_data := prepared.batches.get("train")) is None:
+        raise ValueError("transformers' Trainer cannot resume nor share out our streams; leave out data.streaming.")
     config = ViTConfig(**{name: getattr(prepared.model.config, name) for name in SHARED})
     transformers.set_seed(prepared.arguments.seed)
     return transformers.Trainer(
         model=ViTForImageClassification(config),
         args=prepared.arguments,
-        train_dataset=prepared.batches["train"],
+        train_dataset=train_data,
         eval_dataset=prepared.batches[prepared.watched],
         data_collator=collate,
         compute_metrics=accuracy,
