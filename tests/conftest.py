@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub_server.port import ENDPOINT
+from hub_server.port import ENDPOINT, RESERVED
 
 # Set before torch and transformers are imported, because both read their environment only then.
 HOME = tempfile.mkdtemp(prefix="vit_hf-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+atexit.register(RESERVED.close)
 os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": ENDPOINT, "MPLBACKEND": "Agg"}
 os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SAFETENSORS_CONVERSION": "1"}
 os.environ.pop("HF_TOKEN", None)
@@ -20,7 +21,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the mac
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hub_server.hub import User  # noqa: E402
-from hub_server.port import RESERVED  # noqa: E402
 from hub_server.server import HubServer  # noqa: E402
 from huggingface_hub import close_session, constants  # noqa: E402
 from hypothesis import settings  # noqa: E402
