@@ -17,7 +17,7 @@ from vit_hf.training.recipe import Recipe, load_recipe
 from vit_hf.training.sizes import configuration_folder
 
 RECIPES = sorted((configuration_folder() / "recipes").glob("*.yaml"))
-SMALL = {
+SMALL: dict[str, Any] = {
     "image_size": 16,
     "patch_size": 4,
     "hidden_size": 16,
