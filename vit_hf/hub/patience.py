@@ -17,13 +17,14 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from ..conversion.hub_errors import BROKEN as HTTP_ERROR
+from ..conversion.hub_errors import first_line
+
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-# What comes back where a request failed on the way. First what the HTTP library below huggingface_hub raises, whatever
-# it is called; the Hub's own errors inherit from it too. A RuntimeError is wrapped around that of an upload. An answer
-# that is no JSON is that of a proxy, or of a network that wants a login.
-HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
+# What comes back where a request failed on the way. A RuntimeError is wrapped around that of an upload. An answer that
+# is no JSON is that of a proxy, or of a network that wants a login.
 BROKEN = (HTTP_ERROR, RuntimeError, JSONDecodeError, UnicodeDecodeError)
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0  # seconds
@@ -98,7 +99,3 @@ def sentence(error: Exception, repo_id: str) -> str:
         return "The Hub has had too many requests from here; wait some minutes, and run the same command again."
     reason = f"it answered {status}" if status else first_line(error)
     return f"The Hub cannot be reached ({reason}); run the same command again, what was uploaded is not sent twice."
-
-
-def first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
