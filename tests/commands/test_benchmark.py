@@ -1,6 +1,7 @@
 """The benchmark's arithmetic on numbers made by hand, and one small run of all of it."""
 
 import json
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, config_fields, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
-from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio
+from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
 from vit_hf.commands.benchmark.workloads import highest
 from vit_hf.training.operations import Numbers, forward_operations, linear_operations, training_operations
 from vit_hf.training.sizes import model_sizes
@@ -52,6 +53,16 @@ def test_the_ratio_is_the_median_between_its_quartiles():
 
 def test_one_round_has_a_ratio_without_a_spread():
     assert speed_ratio([2.0], [1.0]) == Ratio(0.5, 0.5, 0.5)
+
+
+def test_a_benchmark_gives_back_the_threads_it_found():
+    before = torch.get_num_threads()
+    with suppress(KeyboardInterrupt), threads(before + 1) as number:
+        assert number == torch.get_num_threads() == before + 1
+        raise KeyboardInterrupt
+    assert torch.get_num_threads() == before
+    with threads(None) as number:
+        assert number == before
 
 
 def test_a_tiny_transformer_has_the_operations_counted_by_hand():

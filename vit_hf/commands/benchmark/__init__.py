@@ -15,6 +15,7 @@ from . import data, recipe, training
 from .measure import Mode, compare
 from .peers import BUILDERS, installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
+from .timing import threads
 from .workloads import Conditions
 
 EXAMPLES = """\
@@ -46,15 +47,13 @@ def conditions_of(given: Namespace) -> Conditions:
 
 
 def benchmark(given: Namespace) -> int:
-    if given.threads is not None:
-        torch.set_num_threads(given.threads)
     unknown = set(given.sizes) - set(sizes := model_sizes("vit"))
     if unknown:
         raise ValueError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
     conditions = conditions_of(given)
     modes: list[Mode] = ["inference", "training"] if given.mode == "all" else [given.mode]
     comparisons = []
-    with libraries_beside(given.peers):
+    with libraries_beside(given.peers), threads(given.threads):
         versions = {name: installed_version(name) for name in BUILDERS}
         builders = {name: build for name, build in BUILDERS.items() if versions[name] is not None}
         print(heading(conditions, versions, given.rounds))

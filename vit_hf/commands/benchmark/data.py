@@ -16,7 +16,7 @@ from ..tables import table
 from .contenders import Work, augmentation, tiny_and_folders, to_224
 from .peers import installed_version, libraries_beside
 from .report import ratio_words
-from .timing import Ratio, interleave, speed_ratio
+from .timing import Ratio, interleave, speed_ratio, threads
 
 EXAMPLES = """\
   {program} data
@@ -58,9 +58,8 @@ def works(given: Namespace, root: Path) -> Iterator[Work]:
 
 
 def benchmark_data(given: Namespace) -> int:
-    torch.set_num_threads(1)
     record, all_figures = [], []
-    with libraries_beside(given.peers), tempfile.TemporaryDirectory() as folder:
+    with threads(1), libraries_beside(given.peers), tempfile.TemporaryDirectory() as folder:
         versions = {name: installed_version(name) for name in LIBRARIES}
         print(", ".join(f"{name} {version or 'missing'}" for name, version in versions.items()))
         print(

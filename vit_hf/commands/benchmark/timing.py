@@ -1,11 +1,25 @@
 """Times that can be compared on a busy machine: everyone takes a turn in every round, and rounds are compared."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+import torch
+
 Seconds = list[float]
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[int]:
+    """Let torch compute with `count` threads on the CPU meanwhile, or with as many as it does now; gives the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def interleave(

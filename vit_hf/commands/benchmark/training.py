@@ -19,7 +19,7 @@ from . import contended
 from .loops import BARE, CLOCKS, Images, contenders, take_turns
 from .peers import BUILDERS, OURS, installed_version, libraries_beside
 from .report import ratio_words
-from .timing import Seconds, speed_ratio
+from .timing import Seconds, speed_ratio, threads
 
 EXAMPLES = """\
   {program} training --rounds 10
@@ -80,22 +80,13 @@ def beside_another(policy: str | None, seconds: float) -> float:
 
 
 def benchmark(given: Namespace) -> int:
-    if given.threads is not None:
-        torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    record: dict[str, Any] = {
-        "threads": torch.get_num_threads(),
-        "clock": given.clock,
-        "rounds": given.rounds,
-        "batch": given.batch,
-    }
-    with libraries_beside(given.peers):
+    record: dict[str, Any] = {"clock": given.clock, "rounds": given.rounds, "batch": given.batch}
+    with libraries_beside(given.peers), threads(given.threads) as record["threads"]:
         versions = {name: installed_version(name) for name in BUILDERS}
         there = {name: version for name, version in versions.items() if version is not None}
         named = ", ".join(f"{name} {version}" for name, version in there.items())
-        print(
-            f"CPU, {torch.get_num_threads()} threads, float32, {given.clock} time; torch {torch.__version__}; {named}\n"
-        )
+        print(f"CPU, {record['threads']} threads, float32, {given.clock} time; torch {torch.__version__}; {named}\n")
         for size in given.sizes:
             images = Images.random(SIZES[size].side, given.batch, given.steps or STEPS[size])
             seconds = take_turns(contenders(SIZES[size], images, there, CLOCKS[given.clock]), given.rounds)
