@@ -66,7 +66,8 @@ class Speedometer:
         rate = self.images * processes / max(now - self.since - self.away, 1e-9)
         figures = {"images_per_second": round(rate, 2)}
         if self.operations is not None:
-            figures["mfu"] = round(rate * self.operations / (self.rate * processes), 4)
+            # To significant digits, because a tiny model uses less than a ten-thousandth of a machine.
+            figures["mfu"] = float(f"{rate * self.operations / (self.rate * processes):.3g}")
         figures["peak_memory_gib"] = round(peak_memory(self.arguments.device) / 2**30, 3)
         self.logged.append(figures)
         self.images, self.away, self.since = 0, 0.0, time.perf_counter()
