@@ -17,6 +17,8 @@ os.environ |= {"HF_HOME": HOME, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": ENDPOINT, 
 os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SAFETENSORS_CONVERSION": "1"}
 os.environ.pop("HF_TOKEN", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the machine may use the cores too
+# Tests run beside each other, and the last bits of a sum depend on the number of threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
