@@ -6,7 +6,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .attention import Attention
+from .attention import Attention, build_dropout
 from .positions import Grid
 
 
@@ -18,7 +18,7 @@ class FeedForward(nn.Module):
         self.inner = nn.Linear(width, inner)
         self.activation, self.plain_gelu = ACT2FN[activation], activation == "gelu"
         self.outer = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = build_dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.dropout(self.outer(self.dropout(self.activate(self.inner(tokens)))))
@@ -35,14 +35,9 @@ def watched(tensor: Tensor, *givers: nn.Module) -> bool:
     or on a part of it."""
     if tensor.requires_grad or torch.compiler.is_compiling():
         return True
-    for giver in givers:
-        if giver._forward_hooks:
-            return True
-        # Not children(), which would cost more than the addition saves.
-        for part in giver._modules.values():
-            if part is not None and part._forward_hooks:
-                return True
-    return False
+    # Not children(), which would cost more than the addition saves.
+    parts = [part for giver in givers for part in (giver, *giver._modules.values())]
+    return any(part is not None and part._forward_hooks for part in parts)
 
 
 def add(tokens: Tensor, branch: Tensor, *givers: nn.Module) -> Tensor:

@@ -8,7 +8,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
-from .attention import Attention
+from .attention import Attention, build_dropout
 from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_vit import VisionTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
@@ -33,7 +33,7 @@ class Embeddings(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, 1, width)) if config.class_token else None
         self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
         self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
-        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+        self.dropout = build_dropout(config.embedding_dropout_prob)
         self.norm = nn.LayerNorm(width, eps=eps) if config.pre_norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
@@ -89,16 +89,10 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
         norm_eps=config.layer_norm_eps if config.qk_norm else None,
         relative_bias=relative,
     )
-    feed_forward = FeedForward(
-        width=config.hidden_size,
-        inner=config.intermediate_size,
-        activation=config.hidden_act,
-        dropout=config.hidden_dropout_prob,
-    )
+    width, inner, activation = config.hidden_size, config.intermediate_size, config.hidden_act
+    feed_forward = FeedForward(width=width, inner=inner, activation=activation, dropout=config.hidden_dropout_prob)
     layer_scale, eps = config.layer_scale_init_value, config.layer_norm_eps
-    return Block(
-        attention, feed_forward, width=config.hidden_size, eps=eps, drop_path=drop_path, layer_scale=layer_scale
-    )
+    return Block(attention, feed_forward, width=width, eps=eps, drop_path=drop_path, layer_scale=layer_scale)
 
 
 class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
