@@ -76,11 +76,11 @@ def test_a_tiny_transformer_has_the_operations_counted_by_hand():
 
 
 @pytest.mark.parametrize("size", ["ti", "s", "b"])
-def test_the_count_is_torchs_own_of_the_products_that_run(size: str):
+def test_the_count_is_torchs_own_of_the_products_of_all_tokens(size: str):
     numbers = Numbers.of(model_sizes("vit")[size], side=224)
     config = VisionTransformerConfig(**{**config_fields(numbers), "attn_implementation": "eager"})
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        VisionTransformerForImageClassification(config)(torch.empty(1, 3, 224, 224))
+        VisionTransformerForImageClassification(config)(torch.empty(1, 3, 224, 224), output_hidden_states=True)
     assert forward_operations(numbers) == counter.get_total_flops()
 
 

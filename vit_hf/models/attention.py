@@ -49,7 +49,8 @@ class Attention(nn.Module):
     """b n d -> b n d, and the weights b heads n n when they are asked for.
 
     One matrix makes queries, keys and values; heads · head_width need not be `width`. `relative_bias` (a module) and
-    `rotary` tell it where tokens lie; `norm_eps` adds norms of queries and keys. Source: arXiv:1706.03762, section 3.2.
+    `rotary` tell it where tokens lie; `norm_eps` adds norms of queries and keys. Only the first `wanted` tokens ask, or
+    all. Source: arXiv:1706.03762, section 3.2.
     """
 
     def __init__(
@@ -67,18 +68,19 @@ class Attention(nn.Module):
         self.dropout = build_dropout(output_dropout)
 
     def forward(
-        self, tokens, grid: Grid, mask: Tensor | None = None, rotary: Angles | None = None, output_attentions=False
-    ) -> tuple[Tensor, Tensor | None]:
+        self, tokens, grid: Grid, mask=None, rotary: Angles | None = None, output_attentions=False, wanted=None
+    ):
         query, key, value = split_heads(self.qkv(tokens), 3, self.heads)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if rotary is not None:
             query, key = turn(query, *rotary), turn(key, *rotary)
+        query = query[:, :, :wanted]
 
         # Only the written-out attention has weights to show.
         backend = "eager" if output_attentions else self.config._attn_implementation
         if self.relative_bias is not None:
-            mask = with_bias(mask, self.relative_bias(grid), backend)
+            mask = with_bias(mask, self.relative_bias(grid)[:, :, :wanted], backend)
         attend = PLAIN.get(backend) or ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
         dropout = self.dropout_rate if self.training else 0.0
         mixed, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=dropout)

@@ -1,4 +1,7 @@
-"""How much arithmetic a Vision Transformer is, and how much of it this machine can do."""
+"""How much arithmetic a Vision Transformer is, and how much of it this machine can do.
+
+All tokens count in all layers, as in everybody's figures, though a classifier by its class token leaves some out.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
