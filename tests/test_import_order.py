@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "vit_hf"
 FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}
 
 FLOORS = [
-    ["models.shapes", "models.words", "version"],
+    ["models.shapes", "models.words", "families", "version"],
     ["models.patches", "models.positions", "models.windows"],
     ["models.attention", "models.configuration_*", "models.*_processing_*"],
     ["models.blocks"],

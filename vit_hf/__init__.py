@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .families import WHERE
 from .registration import register_on_import
 from .version import __version__
 
@@ -20,15 +21,6 @@ __all__ = [
     "VisionTransformerModel",
     "__version__",
 ]
-
-# The module of each public class.
-WHERE = {
-    "VisionTransformerBackbone": "modeling_vit_backbone",
-    "VisionTransformerConfig": "configuration_vit",
-    "VisionTransformerForImageClassification": "modeling_vit",
-    "VisionTransformerForMaskedImageModeling": "modeling_vit_masked",
-    "VisionTransformerModel": "modeling_vit",
-}
 
 register_on_import()
 

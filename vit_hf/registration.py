@@ -4,38 +4,50 @@ At once would be simpler, but costs every `import vit_hf` the seconds that torch
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-
-def register_configs(auto: ModuleType, ours: ModuleType) -> None:
-    auto.AutoConfig.register(ours.VisionTransformerConfig.model_type, ours.VisionTransformerConfig)
+from .families import FAMILIES, Family, load
 
 
-def register_models(auto: ModuleType, ours: ModuleType) -> None:
-    config = ours.VisionTransformerConfig
-    auto.AutoModel.register(config, ours.VisionTransformerModel)
-    auto.AutoModelForImageClassification.register(config, ours.VisionTransformerForImageClassification)
-    # Heads in files of their own, which build on the module that is complete only now.
-    masked, backbone = (import_module(f"{ours.__name__}_{head}") for head in ("masked", "backbone"))
-    auto.AutoModelForMaskedImageModeling.register(config, masked.VisionTransformerForMaskedImageModeling)
-    auto.AutoBackbone.register(config, backbone.VisionTransformerBackbone)
+def register_config(family: Family, auto: ModuleType, ours: ModuleType) -> None:
+    auto.AutoConfig.register(family.model_type, load(family.config))
+
+
+def register_models(family: Family, auto: ModuleType, ours: ModuleType) -> None:
+    # Heads may lie in files of their own, which build on the module that is complete only now.
+    for name, place in family.classes.items():
+        getattr(auto, name).register(load(family.config), load(place))
+
+
+def complete_family(family: Family, ours: ModuleType, completion: ModuleType) -> None:
+    completion.complete(family)
 
 
 def complete(module: ModuleType, completion: ModuleType) -> None:
     completion.complete(module)
 
 
+def pairs_of(family: Family) -> list[tuple]:
+    configuration, modeling = (
+        f"vit_hf.models.{place.partition('.')[0]}" for place in (family.config, family.classifier)
+    )
+    return [
+        ("transformers.models.auto.configuration_auto", configuration, partial(register_config, family)),
+        ("transformers.models.auto.modeling_auto", modeling, partial(register_models, family)),
+        (configuration, "vit_hf.completion.configurations", partial(complete_family, family)),
+        (modeling, "vit_hf.completion.losses", partial(complete_family, family)),
+    ]
+
+
 # A module, ours that belongs to it, and what brings them together once both are there: the Auto classes learn of our
 # families, and our classes gain what the code that travels leaves to the package.
 PAIRS = [
-    ("transformers.models.auto.configuration_auto", "vit_hf.models.configuration_vit", register_configs),
-    ("transformers.models.auto.modeling_auto", "vit_hf.models.modeling_vit", register_models),
-    ("vit_hf.models.configuration_vit", "vit_hf.completion.configurations", complete),
+    *(pair for family in FAMILIES.values() for pair in pairs_of(family)),
     ("vit_hf.models.modeling_base", "vit_hf.completion.loading", complete),
-    ("vit_hf.models.modeling_vit", "vit_hf.completion.losses", complete),
     ("vit_hf.models.modeling_base", "vit_hf.hub.own_push", complete),
     ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
 ]

@@ -18,11 +18,12 @@ from ..data.augmentation import describe
 from ..data.dataset import ImageBatches
 from ..data.fingerprint import fingerprint
 from ..data.tables import ImageData
+from ..families import family_of, word_of
 from ..hub.card import render_card
 from ..hub.facts import PICTURES, CardFacts
 from ..hub.intervals import Interval, bootstrapped_calibration, wilson
+from ..training.costs import forward_operations_of
 from ..training.metrics import BINS, classification_metrics
-from ..training.operations import operations_of
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from .report import draw_report, headline, save_examples
@@ -87,7 +88,7 @@ class FinishedRun:
             name=name,
             repository=name,
             license=self.licence(),
-            architecture="Vision Transformer",
+            architecture=family_of(self.model.config).title,
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,
@@ -102,12 +103,12 @@ class FinishedRun:
             training_seconds=self.seconds,
             hardware=hardware(self.trainer.args.device),
             versions={"transformers": transformers.__version__, "torch": torch.__version__},
-            tags=self.recipe.card.tags,
+            tags=[str(word_of(self.model.config.model_type)), *self.recipe.card.tags],
             description=self.recipe.card.description,
             pictures=[name for name in PICTURES if (self.folder / name).is_file()],
             origin=self.origin(),
             base_model=self.loaded.base_model if self.loaded else None,
-            operations=operations_of(self.model.config),
+            operations=forward_operations_of(self.model),
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
             intervals=self.intervals(),

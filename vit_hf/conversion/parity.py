@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models.blocks import Block
 from ..models.shapes import pair
 
 # The largest difference that rounding explains, relative to the largest number where that is over 1.
@@ -131,7 +132,7 @@ def difference(place: str, found: Tensor, expected: Tensor) -> Difference:
 
 def ours(model: Any) -> Runnable:
     """Our model, with a head or without."""
-    trunk = getattr(model, "vit", model)
+    trunk = model.base_model
 
     def run(pixel_values: Tensor) -> Outputs:
         outputs = trunk(pixel_values)
@@ -140,7 +141,7 @@ def ours(model: Any) -> Runnable:
             tokens = None
         return Outputs(tokens, model.classifier(pooled) if hasattr(model, "classifier") else pooled)
 
-    return Runnable(model, trunk.layers, run)
+    return Runnable(model, [part for part in trunk.modules() if isinstance(part, Block)], run)
 
 
 def norms_one_token(model: Any) -> bool:

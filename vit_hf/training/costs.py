@@ -50,6 +50,14 @@ def operations_per_image(model: Any) -> int:
     return counter.get_total_flops()
 
 
+def forward_operations_of(model: Any) -> int:
+    """Of one image that is only looked at, by the same count."""
+    twin = twin_without_storage(model).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        twin(**blank_inputs(twin, 1))
+    return counter.get_total_flops()
+
+
 def activation_bytes(model: Any, batch: int) -> int:
     """What the forward pass keeps for the backward pass, without the weights. An upper bound: attention is written
     out here, and fused attention keeps less."""

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..models.shapes import pair
-
 
 @dataclass(frozen=True)
 class Numbers:
@@ -64,18 +62,6 @@ def forward_operations(numbers: Numbers) -> int:
     patches = 2 * (numbers.tokens - 1) * 3 * numbers.patch**2 * numbers.width
     head = 2 * numbers.width * numbers.labels
     return linear_operations(numbers) + attention + patches + head
-
-
-def operations_of(config: Any) -> int:
-    """Of one image, by the same count, for a model of any of our configs with a classifier."""
-    rows, columns = config.patch_grid
-    height, across = pair(config.patch_size)
-    tokens, width = rows * columns + config.num_prefix_tokens, config.hidden_size
-    inside = config.num_attention_heads * config.attention_head_size
-    linears = tokens * (width * 3 * inside + inside * width + 2 * width * config.intermediate_size)
-    attention = 2 * tokens**2 * inside
-    patches = rows * columns * config.num_channels * height * across * width
-    return 2 * (config.num_hidden_layers * (linears + attention) + patches + width * config.num_labels)
 
 
 def training_operations(numbers: Numbers) -> int:
