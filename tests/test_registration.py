@@ -15,6 +15,9 @@ ORDERS = {
     "ours first": "import vit_hf",
     "a model first": "from vit_hf import VisionTransformerModel",
     "a part first": "import vit_hf.models.attention",
+    "a part of parts first": "import vit_hf.models.blocks",
+    "a floor of all models first": "import vit_hf.models.modeling_base",
+    "a head first": "import vit_hf.models.modeling_vit_backbone",
     "the Auto classes first": "from transformers import AutoModel; import vit_hf",
 }
 

@@ -51,10 +51,10 @@ def operations_per_image(model: Any) -> int:
 
 
 def forward_operations_of(model: Any) -> int:
-    """Of one image that is only looked at, by the same count."""
+    """Of one image that is only looked at, by the same count. All tokens count in all layers, as everywhere."""
     twin = twin_without_storage(model).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(**blank_inputs(twin, 1))
+        twin(**blank_inputs(twin, 1), output_hidden_states=True)
     return counter.get_total_flops()
 
 
