@@ -93,8 +93,5 @@ def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
     Raises: ValueError for backends that take no such term.
     """
     if backend not in (None, *PLAIN):
-        raise ValueError(
-            f"position_embedding='relative_bias' adds to the attention scores, which attn_implementation={backend!r} "
-            f"does not allow; take one of {', '.join(PLAIN)}."
-        )
+        raise ValueError(f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(PLAIN)}.")
     return bias if mask is None else mask + bias

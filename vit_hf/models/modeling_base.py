@@ -96,10 +96,8 @@ def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> T
     if seen.shape == (images, count - prefix):
         seen = nn.functional.pad(seen, (prefix, 0), value=True)
     if seen.shape != (images, count):
-        raise ValueError(
-            f"attention_mask of shape {tuple(attention_mask.shape)} fits neither the {count} tokens nor "
-            f"the {count - prefix} patches of {images} images."
-        )
+        those = f"the {count} tokens nor the {count - prefix} patches"
+        raise ValueError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
     return seen
 
 
