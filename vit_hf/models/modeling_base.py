@@ -36,6 +36,11 @@ class VisionPreTrainedModel(PreTrainedModel):
         config.validate()
         super().__init__(config, *inputs, **kwargs)
 
+    def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
+        if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
+            return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+        return super().loss_function(labels, logits, config)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Truncated normal of std `initializer_range` for matrices and tokens, zeros for biases, ones for norms.

@@ -194,11 +194,6 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
             attentions=outputs.attentions,
         )
 
-    def loss_function(self, labels: Tensor, logits: Tensor, config: VisionTransformerConfig) -> Tensor:
-        if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
-            return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        return super().loss_function(labels, logits, config)
-
 
 VisionTransformerConfig.register_for_auto_class()
 VisionTransformerModel.register_for_auto_class("AutoModel")
