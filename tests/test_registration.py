@@ -14,7 +14,9 @@ assert type(AutoModel.from_config(config)).__name__ == "VisionTransformerModel"
 ORDERS = {
     "ours first": "import vit_hf",
     "a model first": "from vit_hf import VisionTransformerModel",
+    "another family first": "from vit_hf import SwinTransformerModel",
     "a part first": "import vit_hf.models.attention",
+    "a part that brings the Auto classes first": "import vit_hf.models.blocks",
     "the Auto classes first": "from transformers import AutoModel; import vit_hf",
 }
 

@@ -52,15 +52,18 @@ PAIRS = [
     ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
 ]
 WATCHED = {name for first, second, _ in PAIRS for name in (first, second)}
+OURS = "vit_hf.models."
 finished: set[str] = set()
+under_way: set[str] = set()
 together: list[tuple] = []
 
 
 def register_what_is_there() -> None:
-    """Bring each pair together whose first is loaded. The second may be loading at this moment; its end calls again."""
+    """Bring each pair together whose first is loaded. While one of ours is loading, no other is, which might need it
+    whole; its end calls again."""
     for pair in PAIRS:
         first, second, bring_together = pair
-        if first in finished and second not in sys.modules:
+        if first in finished and second not in sys.modules and not under_way:
             import_module(second)
         elif {first, second} <= finished and pair not in together:
             together.append(pair)
@@ -77,7 +80,12 @@ class WatchedLoader(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
+        if module.__name__.startswith(OURS):
+            under_way.add(module.__name__)
+        try:
+            self.loader.exec_module(module)
+        finally:
+            under_way.discard(module.__name__)
         finished.add(module.__name__)
         register_what_is_there()
 
@@ -86,10 +94,10 @@ class WatchedLoader(Loader):
 
 
 class WatchingFinder(MetaPathFinder):
-    """Stands before the other finders for the watched modules alone."""
+    """Stands before the other finders for the watched modules and ours alone."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        if fullname not in WATCHED:
+        if fullname not in WATCHED and not fullname.startswith(OURS):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

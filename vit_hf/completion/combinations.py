@@ -99,6 +99,35 @@ def check_pooling(config: Any) -> None:
         )
 
 
+def check_stages(config: Any) -> None:
+    """Each stage has blocks, and heads that divide its width."""
+    depths, heads = config.depths, config.num_heads
+    if not depths or len(depths) != len(heads):
+        raise ValueError(
+            f"depths={depths} and num_heads={heads} must name one number for each stage, so equally many and at least "
+            "one."
+        )
+    if min(depths) <= 0 or min(heads) <= 0:
+        raise ValueError(f"depths={depths} and num_heads={heads} must all be greater than 0.")
+    require_positive(config, "embed_dim")
+    for stage, count in enumerate(heads):
+        if (width := config.embed_dim * 2**stage) % count:
+            raise ValueError(
+                f"Stage {stage + 1} is embed_dim={config.embed_dim} times {2**stage} wide, which num_heads={heads} "
+                f"does not divide: {width} into {count}; take another number there, or embed_dim="
+                f"{config.embed_dim + -config.embed_dim % count}."
+            )
+
+
+def check_swin_numbers(config: Any) -> None:
+    require_positive(config, "num_channels", "mlp_ratio", "layer_norm_eps", "initializer_range")
+    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+    require_share(config, "drop_path_rate", "label_smoothing")
+    require_size(config, "image_size", "patch_size", "window_size")
+    if int(config.mlp_ratio * config.embed_dim) < 1:
+        raise ValueError(f"mlp_ratio={config.mlp_ratio} of embed_dim={config.embed_dim} leaves no width; take more.")
+
+
 # By the name of the family. The first that refuses is heard.
 CHECKS: dict[str, list[Callable[[Any], None]]] = {
     "vit_hf": [
@@ -108,5 +137,6 @@ CHECKS: dict[str, list[Callable[[Any], None]]] = {
         check_patch_norm,
         check_pooling,
         check_positions,
-    ]
+    ],
+    "swin_hf": [check_stages, check_swin_numbers],
 }
