@@ -110,10 +110,10 @@ class Stage(nn.Module):
     """b (h w) d -> b (h w) d: blocks with windows in their places and shifted, in turn; all but the first stage merge
     patches before: b (h 2 w 2) d -> b (h w) (2 d)."""
 
-    def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float]):
+    def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float], *, clamped: bool):
         super().__init__()
         width, heads = config.embed_dim * 2**number, config.num_heads[number]
-        self.window, self.mask_padding = pair(config.window_size), config.mask_padding
+        self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
         self.merge = Merge(width // 2, config.layer_norm_eps) if number else None
         self.layers = nn.ModuleList(build_block(config, width, heads, rate) for rate in rates)
 
@@ -126,7 +126,7 @@ class Stage(nn.Module):
 
     def arrangements(self, grid: Grid, like: Tensor) -> list[Windows]:
         """The windows of each block."""
-        settings: dict[str, Any] = {"mask_padding": self.mask_padding, "like": like}
+        settings: dict[str, Any] = {"clamped": self.clamped, "mask_padding": self.mask_padding, "like": like}
         both = [windows_of(grid, self.window, shifted=shifted, **settings) for shifted in (False, True)]
         return [both[number % 2] for number in range(len(self.layers))]
 
@@ -149,14 +149,20 @@ class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
 
 
 class SwinTransformerModel(SwinTransformerPreTrainedModel):
-    """b c (h p) (w p) -> tokens b n d of the last stage and their mean b d; with `pool` off, tokens not normalised."""
+    """b c (h p) (w p) -> tokens b n d of the last stage and their mean b d; with `pool` off, tokens not normalised.
 
-    def __init__(self, config: SwinTransformerConfig, *, pool: bool = True):
+    clamped: whether windows are cut down to a stage that is no larger, and then not shifted. The original's code for
+    classification does so; that for detection fills them up and shifts them.
+    """
+
+    def __init__(self, config: SwinTransformerConfig, *, pool: bool = True, clamped: bool = True):
         super().__init__(config)
         self.embeddings = Embeddings(config)
         rates = iter(drop_path_rates(config.drop_path_rate, sum(config.depths)))
         stages = ([next(rates) for _ in range(depth)] for depth in config.depths)
-        self.stages = nn.ModuleList(Stage(config, number, rates) for number, rates in enumerate(stages))
+        self.stages = nn.ModuleList(
+            Stage(config, number, rates, clamped=clamped) for number, rates in enumerate(stages)
+        )
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if pool else None
         self.pool = MeanPool(skip=0) if pool else None
         self.post_init()

@@ -19,7 +19,7 @@ class SwinTransformerBackbone(BackboneMixin, SwinTransformerPreTrainedModel):
         super().__init__(config)
         widths = [config.embed_dim * 2**stage for stage in range(len(config.depths))]
         self.num_features = [config.embed_dim, *widths]
-        self.swin = SwinTransformerModel(config, pool=False)
+        self.swin = SwinTransformerModel(config, pool=False, clamped=False)
         names = zip(config.stage_names, self.num_features, strict=True)
         self.norms = nn.ModuleDict(
             {name: nn.LayerNorm(width, eps=config.layer_norm_eps) for name, width in names if name in self.out_features}

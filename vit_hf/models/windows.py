@@ -28,12 +28,12 @@ class Windows(NamedTuple):
 KEPT: dict[tuple, Windows] = {}
 
 
-def windows_of(grid: Grid, window: Grid, *, shifted: bool, mask_padding: bool, like: Tensor) -> Windows:
+def windows_of(grid: Grid, window: Grid, *, shifted: bool, clamped: bool, mask_padding: bool, like: Tensor) -> Windows:
     """The windows of a grid, for scores of the dtype and device of `like`; kept, since every image of a size has them.
 
     Compilers are given new ones, which they make constants. Others' copies outlive no mode of autograd.
     """
-    settings = (grid, window, shifted, mask_padding, like.dtype, like.device)
+    settings = (grid, window, shifted, clamped, mask_padding, like.dtype, like.device)
     if torch.compiler.is_compiling() or type(like) is not Tensor:
         return build_windows(*settings)
     if settings not in KEPT:
@@ -44,15 +44,16 @@ def windows_of(grid: Grid, window: Grid, *, shifted: bool, mask_padding: bool, l
     return KEPT[settings]
 
 
-def build_windows(grid: Grid, window: Grid, shifted: bool, mask_padding: bool, dtype, device) -> Windows:
-    """Windows of `window` patches or, along a side that is no longer, of the whole side, which is then not shifted.
+def build_windows(grid: Grid, window: Grid, shifted: bool, clamped: bool, mask_padding: bool, dtype, device) -> Windows:
+    """Windows of `window` patches or, where `clamped`, of a whole side that is no longer, which is then not shifted.
 
     The grid is padded at the bottom and the right, then rolled up and left by half a window; those that only the roll
     made neighbours do not see each other. Source: Swin (arXiv:2103.14030), section 3.2.
     """
-    shape = (min(window[0], grid[0]), min(window[1], grid[1]))
+    shape = (min(window[0], grid[0]), min(window[1], grid[1])) if clamped else window
     whole = [-(-side // reach) * reach for side, reach in zip(grid, shape, strict=True)]
-    shift = [reach // 2 if shifted and side > reach else 0 for side, reach in zip(grid, shape, strict=True)]
+    shifts = [shifted and (side > reach or not clamped) for side, reach in zip(grid, shape, strict=True)]
+    shift = [reach // 2 if moves else 0 for moves, reach in zip(shifts, shape, strict=True)]
     if tuple(whole) == grid and shape[1] == grid[1] and not any(shift):
         return Windows(None, None, None, shape)
     rows, columns = ((torch.arange(side, device=device) + step) % side for side, step in zip(whole, shift, strict=True))
