@@ -12,7 +12,8 @@ Kernel = tuple[int, int]
 
 def changed_fields(old, new) -> set[str]:
     """Of the fields that weights can be adapted to, those that differ between two configs."""
-    sizes = {name for name in ("image_size", "patch_size") if pair(getattr(old, name)) != pair(getattr(new, name))}
+    named = [name for name in ("image_size", "patch_size", "window_size") if hasattr(old, name)]
+    sizes = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
     channels = {"num_channels"} if old.num_channels != new.num_channels else set()
     return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
 
@@ -34,6 +35,8 @@ def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[s
         report += adapt_patches(state, old, new)
     if old.patch_grid != new.patch_grid:
         report += adapt_positions(state, old.patch_grid, new.patch_grid)
+    if bias_grid(old) != bias_grid(new):
+        report += adapt_biases(state, bias_grid(old), bias_grid(new))
     if "id2label" in changed:
         report += adapt_labels(state, old.id2label, new.id2label)
     return state, report
@@ -67,13 +70,22 @@ def adapt_positions(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[
             first, patches = state[key][..., :-count, :], state[key][..., -count:, :]
             state[key] = torch.cat([first, resample_grid(patches, old, new)], dim=-2)
             learned = True
+    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+
+
+def bias_grid(config) -> Kernel:
+    """The patches between which attention has biases: a window, or the whole grid."""
+    return pair(config.window_size) if hasattr(config, "window_size") else config.patch_grid
+
+
+def adapt_biases(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[str]:
     old_steps, new_steps = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
     count = old_steps[0] * old_steps[1]
-    for key in keys_ending(state, "relative_bias.table"):
+    found = keys_ending(state, "relative_bias.table")
+    for key in found:
         steps, prefix = state[key][:count], state[key][count:]
         state[key] = torch.cat([resample_grid(steps, old_steps, new_steps), prefix])
-        learned = True
-    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+    return [f"biases resampled from {written(old)} to {written(new)} patches"] if found else []
 
 
 def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, str]) -> list[str]:

@@ -15,6 +15,9 @@ from .modeling_swin import SwinTransformerModel, SwinTransformerPreTrainedModel,
 class SwinTransformerBackbone(BackboneMixin, SwinTransformerPreTrainedModel):
     """b c h w -> one feature map b d h w for each stage in `config.out_features`, each with a norm of its own."""
 
+    # Of a classifier, whose last stage has a norm of its own.
+    _keys_to_ignore_on_load_unexpected = [r"^swin\.norm\."]
+
     def __init__(self, config: SwinTransformerConfig):
         super().__init__(config)
         widths = [config.embed_dim * 2**stage for stage in range(len(config.depths))]
