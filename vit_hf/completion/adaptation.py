@@ -1,13 +1,17 @@
 """Weights for one size of image, patch, channels or set of labels, made from weights for another."""
 
+from collections.abc import Callable
+
 import torch
 from einops import rearrange, repeat
 from torch import Tensor
+from torch.nn import functional
 
 from ..models.positions import resample_grid, resize_matrix
 from ..models.shapes import pair
 
 Kernel = tuple[int, int]
+Resample = Callable[[Tensor, Kernel, Kernel], Tensor]
 
 
 def changed_fields(old, new) -> set[str]:
@@ -36,7 +40,8 @@ def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[s
     if old.patch_grid != new.patch_grid:
         report += adapt_positions(state, old.patch_grid, new.patch_grid)
     if bias_grid(old) != bias_grid(new):
-        report += adapt_biases(state, bias_grid(old), bias_grid(new))
+        resample = resample_steps if hasattr(old, "window_size") else resample_grid
+        report += adapt_biases(state, bias_grid(old), bias_grid(new), resample)
     if "id2label" in changed:
         report += adapt_labels(state, old.id2label, new.id2label)
     return state, report
@@ -78,14 +83,25 @@ def bias_grid(config) -> Kernel:
     return pair(config.window_size) if hasattr(config, "window_size") else config.patch_grid
 
 
-def adapt_biases(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[str]:
+def adapt_biases(state: dict[str, Tensor], old: Kernel, new: Kernel, resample: Resample) -> list[str]:
     old_steps, new_steps = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
     count = old_steps[0] * old_steps[1]
     found = keys_ending(state, "relative_bias.table")
     for key in found:
         steps, prefix = state[key][:count], state[key][count:]
-        state[key] = torch.cat([resample_grid(steps, old_steps, new_steps), prefix])
+        state[key] = torch.cat([resample(steps, old_steps, new_steps), prefix])
     return [f"biases resampled from {written(old)} to {written(new)} patches"] if found else []
+
+
+def resample_steps(table: Tensor, old: Kernel, new: Kernel) -> Tensor:
+    """(h w) heads -> (h w) heads: biases of a window's steps as Microsoft's code resizes them, bicubic.
+
+    That is another cubic than `resample_grid`'s, which is left to tables a single step wide.
+    """
+    if 1 in (*old, *new):
+        return resample_grid(table, old, new)
+    image = rearrange(table, "(h w) heads -> 1 heads h w", h=old[0])
+    return rearrange(functional.interpolate(image, size=new, mode="bicubic"), "1 heads h w -> (h w) heads")
 
 
 def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, str]) -> list[str]:

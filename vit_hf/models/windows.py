@@ -84,12 +84,11 @@ class Move(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_backward(inputs[2])
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        index, back = ctx.saved_tensors
-        return Move.apply(gradient, back, index), None, None
+        return pick(gradient, ctx.saved_tensors[0]), None, None
 
 
 def pick(tokens: Tensor, index: Tensor) -> Tensor:
@@ -103,7 +102,8 @@ def move(tokens: Tensor, index: Tensor | None, back: Tensor | None) -> Tensor:
     """b n d -> b k d: the tokens in another order; `back` names for each of them its new place."""
     if index is None or back is None:
         return tokens
-    if torch.is_grad_enabled() and tokens.requires_grad:
+    # Compilers derive this by themselves.
+    if torch.is_grad_enabled() and tokens.requires_grad and not torch.compiler.is_compiling():
         moved: Tensor = Move.apply(tokens, index, back)  # pyright: ignore[reportAssignmentType]
         return moved
     return pick(tokens, index)
