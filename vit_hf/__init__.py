@@ -8,12 +8,19 @@ from .registration import register_on_import
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .models.configuration_swin import SwinTransformerConfig
     from .models.configuration_vit import VisionTransformerConfig
+    from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
+    from .models.modeling_swin_backbone import SwinTransformerBackbone
     from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
     from .models.modeling_vit_backbone import VisionTransformerBackbone
     from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 
 __all__ = [
+    "SwinTransformerBackbone",
+    "SwinTransformerConfig",
+    "SwinTransformerForImageClassification",
+    "SwinTransformerModel",
     "VisionTransformerBackbone",
     "VisionTransformerConfig",
     "VisionTransformerForImageClassification",

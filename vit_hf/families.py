@@ -39,6 +39,16 @@ FAMILIES = {
             "AutoBackbone": "modeling_vit_backbone.VisionTransformerBackbone",
         },
     ),
+    "swin": Family(
+        model_type="swin_hf",
+        title="Swin Transformer",
+        config="configuration_swin.SwinTransformerConfig",
+        classes={
+            "AutoModel": "modeling_swin.SwinTransformerModel",
+            "AutoModelForImageClassification": "modeling_swin.SwinTransformerForImageClassification",
+            "AutoBackbone": "modeling_swin_backbone.SwinTransformerBackbone",
+        },
+    ),
 }
 
 # By the name of each public class, its module.

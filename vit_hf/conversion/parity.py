@@ -106,7 +106,8 @@ def traced(one: Runnable, pixel_values: Tensor, dtype: torch.dtype) -> dict[str,
     seen: dict[str, Any] = {}
 
     def note(place: str, module: nn.Module, given: Any, output: Any) -> None:
-        seen[place] = output[0] if isinstance(output, tuple) else output
+        tokens = output[0] if isinstance(output, tuple) else output
+        seen[place] = tokens.flatten(1, 2) if tokens.ndim == 4 else tokens  # b h w d, as timm's Swin has it
 
     handles = [
         block.register_forward_hook(lambda *call, place=f"block {number + 1}": note(place, *call))
@@ -146,7 +147,8 @@ def ours(model: Any) -> Runnable:
 
 def norms_one_token(model: Any) -> bool:
     """Whether a classifier norms the class token alone, where the same function elsewhere may norm all of them."""
-    return hasattr(model, "classifier") and (model.config.pooling, model.config.final_norm) == ("cls", "pooled")
+    pooling = (getattr(model.config, "pooling", None), getattr(model.config, "final_norm", None))
+    return hasattr(model, "classifier") and pooling == ("cls", "pooled")
 
 
 def sample_images(config) -> Tensor:

@@ -36,6 +36,7 @@ def build_painter(family: str, settings: dict[str, Any]):
 CHANGEABLE = {
     "image_size",
     "patch_size",
+    "window_size",
     "num_channels",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
