@@ -145,7 +145,7 @@ def check_space_and_time(config: Any) -> None:
         )
     if kind != "divided_space_time" and config.class_attention == "all":
         raise ValueError(
-            f"class_attention='all' is a form of 'divided_space_time'; with attention_type={kind!r} leave it at 'frames'."
+            f"class_attention='all' is a form of 'divided_space_time'; leave it out with attention_type={kind!r}."
         )
 
 

@@ -114,7 +114,7 @@ class TimeSformerPreTrainedModel(VisionPreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Time begins as if it were not there: what is learned of frames, and what attention over time adds, is zero."""
+        """Time begins as if it were not there: rows of frames, and what attention over time adds, are zero."""
         super()._init_weights(module)
         if isinstance(module, FrameTable):
             init.zeros_(module.table)
@@ -141,10 +141,8 @@ def seen_frames(frame_mask: Tensor | None, pixel_values: Tensor) -> Tensor | Non
     if frame_mask is None:
         return None
     if frame_mask.shape != pixel_values.shape[:2]:
-        clips, frames = pixel_values.shape[:2]
-        raise ValueError(
-            f"frame_mask of shape {tuple(frame_mask.shape)} is not that of {clips} clips, {frames} frames."
-        )
+        given, wanted = tuple(frame_mask.shape), tuple(pixel_values.shape[:2])
+        raise ValueError(f"frame_mask of shape {given} is not of the clips and frames of pixel_values, {wanted}.")
     return frame_mask.to(pixel_values.device, torch.bool)
 
 
@@ -173,8 +171,8 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
 
         On request, of each layer: hidden_states; attentions: of space (b t) heads (1 n) (1 n), of "joint_space_time"
         b heads (1 t n) (1 t n); temporal_attentions: (b n) heads t t.
-        frame_mask: b t, False or 0 for frames that only fill a short clip up: what they show changes nothing. Frames are
-            numbered with them, as learned positions need to know.
+        frame_mask: b t, False or 0 for frames that only fill a short clip up: what they show changes nothing. They
+            count where frames outnumber learned positions.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
         pooled_only: of the last layer compute the class token alone, where nothing else is asked for; then
             last_hidden_state is b 1 d.
