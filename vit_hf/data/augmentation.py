@@ -18,7 +18,7 @@ from torch import Tensor
 
 from . import moves
 from .crops import BOX_DRAWS, Box, flip, pad_and_crop, random_box
-from .erasing import ERASE_DRAWS, erase
+from .erasing import ERASE_DRAWS, erase_
 from .policies import (
     JITTER_DRAWS,
     RANDAUGMENT_DRAWS,
@@ -189,7 +189,7 @@ class Erase(Augmentation):
         return ERASE_DRAWS
 
     def __call__(self, pixels, numbers):
-        return erase(pixels, numbers, probability=self.probability, area=self.area, fill=self.fill)
+        return erase_(pixels, numbers, probability=self.probability, area=self.area, fill=self.fill)
 
 
 class Move(Augmentation):

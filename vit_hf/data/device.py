@@ -55,10 +55,11 @@ class DevicePreparation:
         numbers: np.ndarray | None = batch.get("numbers")
         parts = slices(len(pixels), PART if pixels.device.type == "cpu" else len(pixels))
         finished = [self.part(pixels[part], labels[part], None if numbers is None else numbers[part]) for part in parts]
-        return {
-            "pixel_values": torch.cat([pixels for pixels, _ in finished]),
-            "labels": torch.cat([labels for _, labels in finished]),
-        }
+        if len(finished) > 1:
+            pixels, labels = (torch.cat(values) for values in zip(*finished, strict=True))
+        else:
+            ((pixels, labels),) = finished
+        return {"pixel_values": pixels, "labels": labels}
 
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
         """b c h w (bytes), b, b draws -> b c h w (floats), b or b classes"""
