@@ -1,6 +1,6 @@
 """The last steps from bytes to what a model takes, for a whole batch on the model's own device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,11 +26,19 @@ def slices(length: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, length, size)]
 
 
+def refuse_broken(pixels: Tensor, names: Sequence[str]) -> None:
+    """Waits for the device. Raises: ValueError that names the first image of which a pixel is no finite number."""
+    finite = pixels.isfinite().flatten(1).all(dim=1).tolist()
+    if not all(finite):
+        raise ValueError(f"{names[finite.index(False)]} has NaN or infinite pixels once it is prepared.")
+
+
 class DevicePreparation:
     """Augmentation, normalisation, erasing and mixing, in this order.
 
     A raw batch, as `ImageBatches.raw` hands it out, holds `pixel_values` in bytes, or else `rows` of the images that
-    lie on the device already; `labels`; and where it is augmented the `numbers` of its samples, which stay on the CPU.
+    lie on the device already; `labels`; where it is augmented the `numbers` of its samples, which stay on the CPU; and
+    `names` of the images where finished pixels are to be looked at.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class DevicePreparation:
             pixels, labels = (torch.cat(values) for values in zip(*finished, strict=True))
         else:
             ((pixels, labels),) = finished
+        if "names" in batch:
+            refuse_broken(pixels, batch["names"])
         return {"pixel_values": pixels, "labels": labels}
 
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
