@@ -5,12 +5,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import datasets
 from accelerate.state import AcceleratorState, DistributedType
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
@@ -68,6 +69,17 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
         sys.exit(EXIT_CODE)
 
 
+def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: dict[str, str]) -> None:
+    """What a process of `vit-hf train` does, up to the finished model."""
+    from vit_hf.commands.prepared_run import prepare  # seconds that the other processes need not spend
+    from vit_hf.commands.train import train
+    from vit_hf.training.recipe import load_recipe
+
+    os.environ.update(environment)
+    datasets.config.HF_DATASETS_CACHE = recipe.parent / "cache"
+    train(prepare(load_recipe(recipe, words)), resume)
+
+
 def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):
     process = CONTEXT.Process(target=run, args=(folder, resume, environment or {}, settings), daemon=True)
     process.start()
@@ -92,19 +104,35 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def started_group(count: int, folder: Path, *, resume: bool = False, sharded: bool = False, **settings: Any):
-    """The same run in `count` processes that know of each other, by DDP or FSDP2."""
+def group_of(count: int) -> list[dict[str, str]]:
+    """What the environments of processes say that know of each other."""
     group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    group |= FSDP2 if sharded else {}
-    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
-    return [started(folder, resume=resume, environment=group | rank, **settings) for rank in ranks]
+    return [{**group, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def started_group(count: int, folder: Path, *, resume: bool = False, sharded: bool = False, **settings: Any):
+    """The same run in `count` processes, by DDP or FSDP2."""
+    kind = FSDP2 if sharded else {}
+    return [started(folder, resume=resume, environment=kind | own, **settings) for own in group_of(count)]
 
 
 def finish_group(count: int, folder: Path, **settings: Any) -> None:
-    processes = started_group(count, folder, **settings)
+    all_succeed(started_group(count, folder, **settings))
+
+
+def finish_recipe(count: int, recipe: Path, *words: str, resume: str | bool = False) -> None:
+    """The training of a recipe in `count` processes."""
+    arguments = [(recipe, list(words), resume, environment) for environment in group_of(count)]
+    processes = [CONTEXT.Process(target=run_recipe, args=own, daemon=True) for own in arguments]
+    for process in processes:
+        process.start()
+    all_succeed(processes)
+
+
+def all_succeed(processes: Sequence[BaseProcess]) -> None:
     with ended(*processes):
         pass
-    assert [process.exitcode for process in processes] == [0] * count
+    assert [process.exitcode for process in processes] == [0] * len(processes)
 
 
 def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:
