@@ -28,7 +28,6 @@ FSDP2 = {
     "FSDP_VERSION": "2",
     "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
     "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
     "FSDP_RESHARD_AFTER_FORWARD": "true",
 }
 
@@ -57,11 +56,15 @@ def shard_on_cpu() -> None:
     AcceleratorState.__init__ = begin_sharded
 
 
-def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
-    """What a process does: one small run, and the exit code of the command."""
+def begin_in(environment: dict[str, str]) -> None:
     os.environ.update(environment)
     if "ACCELERATE_USE_FSDP" in environment:
         shard_on_cpu()
+
+
+def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
+    """What a process does: one small run, and the exit code of the command."""
+    begin_in(environment)
     slow = Slow(settings.pop("seconds_per_step", 0))
     try:
         small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
@@ -75,7 +78,7 @@ def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: 
     from vit_hf.commands.train import train
     from vit_hf.training.recipe import load_recipe
 
-    os.environ.update(environment)
+    begin_in(environment)
     datasets.config.HF_DATASETS_CACHE = recipe.parent / "cache"
     train(prepare(load_recipe(recipe, words)), resume)
 
@@ -120,9 +123,11 @@ def finish_group(count: int, folder: Path, **settings: Any) -> None:
     all_succeed(started_group(count, folder, **settings))
 
 
-def finish_recipe(count: int, recipe: Path, *words: str, resume: str | bool = False) -> None:
+def finish_recipe(
+    count: int, recipe: Path, *words: str, resume: str | bool = False, environment: dict[str, str] | None = None
+) -> None:
     """The training of a recipe in `count` processes."""
-    arguments = [(recipe, list(words), resume, environment) for environment in group_of(count)]
+    arguments = [(recipe, list(words), resume, {**(environment or {}), **own}) for own in group_of(count)]
     processes = [CONTEXT.Process(target=run_recipe, args=own, daemon=True) for own in arguments]
     for process in processes:
         process.start()
