@@ -21,8 +21,8 @@ from ..data.tables import ImageData
 from ..hub.card import render_card
 from ..hub.facts import PICTURES, CardFacts
 from ..hub.intervals import Interval, bootstrapped_calibration, wilson
+from ..training.costs import forward_operations
 from ..training.metrics import BINS, classification_metrics
-from ..training.operations import operations_of
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from .report import draw_report, headline, save_examples
@@ -107,7 +107,7 @@ class FinishedRun:
             pictures=[name for name in PICTURES if (self.folder / name).is_file()],
             origin=self.origin(),
             base_model=self.loaded.base_model if self.loaded else None,
-            operations=operations_of(self.model.config),
+            operations=forward_operations(self.model),
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
             intervals=self.intervals(),

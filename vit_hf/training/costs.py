@@ -39,11 +39,16 @@ def sum_of_outputs(outputs: Any) -> torch.Tensor:
     return (outputs.logits if "logits" in outputs else outputs.reconstruction).sum()
 
 
-def operations_per_image(model: Any) -> int:
-    """Of a step of training: its matrix products, a multiplication and an addition as two, as torch counts them.
+def forward_operations(model: Any) -> int:
+    """Of one image: the matrix products, a multiplication and an addition as two, as torch counts them."""
+    twin = twin_without_storage(model).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        twin(**blank_inputs(twin, 1))
+    return counter.get_total_flops()
 
-    Gradients of frozen weights are not computed and do not count.
-    """
+
+def training_operations(model: Any) -> int:
+    """Of one image in a step, by the same count. Gradients of frozen weights are not computed and do not count."""
     twin = twin_without_storage(model)
     with FlopCounterMode(display=False) as counter:
         sum_of_outputs(twin(**blank_inputs(twin, 1))).backward()

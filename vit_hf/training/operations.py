@@ -1,4 +1,4 @@
-"""How much arithmetic a Vision Transformer is, and how much of it this machine can do."""
+"""The size of a plain Vision Transformer, and the matrix products that are nearly all of its arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from ..models.shapes import pair
 
 
 @dataclass(frozen=True)
@@ -53,31 +51,6 @@ class Numbers:
 def linear_operations(numbers: Numbers) -> int:
     """Multiplications and additions of an image's tokens in the Linears of all blocks, counted separately."""
     return 2 * numbers.layers * numbers.tokens * sum(rows * columns for rows, columns in numbers.linears)
-
-
-def forward_operations(numbers: Numbers) -> int:
-    """Of one image: the matrix products alone, which are nearly all. A multiplication and an addition are two."""
-    attention = 2 * numbers.layers * 2 * numbers.tokens**2 * numbers.width  # scores, and the values they weigh
-    patches = 2 * (numbers.tokens - 1) * 3 * numbers.patch**2 * numbers.width
-    head = 2 * numbers.width * numbers.labels
-    return linear_operations(numbers) + attention + patches + head
-
-
-def operations_of(config: Any) -> int:
-    """Of one image, by the same count, for a model of any of our configs with a classifier."""
-    rows, columns = config.patch_grid
-    height, across = pair(config.patch_size)
-    tokens, width = rows * columns + config.num_prefix_tokens, config.hidden_size
-    inside = config.num_attention_heads * config.attention_head_size
-    linears = tokens * (width * 3 * inside + inside * width + 2 * width * config.intermediate_size)
-    attention = 2 * tokens**2 * inside
-    patches = rows * columns * config.num_channels * height * across * width
-    return 2 * (config.num_hidden_layers * (linears + attention) + patches + width * config.num_labels)
-
-
-def training_operations(numbers: Numbers) -> int:
-    """Of one image, forward and backward: each product returns twice, for its weights and for its inputs."""
-    return 3 * forward_operations(numbers)
 
 
 def products_alone(numbers: Numbers, batch: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
