@@ -146,8 +146,9 @@ def test_the_benchmark_of_data_measures_every_work_against_its_goal(tmp_path: Pa
     out = tmp_path / "data.json"
     assert main(["data", "--rounds", "2", "--images", "4", "--files", "120", "--json", str(out)]) == 0
     record = json.loads(out.read_text())
-    assert len(record["works"]) == 6
+    assert len(record["works"]) == 7
     assert all(speed > 0 for work in record["works"] for speed in work["images_per_second"].values())
     goals = {figure["work"]: figure["goal"] for figure in record["figures"]}
     assert goals["folder of 120 images ready"] == 100
+    assert goals["JPEG of 32 x 32 to 32"] == 8
     assert "goal 2.3" in capsys.readouterr().out

@@ -11,8 +11,8 @@ from torch import Tensor
 from .plan import AugmentationPlan
 from .preparation import Preparation
 
-# Images that a processor takes at a time, so that they stay in its cache; even, so that no pair to be mixed is parted.
-PART = 16
+# Bytes of pixels that a processor takes at a time, so that all that is made of them stays in its cache.
+PART = 16 * 3 * 224 * 224
 
 
 @cache
@@ -22,8 +22,10 @@ def keep_freed_memory() -> None:
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
-def slices(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]
+def parts_of(pixels: Tensor) -> list[slice]:
+    """b ... -> the parts that are finished one after the other; no pair to be mixed is torn apart."""
+    size = max(2, PART // pixels[0].numel() // 2 * 2) if pixels.device.type == "cpu" else len(pixels)
+    return [slice(start, start + size) for start in range(0, len(pixels), size)]
 
 
 def refuse_broken(pixels: Tensor, names: Sequence[str]) -> None:
@@ -61,8 +63,10 @@ class DevicePreparation:
             return dict(batch)
         pixels, labels = self.bytes_of(batch), batch["labels"]
         numbers: np.ndarray | None = batch.get("numbers")
-        parts = slices(len(pixels), PART if pixels.device.type == "cpu" else len(pixels))
-        finished = [self.part(pixels[part], labels[part], None if numbers is None else numbers[part]) for part in parts]
+        finished = [
+            self.part(pixels[part], labels[part], None if numbers is None else numbers[part])
+            for part in parts_of(pixels)
+        ]
         if len(finished) > 1:
             pixels, labels = (torch.cat(values) for values in zip(*finished, strict=True))
         else:
