@@ -1,7 +1,4 @@
-"""How much arithmetic a Vision Transformer is, and how much of it this machine can do.
-
-All tokens count in all layers, as in everybody's figures, though a classifier by its class token leaves some out.
-"""
+"""The size of a plain Vision Transformer, and the matrix products that are nearly all of its arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,19 +51,6 @@ class Numbers:
 def linear_operations(numbers: Numbers) -> int:
     """Multiplications and additions of an image's tokens in the Linears of all blocks, counted separately."""
     return 2 * numbers.layers * numbers.tokens * sum(rows * columns for rows, columns in numbers.linears)
-
-
-def forward_operations(numbers: Numbers) -> int:
-    """Of one image: the matrix products alone, which are nearly all. A multiplication and an addition are two."""
-    attention = 2 * numbers.layers * 2 * numbers.tokens**2 * numbers.width  # scores, and the values they weigh
-    patches = 2 * (numbers.tokens - 1) * 3 * numbers.patch**2 * numbers.width
-    head = 2 * numbers.width * numbers.labels
-    return linear_operations(numbers) + attention + patches + head
-
-
-def training_operations(numbers: Numbers) -> int:
-    """Of one image, forward and backward: each product returns twice, for its weights and for its inputs."""
-    return 3 * forward_operations(numbers)
 
 
 def products_alone(numbers: Numbers, batch: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:

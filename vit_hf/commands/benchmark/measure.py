@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ...training.operations import Numbers, forward_operations, linear_operations, products_alone, training_operations
-from .peers import OURS
+from ...training.costs import forward_operations, training_operations
+from ...training.operations import Numbers, linear_operations, products_alone
+from .peers import OURS, build_ours
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training
 
@@ -67,7 +68,7 @@ def compare(
     seconds = interleave({**calls, PRODUCTS: products}, rounds)
     memory = {name: peak_memory(call, conditions.device) for name, call in calls.items()}
     rate = batch * linear_operations(numbers) / median(seconds.pop(PRODUCTS))
-    work = batch * OPERATIONS[mode](numbers)
+    work = batch * OPERATIONS[mode](build_ours(numbers).model)
     rows = [
         Row(
             library=name,
