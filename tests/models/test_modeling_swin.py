@@ -130,3 +130,16 @@ REFUSED = [
 def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         tiny_swin_config(**fields)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 44), (9, 60)])
+@pytest.mark.parametrize("mask_padding", [False, True])
+def test_image_by_image_attention_is_the_same(size, mask_padding):
+    """What a CPU does when it only looks, beside what it does to learn."""
+    model = tiny_swin(Classifier, mask_padding=mask_padding, attn_implementation="sdpa").double()
+    pixels = images(height=size[0], width=size[1]).double()
+    expected = model(pixels).logits
+    with torch.no_grad():
+        looked = model(pixels).logits
+    torch.testing.assert_close(looked, expected, atol=1e-12, rtol=0)
+    assert not torch.equal(looked, expected)
