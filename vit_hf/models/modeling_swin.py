@@ -75,21 +75,26 @@ class WindowAttention(Attention):
         rotary: Angles | None = None,
         output_attentions=False,
     ) -> tuple[Tensor, Tensor | None]:
-        if not (output_attentions or torch.is_grad_enabled()) and self.cached(tokens):
+        on_cpu = self.on_cpu(tokens)
+        learns = torch.is_grad_enabled() or (self.training and self.dropout_rate > 0)
+        if on_cpu and not (output_attentions or learns):
             return self.dropout(self.output(self.image_by_image(tokens, windows))), None
         images, width = tokens.shape[0], tokens.shape[-1]
         size = windows.shape[0] * windows.shape[1]
         inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
         if windows.mask is not None:
             mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
-        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions)
+        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions or on_cpu)
         mixed = mixed.reshape(images, -1, width)  # b (w m) d
-        return move(mixed, windows.back, windows.into), weights
+        return move(mixed, windows.back, windows.into), weights if output_attentions else None
 
-    def cached(self, tokens: Tensor) -> bool:
-        """Whether this is a look at images on a CPU, whose caches hold the scores of one image, but not of many."""
-        plain = tokens.device.type == "cpu" and tokens.dtype in (torch.float32, torch.float64)
-        return plain and self.config._attn_implementation == "sdpa" and not torch.compiler.is_compiling()
+    def on_cpu(self, tokens: Tensor) -> bool:
+        """Whether torch's own attention is slower than what it is written out as: on a CPU, where it has no kernel for
+        biases that learn, and one for longer sequences where they do not."""
+        if tokens.device.type != "cpu" or self.config._attn_implementation != "sdpa":
+            return False
+        watched = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
+        return tokens.dtype in (torch.float32, torch.float64) and not watched
 
     def image_by_image(self, tokens: Tensor, windows: Windows) -> Tensor:
         """b (h w) d -> b (h w) d: what attention mixes, before `output`; torch's own is slow for so short sequences."""
@@ -101,9 +106,8 @@ class WindowAttention(Attention):
         term = term if windows.mask is None else term + windows.mask[:, 0]  # heads w m m
         mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
         for image, place in zip(parts, mixed, strict=True):
-            query, key, value = image.index_select(0, windows.split).unflatten(
-                0, (3, self.heads, -1, size)
-            )  # heads w m e
+            parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
+            query, key, value = parts_of_windows  # heads w m e
             scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
             weights = scores.add_(term).softmax(dim=-1)
             torch.matmul(weights, value, out=place.view_as(value))
