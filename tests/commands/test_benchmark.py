@@ -10,15 +10,26 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.commands.benchmark import main
+from vit_hf import (
+    SwinTransformerConfig,
+    SwinTransformerForImageClassification,
+    VisionTransformerConfig,
+    VisionTransformerForImageClassification,
+)
+from vit_hf.commands.benchmark import main, swin
 from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, config_fields, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
 from vit_hf.commands.benchmark.workloads import highest
-from vit_hf.training.operations import Numbers, forward_operations, linear_operations, training_operations
+from vit_hf.training.operations import (
+    Numbers,
+    SwinNumbers,
+    forward_operations,
+    linear_operations,
+    training_operations,
+)
 from vit_hf.training.sizes import model_sizes
 
 
@@ -82,6 +93,24 @@ def test_the_count_is_torchs_own_of_the_products_that_run(size: str):
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         VisionTransformerForImageClassification(config)(torch.empty(1, 3, 224, 224))
     assert forward_operations(numbers) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("side", [224, 100])
+def test_swins_count_is_torchs_own_of_the_products_that_run(side: int):
+    numbers = SwinNumbers.of(model_sizes("swin")["t"], side=side)
+    config = SwinTransformerConfig(**{**swin.config_fields(numbers), "attn_implementation": "eager"})
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        SwinTransformerForImageClassification(config)(torch.empty(1, 3, side, side))
+    assert forward_operations(numbers) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("library", [OURS, "transformers"])
+def test_every_library_builds_a_swin_of_the_same_numbers(library: str):
+    numbers = SwinNumbers(width=8, depths=(1, 2), heads=(1, 2), window=2, patch=2, side=16, labels=5)
+    model = swin.BUILDERS[library](numbers)
+    expected = sum(weights.numel() for weights in swin.build_ours(numbers).parameters())
+    assert sum(weights.numel() for weights in model.parameters()) == expected
+    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
 
 
 def test_memory_is_the_most_that_was_held_at_a_time():

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from ...training.operations import Numbers, forward_operations, linear_operations, products_alone, training_operations
+from ...training.operations import Counted, forward_operations, linear_operations, products_alone, training_operations
 from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training
@@ -50,8 +50,8 @@ class Comparison:
 
 
 def compare(
-    builders: Mapping[str, Callable[[Numbers], nn.Module]],
-    numbers: Numbers,
+    builders: Mapping[str, Callable[[Any], nn.Module]],
+    numbers: Counted,
     conditions: Conditions,
     *,
     mode: Mode,
