@@ -75,14 +75,43 @@ class WindowAttention(Attention):
         rotary: Angles | None = None,
         output_attentions=False,
     ) -> tuple[Tensor, Tensor | None]:
+        on_cpu = self.on_cpu(tokens)
+        learns = torch.is_grad_enabled() or (self.training and self.dropout_rate > 0)
+        if on_cpu and not (output_attentions or learns):
+            return self.dropout(self.output(self.image_by_image(tokens, windows))), None
         images, width = tokens.shape[0], tokens.shape[-1]
         size = windows.shape[0] * windows.shape[1]
         inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
         if windows.mask is not None:
             mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
-        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions)
+        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions or on_cpu)
         mixed = mixed.reshape(images, -1, width)  # b (w m) d
-        return move(mixed, windows.back, windows.into), weights
+        return move(mixed, windows.back, windows.into), weights if output_attentions else None
+
+    def on_cpu(self, tokens: Tensor) -> bool:
+        """Whether torch's own attention is slower than what it is written out as: on a CPU, where it has no kernel for
+        biases that learn, and one for longer sequences where they do not."""
+        if tokens.device.type != "cpu" or self.config._attn_implementation != "sdpa":
+            return False
+        watched = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
+        return tokens.dtype in (torch.float32, torch.float64) and not watched
+
+    def image_by_image(self, tokens: Tensor, windows: Windows) -> Tensor:
+        """b (h w) d -> b (h w) d: what attention mixes, before `output`; torch's own is slow for so short sequences."""
+        padded = windows.into is not None and len(windows.into) > tokens.shape[1]
+        tokens = functional.pad(tokens, (0, 0, 0, 1)) if padded else tokens
+        parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
+        size = windows.shape[0] * windows.shape[1]
+        term = self.relative_bias(windows.shape)[0][:, None]  # heads 1 m m
+        term = term if windows.mask is None else term + windows.mask[:, 0]  # heads w m m
+        mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
+        for image, place in zip(parts, mixed, strict=True):
+            parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
+            query, key, value = parts_of_windows  # heads w m e
+            scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
+            weights = scores.add_(term).softmax(dim=-1)
+            torch.matmul(weights, value, out=place.view_as(value))
+        return mixed.index_select(1, windows.join).unflatten(1, (-1, self.heads)).flatten(2)
 
 
 def build_block(config: SwinTransformerConfig, width: int, heads: int, drop_path: float) -> Block:
@@ -112,10 +141,10 @@ class Stage(nn.Module):
 
     def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float], *, clamped: bool):
         super().__init__()
-        width, heads = config.embed_dim * 2**number, config.num_heads[number]
+        width, self.heads = config.embed_dim * 2**number, config.num_heads[number]
         self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
         self.merge = Merge(width // 2, config.layer_norm_eps) if number else None
-        self.layers = nn.ModuleList(build_block(config, width, heads, rate) for rate in rates)
+        self.layers = nn.ModuleList(build_block(config, width, self.heads, rate) for rate in rates)
 
     def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> Tensor:
         if self.merge is not None:
@@ -126,7 +155,12 @@ class Stage(nn.Module):
 
     def arrangements(self, grid: Grid, like: Tensor) -> list[Windows]:
         """The windows of each block."""
-        settings: dict[str, Any] = {"clamped": self.clamped, "mask_padding": self.mask_padding, "like": like}
+        settings: dict[str, Any] = {
+            "heads": self.heads,
+            "clamped": self.clamped,
+            "mask_padding": self.mask_padding,
+            "like": like,
+        }
         both = [windows_of(grid, self.window, shifted=shifted, **settings) for shifted in (False, True)]
         return [both[number % 2] for number in range(len(self.layers))]
 
