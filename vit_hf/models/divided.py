@@ -78,6 +78,10 @@ class GatedFeedForward(FeedForward):
         return values * self.activation(gates)
 
 
+class TimeProjection(nn.Linear):
+    """b n d -> b n d: what becomes of attention over time; it begins as nothing."""
+
+
 class DividedBlock(Block):
     """b (1 t n) d -> b (1 t n) d: x + attention over time, then the encoder block, whose attention is over space.
 
@@ -88,7 +92,7 @@ class DividedBlock(Block):
         super().__init__(attention, feed_forward, width=width, eps=eps, **options)
         self.temporal_norm = nn.LayerNorm(width, eps=eps)
         self.temporal_attention = temporal
-        self.temporal_projection = nn.Linear(width, width) if projection else nn.Identity()
+        self.temporal_projection = TimeProjection(width, width) if projection else nn.Identity()
 
     def forward(self, tokens: Tensor, clip: Clip, output_attentions: bool = False, wanted: int | None = None) -> Tensor:
         moved, _ = self.temporal_attention(self.temporal_norm(tokens), clip, output_attentions)

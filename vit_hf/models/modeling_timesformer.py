@@ -10,14 +10,14 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
-from .attention import Attention, build_dropout
+from .attention import Attention
 from .blocks import Block, FeedForward, drop_path_rates, hooked
-from .clips import Clip, ClipTable, FrameTable, mean_of_frames, rotary_clip, rotary_frame
+from .clip_inputs import Embeddings, check_clips, seen_frames
+from .clips import Clip, FrameTable, mean_of_frames, rotary_clip, rotary_frame
 from .configuration_timesformer import TimeSformerConfig
-from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention
-from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask
-from .patches import build_patches
-from .positions import build_positions
+from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
+from .image_start import fields_of_images, merge_projection, weights_of_images
+from .modeling_base import VisionPreTrainedModel, padding_mask
 from .shapes import grid_of
 
 
@@ -33,42 +33,6 @@ class ClipClassifierOutput(ImageClassifierOutput):
     """As `ClipModelOutput`."""
 
     temporal_attentions: tuple[Tensor, ...] | None = None
-
-
-class Embeddings(nn.Module):
-    """b t c (h p) (w p) -> b (1 t h w) d: the class token and a token for each patch of each frame, with positions.
-
-    For "space_only", where frames know nothing of each other, -> (b t) (1 h w) d.
-    """
-
-    def __init__(self, config: TimeSformerConfig):
-        super().__init__()
-        width, grid, kind = config.hidden_size, config.patch_grid, config.position_embedding
-        self.patches = build_patches(
-            config.patch_embedding, channels=config.num_channels, patch_size=config.patch_size, width=width
-        )
-        self.class_token = nn.Parameter(torch.empty(1, 1, width))
-        self.apart = config.attention_type == "space_only"
-        whole = kind == "embedding" and not self.apart
-        self.positions = build_positions("none" if whole else kind, grid=grid, prefix=1, width=width)
-        self.frame_positions = FrameTable(config.num_frames, width) if kind == "learned" and not self.apart else None
-        self.clip_positions = ClipTable(config.num_frames, grid, width) if whole else None
-        self.dropout = build_dropout(config.embedding_dropout_prob)
-
-    def forward(self, pixel_values: Tensor, clip: Clip) -> Tensor:
-        patches = self.patches(pixel_values.flatten(0, 1))  # (b t) n d
-        tokens = torch.cat([self.class_token.expand(patches.shape[0], -1, -1), patches], dim=1)  # (b t) (1 n) d
-        tokens = self.positions(tokens, clip.grid)
-        return self.dropout(tokens if self.apart else self.join(tokens, clip))
-
-    def join(self, tokens: Tensor, clip: Clip) -> Tensor:
-        """(b t) (1 n) d -> b (1 t n) d: the frames one after the other, behind one class token."""
-        tokens = tokens.unflatten(0, (-1, clip.frames))
-        first, patches = tokens[:, 0, :1], tokens[:, :, 1:]
-        if self.frame_positions is not None:
-            patches = self.frame_positions(patches)
-        tokens = torch.cat([first, patches.flatten(1, 2)], dim=1)
-        return tokens if self.clip_positions is None else self.clip_positions(tokens, clip.grid, clip.frames)
 
 
 def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
@@ -112,38 +76,43 @@ class TimeSformerPreTrainedModel(VisionPreTrainedModel):
     }
     _input_embed_layer = "patches"
 
+    @classmethod
+    def from_image_model(cls, vit: Any, *, num_frames: int = 8, **fields: Any):
+        """A clip model of a `VisionTransformer...`'s weights, with its head where both have one of the same labels.
+
+        Of a clip that stands still it makes what the image model makes of the image; but for "joint_space_time", where
+        the class token sees the image's patches once for each frame. fields: of our configuration, beside those of vit.
+
+        Raises: ValueError for image models that have no form in clips.
+        """
+        config = cls.config_class(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
+        model = cls(config).to(vit.device, vit.dtype)
+        weights = weights_of_images(vit.base_model.state_dict(), model.config)
+        unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
+        if unused:
+            raise ValueError(f"{unused[:4]} of the image model have no place in a clip model.")
+        if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
+            model.classifier.load_state_dict(vit.classifier.state_dict())
+        return model.train(vit.training)
+
+    def merge_temporal_projections(self):
+        """For inference: the two Linears after attention over time become one, which is 1 / 17 of the work less.
+
+        The same function but for rounding and for dropout between the two; returns the model itself.
+        """
+        for module in self.modules():
+            merge_projection(module)
+        self.config.temporal_projection = False
+        return self
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Time begins as if it were not there: rows of frames, and what attention over time adds, are zero."""
         super()._init_weights(module)
         if isinstance(module, FrameTable):
             init.zeros_(module.table)
-        elif isinstance(module, DividedBlock) and isinstance(module.temporal_projection, nn.Linear):
-            init.zeros_(module.temporal_projection.weight)
-
-
-def check_clips(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
-    """Raises: ValueError unless these are clips b t c h w of floats; with `finite`, also for NaN and infinities."""
-    shape = None if pixel_values is None else tuple(pixel_values.shape)
-    if shape is None or len(shape) != 5:
-        hint = "; a still image is a clip of one frame, pixel_values[:, None]" if shape and len(shape) == 4 else ""
-        raise ValueError(f"pixel_values of shape {shape} are not (batch, frames, channels, height, width){hint}.")
-    if shape[1] == channels != shape[2]:
-        raise ValueError(
-            f"pixel_values of shape {shape} have {shape[2]} channels in each of {shape[1]} frames; the model takes "
-            f"{channels}. If channels come before frames, give pixel_values.transpose(1, 2)."
-        )
-    check_pixels(pixel_values.flatten(0, 1), channels, finite=finite)
-
-
-def seen_frames(frame_mask: Tensor | None, pixel_values: Tensor) -> Tensor | None:
-    """b t -> b t, boolean. Raises: ValueError for another shape."""
-    if frame_mask is None:
-        return None
-    if frame_mask.shape != pixel_values.shape[:2]:
-        given, wanted = tuple(frame_mask.shape), tuple(pixel_values.shape[:2])
-        raise ValueError(f"frame_mask of shape {given} is not of the clips and frames of pixel_values, {wanted}.")
-    return frame_mask.to(pixel_values.device, torch.bool)
+        elif isinstance(module, TimeProjection):
+            init.zeros_(module.weight)
 
 
 class TimeSformerModel(TimeSformerPreTrainedModel):
