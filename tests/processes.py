@@ -5,12 +5,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import datasets
 from accelerate.state import AcceleratorState, DistributedType
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
@@ -27,7 +28,6 @@ FSDP2 = {
     "FSDP_VERSION": "2",
     "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
     "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
     "FSDP_RESHARD_AFTER_FORWARD": "true",
 }
 
@@ -56,16 +56,31 @@ def shard_on_cpu() -> None:
     AcceleratorState.__init__ = begin_sharded
 
 
-def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
-    """What a process does: one small run, and the exit code of the command."""
+def begin_in(environment: dict[str, str]) -> None:
     os.environ.update(environment)
     if "ACCELERATE_USE_FSDP" in environment:
         shard_on_cpu()
+
+
+def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
+    """What a process does: one small run, and the exit code of the command."""
+    begin_in(environment)
     slow = Slow(settings.pop("seconds_per_step", 0))
     try:
         small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
     except Interrupted:
         sys.exit(EXIT_CODE)
+
+
+def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: dict[str, str]) -> None:
+    """What a process of `vit-hf train` does, up to the finished model."""
+    from vit_hf.commands.prepared_run import prepare  # seconds that the other processes need not spend
+    from vit_hf.commands.train import train
+    from vit_hf.training.recipe import load_recipe
+
+    begin_in(environment)
+    datasets.config.HF_DATASETS_CACHE = recipe.parent / "cache"
+    train(prepare(load_recipe(recipe, words)), resume)
 
 
 def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):
@@ -92,19 +107,37 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def started_group(count: int, folder: Path, *, resume: bool = False, sharded: bool = False, **settings: Any):
-    """The same run in `count` processes that know of each other, by DDP or FSDP2."""
+def group_of(count: int) -> list[dict[str, str]]:
+    """What the environments of processes say that know of each other."""
     group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    group |= FSDP2 if sharded else {}
-    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
-    return [started(folder, resume=resume, environment=group | rank, **settings) for rank in ranks]
+    return [{**group, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def started_group(count: int, folder: Path, *, resume: bool = False, sharded: bool = False, **settings: Any):
+    """The same run in `count` processes, by DDP or FSDP2."""
+    kind = FSDP2 if sharded else {}
+    return [started(folder, resume=resume, environment=kind | own, **settings) for own in group_of(count)]
 
 
 def finish_group(count: int, folder: Path, **settings: Any) -> None:
-    processes = started_group(count, folder, **settings)
+    all_succeed(started_group(count, folder, **settings))
+
+
+def finish_recipe(
+    count: int, recipe: Path, *words: str, resume: str | bool = False, environment: dict[str, str] | None = None
+) -> None:
+    """The training of a recipe in `count` processes."""
+    arguments = [(recipe, list(words), resume, {**(environment or {}), **own}) for own in group_of(count)]
+    processes = [CONTEXT.Process(target=run_recipe, args=own, daemon=True) for own in arguments]
+    for process in processes:
+        process.start()
+    all_succeed(processes)
+
+
+def all_succeed(processes: Sequence[BaseProcess]) -> None:
     with ended(*processes):
         pass
-    assert [process.exitcode for process in processes] == [0] * count
+    assert [process.exitcode for process in processes] == [0] * len(processes)
 
 
 def wait_for(condition: Callable[[], bool], process: BaseProcess) -> None:

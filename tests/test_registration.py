@@ -16,7 +16,9 @@ ORDERS = {
     "a model first": "from vit_hf import VisionTransformerModel",
     "another family first": "from vit_hf import SwinTransformerModel",
     "a part first": "import vit_hf.models.attention",
-    "a part that brings the Auto classes first": "import vit_hf.models.blocks",
+    "a part of parts first": "import vit_hf.models.blocks",
+    "a floor of all models first": "import vit_hf.models.modeling_base",
+    "a head first": "import vit_hf.models.modeling_vit_backbone",
     "the Auto classes first": "from transformers import AutoModel; import vit_hf",
 }
 

@@ -52,18 +52,19 @@ PAIRS = [
     ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
 ]
 WATCHED = {name for first, second, _ in PAIRS for name in (first, second)}
-OURS = "vit_hf.models."
+MODELS = "vit_hf.models."
+loading: set[str] = set()
 finished: set[str] = set()
-under_way: set[str] = set()
 together: list[tuple] = []
 
 
 def register_what_is_there() -> None:
-    """Bring each pair together whose first is loaded. While one of ours is loading, no other is, which might need it
-    whole; its end calls again."""
+    """Bring each pair together whose first is loaded, once no model is half loaded; the end of that calls again."""
+    if loading:
+        return
     for pair in PAIRS:
         first, second, bring_together = pair
-        if first in finished and second not in sys.modules and not under_way:
+        if first in finished and second not in sys.modules:
             import_module(second)
         elif {first, second} <= finished and pair not in together:
             together.append(pair)
@@ -80,12 +81,12 @@ class WatchedLoader(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        if module.__name__.startswith(OURS):
-            under_way.add(module.__name__)
+        ours = {module.__name__} if module.__name__.startswith(MODELS) else set()
+        loading.update(ours)
         try:
             self.loader.exec_module(module)
         finally:
-            under_way.discard(module.__name__)
+            loading.difference_update(ours)
         finished.add(module.__name__)
         register_what_is_there()
 
@@ -94,10 +95,10 @@ class WatchedLoader(Loader):
 
 
 class WatchingFinder(MetaPathFinder):
-    """Stands before the other finders for the watched modules and ours alone."""
+    """Stands before the other finders for the watched modules, and for models, which must not need one that waits."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        if fullname not in WATCHED and not fullname.startswith(OURS):
+        if fullname not in WATCHED and not fullname.startswith(MODELS):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

@@ -132,6 +132,17 @@ def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, pho
     assert f"{metrics['loss']:.4f}" in (out / "README.md").read_text()
     assert read_yaml(out / "recipe.yaml")["optimisation"]["masking"] == {"ratio": 0.5, "patch_size": 4}
 
+    sizes = ("model.num_hidden_layers", "model.hidden_size", "model.intermediate_size")
+    follow = {name: value for name, value in SMALL.items() if name not in sizes} | {"model.from": out}
+    recipe = tmp_path / "finetune.yaml"
+    recipe.write_text(f"data: {{name: {photos}}}\ntraining: {{output_dir: {tmp_path / 'classifier'}}}\n")
+    classifier = prepare(load_recipe(recipe, [f"--{name}={value}" for name, value in follow.items()])).model
+    painter = load_file(out / "model.safetensors")
+    begun = classifier.state_dict()
+    taken = [name for name in begun if not name.startswith("classifier.")]
+    assert all(torch.equal(begun[name], painter[name]) for name in taken)
+    assert set(painter) - set(taken) == {"vit.embeddings.mask_token", "decoder.weight", "decoder.bias"}
+
 
 def test_a_batch_that_cannot_be_and_a_teacher_of_other_things_are_sentences(tmp_path: Path, photos: Path, capsys):
     given = words(**{"data.name": photos, "training.output_dir": tmp_path / "out"})

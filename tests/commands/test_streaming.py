@@ -9,7 +9,10 @@ from typing import Any, cast
 import datasets
 import numpy as np
 import pytest
+import torch
 from made_images import noise, png
+from processes import finish_recipe
+from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from vit_hf.commands.finished_run import FinishedRun
@@ -108,6 +111,19 @@ def test_a_stream_that_is_stopped_and_resumed_ends_with_the_same_file(
     assert main([*words, "--resume"]) == 0
     weights = [folder / "model.safetensors" for folder in (whole, photos.parent / "out")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_two_processes_share_a_stream_and_resume_it_with_the_same_bits(photos: Path):
+    recipe, whole, resumed = recipe_of(photos), photos.parent / "whole", photos.parent / "resumed"
+    finish_recipe(2, recipe, "--training.output_dir", str(whole))
+    processes = torch.load(whole / "checkpoint-2" / "processes.pt", weights_only=True)
+    streams = [process["stream"] for process in processes]
+    assert [stream["lanes"] for stream in streams] == [2, 2]
+    epochs = [stream["positions"][0]["epoch"] for stream in streams]
+    assert sorted(epochs) == [0, 1]  # in four batches one reads half of its two shards, the other its one shard twice
+    finish_recipe(2, recipe, "--training.output_dir", str(resumed), resume=str(whole / "checkpoint-2"))
+    weights = [load_file(folder / "model.safetensors") for folder in (whole, resumed)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
 def test_pixels_and_labels_are_those_of_the_files_in_another_order_each_epoch(photos: Path):

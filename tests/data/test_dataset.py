@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from vit_hf.data.collation import collate
 from vit_hf.data.dataset import ImageBatches
+from vit_hf.data.device import parts_of, refuse_broken
 from vit_hf.data.loading import load_batches
 from vit_hf.data.plan import AugmentationPlan
 from vit_hf.data.preparation import Preparation
@@ -98,8 +99,26 @@ def test_many_broken_files_are_counted_and_the_first_ten_named(tmp_path: Path):
         load(folder)
 
 
-def test_infinite_pixels_are_refused_by_the_name_of_their_file(photos: Path):
-    images = load(photos, check_finite=True)
-    images.preparation.std = torch.zeros(3, 1, 1)
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_infinite_pixels_are_refused_by_the_name_of_their_file(photos: Path, in_memory: bool):
+    images = load(photos, check_finite=True, keep_in_memory=in_memory)
+    images.preparation.mean = torch.full((3, 1, 1), torch.nan)
     with pytest.raises(ValueError, match=r"dog/0\.png has NaN or infinite pixels"):
         images[4]
+
+
+def test_of_a_batch_that_a_device_finishes_the_first_broken_image_is_named():
+    pixels = torch.zeros(4, 3, 2, 2)
+    pixels[2, 1, 0, 1], pixels[3] = torch.inf, torch.nan
+    refuse_broken(pixels[:2], ["a", "b"])
+    with pytest.raises(ValueError, match="c has NaN or infinite pixels"):
+        refuse_broken(pixels, ["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize(("side", "size"), [(224, 16), (225, 14), (32, 784), (4000, 2)])
+def test_images_are_finished_in_parts_of_as_many_bytes_that_tear_no_pair_apart(side: int, size: int):
+    pixels = torch.empty(1, dtype=torch.uint8).expand(1000, 3, side, side)
+    parts = parts_of(pixels)
+    assert parts[0] == slice(0, size)
+    assert [part.start for part in parts] == list(range(0, 1000, size))
+    assert parts_of(pixels.to("meta")) == [slice(0, 1000)]

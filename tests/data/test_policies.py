@@ -27,8 +27,8 @@ def draws(count: int, columns: int, seed: int = 0) -> np.ndarray:
 POLICIES = {
     "randaugment": (8, lambda pixels, own: randaugment(pixels, own, n=2, magnitude=9, noise=0.5, probability=0.5)),
     "trivialaugment": (3, trivialaugment),
-    "three_augment": (6, lambda pixels, own: three_augment(pixels, own, jitter=0.3)),
-    "color_jitter": (4, lambda pixels, own: color_jitter(pixels, own, [0.4, 0.4, 0.4])),
+    "three_augment": (7, lambda pixels, own: three_augment(pixels, own, jitter=0.3)),
+    "color_jitter": (5, lambda pixels, own: color_jitter(pixels, own, [0.4, 0.4, 0.4, 0.1])),
 }
 
 
@@ -102,7 +102,7 @@ def test_trivialaugment_draws_all_levels_of_all_operations(monkeypatch: pytest.M
 
 
 def test_three_augment_takes_one_of_three_and_then_jitters():
-    pixels, middle = pictures(3), np.full(4, 0.5)
+    pixels, middle = pictures(3), np.full(5, 0.5)
     numbers = np.array([[0.1, 0.5, *middle], [0.4, 0.5, *middle], [0.9, 0.0, *middle]])
     changed = three_augment(pixels, numbers, jitter=0.3)
     assert torch.equal(changed[:1], tones.grey_in_all(pixels[:1]))
@@ -112,7 +112,8 @@ def test_three_augment_takes_one_of_three_and_then_jitters():
 
 def test_jitter_follows_the_order_that_was_drawn():
     pixels = pictures(1)
-    numbers = np.array([[1.0, 0.5, 0.0, 0.99]])  # brighter, contrast as it is, paler; the last of the six orders
-    expected = tones.saturation(pixels, torch.tensor([0.5]))
+    # Brighter, contrast as it is, paler, a tenth further around the circle; the last of the orders.
+    numbers = np.array([[1.0, 0.5, 0.0, 0.75, 0.99]])
+    expected = tones.saturation(tones.hue(pixels, torch.tensor([0.1])), torch.tensor([0.5]))
     expected = tones.brightness(tones.contrast(expected, torch.tensor([1.0])), torch.tensor([1.5]))
-    assert torch.equal(color_jitter(pixels, numbers, [0.5, 0.5, 0.5]), expected)
+    assert torch.equal(color_jitter(pixels, numbers, [0.5, 0.5, 0.5, 0.2]), expected)

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from vit_hf.data.augmentation import build_augmentation
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.words import unknown_name
 
@@ -17,6 +18,7 @@ from vit_hf.data.words import unknown_name
         ({"train": {"flip": 1.5}}, "flip.probability.*less than or equal to 1"),
         ({"train": {"flip": False}}, "flip: False means nothing here.*leave it out"),
         ({"train": {"trivialaugment": 3}}, "`trivialaugment: true`"),
+        ({"train": {"color_jitter": {"hue": 0.6}}}, "color_jitter.hue.*less than or equal to 0.5"),
         ({"train": {"shift": True}}, "shift: True means nothing here; give a number"),
         ({"train": {"erase": {"fill": "noise"}}}, "erase.fill.*'pixel', 'color' or 'zeros'"),
         ({"mix": {"mixip": 0.8}}, "did you mean 'mixup'"),
@@ -30,6 +32,11 @@ from vit_hf.data.words import unknown_name
 def test_a_wrong_setting_is_met_with_what_would_do(settings: dict, message: str):
     with pytest.raises(ValidationError, match=message):
         DataSettings(name="digits", **settings)
+
+
+def test_one_number_of_colour_jitter_leaves_the_hue_alone():
+    jitter = build_augmentation("color_jitter", 0.3)
+    assert jitter.model_dump() == {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.0}
 
 
 def test_few_names_are_all_listed_where_none_is_near():

@@ -62,6 +62,18 @@ def test_an_operation_on_levels_is_pillows_exactly(name: str, seed: int, low: in
     assert torch.equal(getattr(tones, name)(pixels), by_pillow(pixels, PLAIN[name]))
 
 
+@pytest.mark.parametrize("turn", [-0.5, -0.11, 0.0, 0.02, 0.37, 0.5])
+def test_a_turn_of_the_hue_is_pillows_exactly(turn: float):
+    pixels = torch.cat([picture(seed, 64, 64, low, high) for seed, low, high in ((0, 0, 256), (1, 90, 110))], dim=-1)
+
+    def turned(image: Image.Image) -> Image.Image:
+        angle, *others = image.convert("HSV").split()
+        moved = (np.asarray(angle).astype(int) + int(turn * 255)) % 256
+        return Image.merge("HSV", [Image.fromarray(moved.astype(np.uint8)), *others]).convert("RGB")
+
+    assert torch.equal(tones.hue(pixels, torch.tensor([turn])), by_pillow(pixels, turned))
+
+
 @pytest.mark.parametrize("bits", [1, 3, 8])
 def test_posterizing_is_pillows(bits: int):
     pixels = picture(0)
@@ -91,7 +103,7 @@ def test_a_blur_is_a_gaussian_whose_border_repeats_itself(radius: float):
 
 def test_every_image_of_a_batch_is_changed_by_its_own_amount():
     pixels = torch.cat([picture(0), picture(1)])
-    for name in (*ENHANCED, "solarize", "posterize", "blur"):
+    for name in (*ENHANCED, "hue", "solarize", "posterize", "blur"):
         operation, amounts = getattr(tones, name), torch.tensor([0.5, 1.5])
         alone = torch.cat([operation(pixels[:1], amounts[:1]), operation(pixels[1:], amounts[1:])])
         assert torch.equal(operation(pixels, amounts), alone), name
@@ -100,6 +112,7 @@ def test_every_image_of_a_batch_is_changed_by_its_own_amount():
 def test_a_grey_image_has_brightness_and_no_colours():
     grey = picture(0)[:, :1]
     assert torch.equal(tones.saturation(grey, torch.tensor([0.2])), grey)
+    assert torch.equal(tones.hue(grey, torch.tensor([0.2])), grey)
     assert tones.brightness(grey, torch.tensor([0.0])).max() == 0
     with pytest.raises(ValueError, match="these have 4"):
         tones.grey(grey.expand(-1, 4, -1, -1))

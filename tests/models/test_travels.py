@@ -170,6 +170,24 @@ transformers.AutoModel.from_pretrained("again", trust_remote_code=True)
     )
 
 
+def test_a_stranger_minimises_what_the_package_does(tmp_path):
+    model = tiny(VisionTransformerForImageClassification, label_smoothing=0.2)
+    model.save_pretrained(tmp_path)
+    save_file({"pixels": images(), "shares": torch.rand(2, 5).softmax(-1)}, tmp_path / "batch.st")
+    run_as_stranger(
+        """
+model = transformers.AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+batch = load_file("batch.st")
+whole, shares = (model(batch["pixels"], labels=labels).loss for labels in (torch.tensor([1, 4]), batch["shares"]))
+save_file(dict(whole=whole.detach(), shares=shares.detach()), "stranger.st")
+""",
+        tmp_path,
+    )
+    batch, losses = (load_file(tmp_path / name) for name in ("batch.st", "stranger.st"))
+    assert torch.equal(losses["whole"], model(batch["pixels"], labels=torch.tensor([1, 4])).loss)
+    assert torch.equal(losses["shares"], model(batch["pixels"], labels=batch["shares"]).loss)
+
+
 def test_code_is_not_run_without_trust(classifier, tmp_path):
     run_as_stranger(
         """

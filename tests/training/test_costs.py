@@ -7,7 +7,7 @@ from training.small_runs import small_model, trainer_of
 
 from vit_hf import VisionTransformerForMaskedImageModeling
 from vit_hf.training.adapters import add_adapters
-from vit_hf.training.costs import activation_bytes, operations_per_image, product_rate, weight_bytes
+from vit_hf.training.costs import activation_bytes, forward_operations, product_rate, training_operations, weight_bytes
 from vit_hf.training.optimisation import LoraSettings
 from vit_hf.training.speed import Speedometer
 
@@ -18,24 +18,32 @@ PATCHES, HEAD = 2 * 4 * PIXELS * WIDTH, 2 * WIDTH * LABELS
 
 
 def test_a_step_is_three_forward_passes_but_for_the_gradient_of_the_pixels():
-    assert operations_per_image(small_model()) == 3 * (LINEARS + SCORES + HEAD) + 2 * PATCHES
+    assert training_operations(small_model()) == 3 * (LINEARS + SCORES + HEAD) + 2 * PATCHES
+
+
+def test_what_the_card_says_is_one_forward_pass_of_any_shape():
+    assert forward_operations(small_model()) == LINEARS + SCORES + PATCHES + HEAD
+    sizes = {"image_size": [16, 8], "num_channels": 1, "num_register_tokens": 2, "head_dim": 5, "pooling": "mean"}
+    tokens, inside = 2 * 4 + 3, 2 * 5
+    linears = tokens * (WIDTH * 3 * inside + inside * WIDTH + 2 * WIDTH * INNER) + 2 * tokens**2 * inside
+    assert forward_operations(small_model(**sizes)) == 2 * (LAYERS * linears + 8 * 16 * WIDTH) + HEAD
 
 
 def test_a_frozen_trunk_costs_one_forward_pass():
     model = small_model()
     model.vit.requires_grad_(False)
-    assert operations_per_image(model) == LINEARS + SCORES + PATCHES + 2 * HEAD
+    assert training_operations(model) == LINEARS + SCORES + PATCHES + 2 * HEAD
 
 
 def test_matrices_beside_adapters_have_no_gradients_of_their_own():
     model = small_model()
     add_adapters(model, LoraSettings(rank=2))
-    assert operations_per_image(model) < 3 * (LINEARS + SCORES + HEAD)
+    assert training_operations(model) < 3 * (LINEARS + SCORES + HEAD)
 
 
 def test_a_painter_is_counted_with_its_decoder():
     painter = VisionTransformerForMaskedImageModeling(small_model().config)
-    assert operations_per_image(painter) > 3 * (LINEARS + SCORES + 2 * 4 * WIDTH * PIXELS)
+    assert training_operations(painter) > 3 * (LINEARS + SCORES + 2 * 4 * WIDTH * PIXELS)
 
 
 def test_weights_gradients_and_moments_are_counted_once_each():
@@ -48,15 +56,15 @@ def test_weights_gradients_and_moments_are_counted_once_each():
 
 def test_activations_grow_with_the_batch_and_hold_at_least_what_the_linears_keep():
     model = small_model()
-    one, nine = activation_bytes(model, 1), activation_bytes(model, 9)
-    assert nine == pytest.approx(9 * one, rel=0.02)
-    assert one > 4 * LAYERS * TOKENS * (4 * WIDTH + 2 * INNER)
+    two, eighteen = activation_bytes(model, 2), activation_bytes(model, 18)
+    assert eighteen == 9 * two
+    assert two > 2 * 4 * LAYERS * TOKENS * (4 * WIDTH + 2 * INNER)
 
 
 def test_counting_and_measuring_leave_the_random_numbers_of_the_training_alone():
     model = small_model(hidden_dropout_prob=0.5, drop_path_rate=0.5)
     before = torch.get_rng_state()
-    operations_per_image(model)
+    training_operations(model)
     activation_bytes(model, 2)
     product_rate(torch.device("cpu"), torch.float32, side=32, seconds=0.001)
     assert torch.equal(torch.get_rng_state(), before)
@@ -95,5 +103,5 @@ def test_every_log_of_the_loss_says_how_fast_it_went(tmp_path):
         assert entry["images_per_second"] > 0
         assert entry["mfu"] > 0
         assert 0.01 < entry["peak_memory_gib"] < 64
-    assert trainer.state.total_flos == 3 * 4 * operations_per_image(trainer.model)
+    assert trainer.state.total_flos == 3 * 4 * training_operations(trainer.model)
     assert trainer.speed.summary().keys() == {"images_per_second", "mfu", "peak_memory_gib"}

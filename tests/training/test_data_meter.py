@@ -65,3 +65,15 @@ def test_advice_is_given_once_and_only_to_those_who_wait():
     assert "35% of the time" in advice
     assert "dataloader_num_workers 4" in advice
     assert meter.advice(0.9, 2) is None
+
+
+def test_a_stream_is_not_told_to_keep_what_it_cannot_keep():
+    clock = Clock()
+    advice = []
+    for streamed in (False, True):
+        meter = DataMeter(clock)
+        list(meter.watch(slowly(clock, 1.0, 20)))
+        advice.append(meter.advice(0.5, 0, streamed=streamed) or "")
+    assert "--data.cache" in advice[0]
+    assert "--data" not in advice[1]
+    assert "dataloader_num_workers 2" in advice[1]

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import SchedulerType
 
 from ..analysis.samples import draw_samples
-from ..training.costs import activation_bytes, operations_per_image, weight_bytes
+from ..training.costs import activation_bytes, training_operations, weight_bytes
 from ..training.trainer import prepare_model
 from .prepared_run import PreparedRun
 from .tables import table
@@ -53,7 +53,7 @@ def costs(run: PreparedRun) -> list[str]:
     model, arguments = run.model, run.arguments
     an_epoch, in_all = steps(run)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    operations = operations_per_image(model)
+    operations = training_operations(model)
     whole = operations * in_all * arguments.train_batch_size * arguments.world_size
     whole *= arguments.gradient_accumulation_steps
     weights = weight_bytes(model, averaged=run.recipe.optimisation.ema is not None)

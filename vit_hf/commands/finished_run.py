@@ -22,7 +22,7 @@ from ..families import family_of, word_of
 from ..hub.card import render_card
 from ..hub.facts import PICTURES, CardFacts
 from ..hub.intervals import Interval, bootstrapped_calibration, wilson
-from ..training.costs import forward_operations_of
+from ..training.costs import forward_operations
 from ..training.metrics import BINS, classification_metrics
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
@@ -108,7 +108,7 @@ class FinishedRun:
             pictures=[name for name in PICTURES if (self.folder / name).is_file()],
             origin=self.origin(),
             base_model=self.loaded.base_model if self.loaded else None,
-            operations=forward_operations_of(self.model),
+            operations=forward_operations(self.model),
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
             intervals=self.intervals(),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from . import moves
 from .crops import BOX_DRAWS, Box, flip, pad_and_crop, random_box
-from .erasing import ERASE_DRAWS, erase
+from .erasing import ERASE_DRAWS, erase_
 from .policies import (
     JITTER_DRAWS,
     RANDAUGMENT_DRAWS,
@@ -156,19 +156,20 @@ class ThreeAugment(Augmentation):
 
 
 class ColorJitter(Augmentation):
-    """Brightness, contrast and saturation; a bare number is for all three."""
+    """Brightness, contrast, saturation, and hue as a share of the circle; a bare number is for the first three."""
 
-    strength = "all"
+    strength = "factors"
     brightness: float = Field(default=0, ge=0)
     contrast: float = Field(default=0, ge=0)
     saturation: float = Field(default=0, ge=0)
+    hue: float = Field(default=0, ge=0, le=0.5)
 
     @property
     def draws(self) -> int:
         return JITTER_DRAWS
 
     def __call__(self, pixels, numbers):
-        return color_jitter(pixels, numbers, [self.brightness, self.contrast, self.saturation])
+        return color_jitter(pixels, numbers, [self.brightness, self.contrast, self.saturation, self.hue])
 
 
 class Erase(Augmentation):
@@ -189,7 +190,7 @@ class Erase(Augmentation):
         return ERASE_DRAWS
 
     def __call__(self, pixels, numbers):
-        return erase(pixels, numbers, probability=self.probability, area=self.area, fill=self.fill)
+        return erase_(pixels, numbers, probability=self.probability, area=self.area, fill=self.fill)
 
 
 class Move(Augmentation):
@@ -228,7 +229,7 @@ def fields_of(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]
         would_do = "give a number" if kind is Move else f"write `{name}: true`"
         raise ValueError(f"{name}: {value} means nothing here; {would_do}, or leave it out.")
     if kind is ColorJitter:
-        return dict.fromkeys(kind.model_fields, value)
+        return dict.fromkeys(("brightness", "contrast", "saturation"), value)
     return {**own, kind.strength: value}
 
 

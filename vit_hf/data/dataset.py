@@ -89,6 +89,8 @@ class ImageBatches(Dataset):
         batch["labels"] = self.labels[torch.from_numpy(rows)]
         if numbers is not None:
             batch["numbers"] = numbers
+        if self.check_finite:
+            batch["names"] = [self.table.name_of(row) for row in rows]
         return {**batch, "samples": samples}
 
     def pixels(self, rows: np.ndarray, numbers: np.ndarray | None) -> tuple[Tensor, np.ndarray]:
@@ -119,11 +121,7 @@ class ImageBatches(Dataset):
         return int(self.replaced.sum())
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        batch = self.finish(self.raw(indices))
-        if self.check_finite and not (finite := batch["pixel_values"].isfinite()).all():
-            bad = int((~finite).flatten(1).any(dim=1).nonzero()[0])
-            raise ValueError(f"{self.table.name_of(indices[bad] % len(self))} has NaN or infinite pixels.")
-        return batch
+        return self.finish(self.raw(indices))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: rearrange(values, "1 ... -> ...") for name, values in self.__getitems__([index]).items()}

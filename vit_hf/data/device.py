@@ -1,6 +1,6 @@
 """The last steps from bytes to what a model takes, for a whole batch on the model's own device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from .plan import AugmentationPlan
 from .preparation import Preparation
 
-# Images that a processor takes at a time, so that they stay in its cache; even, so that no pair to be mixed is parted.
-PART = 16
+# Bytes of pixels that a processor takes at a time, so that all that is made of them stays in its cache.
+PART = 16 * 3 * 224 * 224
 
 
 @cache
@@ -22,15 +22,25 @@ def keep_freed_memory() -> None:
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
-def slices(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]
+def parts_of(pixels: Tensor) -> list[slice]:
+    """b ... -> the parts that are finished one after the other; no pair to be mixed is torn apart."""
+    size = max(2, PART // pixels[0].numel() // 2 * 2) if pixels.device.type == "cpu" else len(pixels)
+    return [slice(start, start + size) for start in range(0, len(pixels), size)]
+
+
+def refuse_broken(pixels: Tensor, names: Sequence[str]) -> None:
+    """Waits for the device. Raises: ValueError that names the first image of which a pixel is no finite number."""
+    finite = pixels.isfinite().flatten(1).all(dim=1).tolist()
+    if not all(finite):
+        raise ValueError(f"{names[finite.index(False)]} has NaN or infinite pixels once it is prepared.")
 
 
 class DevicePreparation:
     """Augmentation, normalisation, erasing and mixing, in this order.
 
     A raw batch, as `ImageBatches.raw` hands it out, holds `pixel_values` in bytes, or else `rows` of the images that
-    lie on the device already; `labels`; and where it is augmented the `numbers` of its samples, which stay on the CPU.
+    lie on the device already; `labels`; where it is augmented the `numbers` of its samples, which stay on the CPU; and
+    `names` of the images where finished pixels are to be looked at.
     """
 
     def __init__(
@@ -53,12 +63,17 @@ class DevicePreparation:
             return dict(batch)
         pixels, labels = self.bytes_of(batch), batch["labels"]
         numbers: np.ndarray | None = batch.get("numbers")
-        parts = slices(len(pixels), PART if pixels.device.type == "cpu" else len(pixels))
-        finished = [self.part(pixels[part], labels[part], None if numbers is None else numbers[part]) for part in parts]
-        return {
-            "pixel_values": torch.cat([pixels for pixels, _ in finished]),
-            "labels": torch.cat([labels for _, labels in finished]),
-        }
+        finished = [
+            self.part(pixels[part], labels[part], None if numbers is None else numbers[part])
+            for part in parts_of(pixels)
+        ]
+        if len(finished) > 1:
+            pixels, labels = (torch.cat(values) for values in zip(*finished, strict=True))
+        else:
+            ((pixels, labels),) = finished
+        if "names" in batch:
+            refuse_broken(pixels, batch["names"])
+        return {"pixel_values": pixels, "labels": labels}
 
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
         """b c h w (bytes), b, b draws -> b c h w (floats), b or b classes"""

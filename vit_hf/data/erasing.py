@@ -28,17 +28,17 @@ def erased_boxes(
     return boxes
 
 
-def places_in(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """b 4 -> n, n, n: the image, row and column of every pixel in the boxes"""
+def places_in(boxes: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """b 4 -> n, n: the image of every pixel in the boxes, and its place among the pixels of the image"""
     tops, lefts, heights, widths = boxes.T
     counts = heights * widths
     images = np.repeat(np.arange(len(boxes)), counts)
     inside = np.arange(len(images)) - np.repeat(np.cumsum(counts) - counts, counts)
     rows, columns = np.divmod(inside, np.repeat(np.maximum(widths, 1), counts))
-    return images, rows + tops[images], columns + lefts[images]
+    return images, (rows + tops[images]) * width + columns + lefts[images]
 
 
-def erase(
+def erase_(
     pixels: Tensor,
     numbers: np.ndarray,
     *,
@@ -46,24 +46,21 @@ def erase(
     area: tuple[float, float],
     fill: Literal["pixel", "color", "zeros"],
 ) -> Tensor:
-    """b c h w (normalised), b draws -> b c h w: with the probability given, a rectangle of `area` (a share) is erased.
+    """b c h w (normalised), b draws -> b c h w, in place: with the probability given, a rectangle of `area` (a share)
+    is erased.
 
     fill: noise of variance 1 in every pixel, one random color, or zeros, the mean. Source: arXiv:1708.04896, with
     timm's limits.
     """
-    height, width = pixels.shape[-2:]
-    images, rows, columns = places_in(erased_boxes(numbers, height, width, probability=probability, area=area))
+    channels, height, width = pixels.shape[1:]
+    images, places = places_in(erased_boxes(numbers, height, width, probability=probability, area=area), width)
     if not len(images):
         return pixels
-    found = [to_device(places, pixels) for places in (images, rows, columns)]
+    image, place = to_device(images, pixels), to_device(places, pixels)
     if fill == "zeros":
         values = torch.zeros((), device=pixels.device, dtype=pixels.dtype)
     else:
-        keys = to_device((numbers[:, -1] * 2**32).astype(np.int64), pixels)
-        pixel = found[1] * width + found[2] if fill == "pixel" else torch.zeros_like(found[1])
-        channel = torch.arange(pixels.shape[1], device=pixels.device)
-        places = pixel[:, None] * pixels.shape[1] + channel
-        values = noise(keys[found[0]][:, None], places).to(pixels.dtype)
-    erased = pixels.clone()
-    erased[found[0], :, found[1], found[2]] = values
-    return erased
+        keys = to_device((numbers[:, -1] * 2**32).astype(np.int64)[images], pixels)
+        values = noise(keys, place if fill == "pixel" else torch.zeros_like(place), channels).to(pixels.dtype)
+    pixels.flatten(2)[image, :, place] = values
+    return pixels

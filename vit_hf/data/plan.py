@@ -80,7 +80,7 @@ class AugmentationPlan:
         return in_shares(moved(pixels, matrices))
 
     def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
-        """b c h w (normalised), b draws -> b c h w"""
+        """b c h w (normalised), b draws -> b c h w, in place"""
         for step in self.steps:
             if isinstance(step.augmentation, Erase):
                 pixels = step.augmentation(pixels, numbers[:, step.columns])

@@ -4,6 +4,7 @@ Images that drew the same operation are changed together, each by its own amount
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from .tones import (
     contrast,
     equalize,
     grey_in_all,
+    hue,
     invert,
     posterize,
     saturation,
@@ -36,6 +38,7 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": brightness,
     "contrast": contrast,
     "saturation": saturation,
+    "hue": hue,
     "sharpness": sharpness,
     "posterize": posterize,
     "solarize": solarize,
@@ -160,20 +163,21 @@ def trivialaugment(pixels: Tensor, numbers: np.ndarray) -> Tensor:
     return apply(pixels, list(TRIVIALAUGMENT), chosen, amounts)
 
 
-JITTERED = ("brightness", "contrast", "saturation")
-ORDERS = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
-JITTER_DRAWS = 4
+JITTERED = ("brightness", "contrast", "saturation", "hue")
+ORDERS = np.array(list(permutations(range(len(JITTERED)))))
+JITTER_DRAWS = len(JITTERED) + 1
 
 
 def color_jitter(pixels: Tensor, numbers: np.ndarray, strengths: Sequence[float]) -> Tensor:
-    """b c h w, b 4 -> b c h w: brightness, contrast and saturation by factors from 1 - strength to 1 + strength,
-    in a random order."""
-    factors = 1 + (2 * numbers[:, :3] - 1) * np.asarray(strengths)
-    order = ORDERS[choice(numbers[:, 3], len(ORDERS))]
-    for turn in range(3):
-        amounts = np.maximum(0, factors[np.arange(len(order)), order[:, turn]])
-        skipped = np.asarray(strengths)[order[:, turn]] == 0
-        pixels = apply(pixels, JITTERED, np.where(skipped, -1, order[:, turn]), amounts)
+    """b c h w, b 5 -> b c h w: brightness, contrast and saturation by factors from 1 - strength to 1 + strength, and
+    hue by up to its strength of the circle either way, in a random order."""
+    moves = (2 * numbers[:, :-1] - 1) * np.asarray(strengths)
+    amounts = np.concatenate([np.maximum(0, 1 + moves[:, :3]), moves[:, 3:]], axis=1)
+    order = ORDERS[choice(numbers[:, -1], len(ORDERS))]
+    for chosen in order.T:
+        skipped = np.asarray(strengths)[chosen] == 0
+        own = amounts[np.arange(len(chosen)), chosen]
+        pixels = apply(pixels, JITTERED, np.where(skipped, -1, chosen), own)
     return pixels
 
 
@@ -182,11 +186,11 @@ THREE_DRAWS = 2 + JITTER_DRAWS
 
 
 def three_augment(pixels: Tensor, numbers: np.ndarray, *, jitter: float) -> Tensor:
-    """b c h w, b 6 -> b c h w: grey, solarized at half, or blurred by 0.1 to 2 pixels; then the colours jittered.
+    """b c h w, b 7 -> b c h w: grey, solarized at half, or blurred by 0.1 to 2 pixels; then the colours jittered.
 
     Source: DeiT III (arXiv:2204.07118), 3-Augment.
     """
     chosen = choice(numbers[:, 0], len(THREE))
     amounts = np.stack([np.zeros(len(chosen)), np.full(len(chosen), 128.0), 0.1 + 1.9 * numbers[:, 1]])
     pixels = apply(pixels, THREE, chosen, amounts[chosen, np.arange(len(chosen))])
-    return color_jitter(pixels, numbers[:, 2:], [jitter] * 3)
+    return color_jitter(pixels, numbers[:, 2:], [jitter, jitter, jitter, 0])

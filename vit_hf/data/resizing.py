@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -29,9 +28,8 @@ def resize(pixels: np.ndarray, height: int, width: int, resample: int) -> Tensor
         resized = np.atleast_3d(np.array(image.resize((width, height), Image.Resampling(resample))))
         return torch.from_numpy(resized.transpose(2, 0, 1))
     # A view with the channels last, for which torch has its fastest code.
-    image = rearrange(torch.from_numpy(pixels), "h w c -> 1 c h w")
-    resized = functional.interpolate(image, (height, width), mode=mode, antialias=True, align_corners=False)
-    return rearrange(resized, "1 c h w -> c h w")
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    return functional.interpolate(image, (height, width), mode=mode, antialias=True, align_corners=False)[0]
 
 
 def spare_factor(height: int, width: int, target: tuple[int, int]) -> int:

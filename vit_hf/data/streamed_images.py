@@ -52,7 +52,11 @@ class StreamedImages:
         ]
         batch: dict[str, Any] = {"pixel_values": torch.stack([pixels for pixels, _ in read])}
         batch["labels"] = torch.tensor([self.table.label_of(record) for _, record in read])
-        return batch if numbers is None else {**batch, "numbers": numbers}
+        if numbers is not None:
+            batch["numbers"] = numbers
+        if self.table.check_finite:
+            batch["names"] = [self.table.name(record) for _, record in read]
+        return batch
 
     def readable(self, records: Sequence[Any], place: int, numbers: np.ndarray | None) -> tuple[Tensor, Any]:
         """This record's image; or, where broken ones are skipped, that of the next of the batch that can be read."""

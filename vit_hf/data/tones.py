@@ -33,12 +33,17 @@ def column(amounts: Tensor) -> Tensor:
     return amounts[:, None, None]
 
 
-def grey(pixels: Tensor) -> Tensor:
-    """b c h w -> b 1 h w: brightness by ITU-R 601. Raises: ValueError for a number of channels without colours."""
-    if pixels.shape[1] == 1:
-        return pixels
-    if pixels.shape[1] != 3:
+def is_grey(pixels: Tensor) -> bool:
+    """Raises: ValueError for a number of channels that are neither grey nor colours."""
+    if pixels.shape[1] not in (1, 3):
         raise ValueError(f"Colours can be changed in images of 1 or 3 channels, and these have {pixels.shape[1]}.")
+    return pixels.shape[1] == 1
+
+
+def grey(pixels: Tensor) -> Tensor:
+    """b c h w -> b 1 h w: brightness by ITU-R 601"""
+    if is_grey(pixels):
+        return pixels
     red, green, blue = pixels.int().split(1, dim=1)
     return (
         (red * 19595)
@@ -76,6 +81,27 @@ def contrast(pixels: Tensor, factors: Tensor) -> Tensor:
 def saturation(pixels: Tensor, factors: Tensor) -> Tensor:
     """b c h w, b -> b c h w: grey at 0, as it is at 1"""
     return blend(grey(pixels), pixels, factors)
+
+
+def hue(pixels: Tensor, turns: Tensor) -> Tensor:
+    """b c h w, b -> b c h w: every colour further around their circle, by a share of it. Grey stays grey.
+
+    By way of Pillow's hue, saturation and value, which are bytes, and to the bit; hence double precision.
+    """
+    if is_grey(pixels):
+        return pixels
+    value = pixels.amax(dim=1, keepdim=True)
+    spread = (value - pixels.amin(dim=1, keepdim=True)).float()
+    red, green, blue = ((value - pixels) / spread.clamp(min=1)).double().split(1, dim=1)
+    is_red, is_green, _ = (pixels == value).split(1, dim=1)
+    sixths = torch.where(is_red, blue - green, torch.where(is_green, 2 + red - blue, 4 + green - red)).float()
+    shares = ((sixths.double() / 6 + 1) % 1).float()
+    angle = ((shares.double() * 255).int() + (turns * 255).int()[:, None, None, None]) % LEVELS
+    saturation = (spread / value.clamp(min=1)).double().mul_(255).int().double() / 255
+    furthest = torch.tensor([5, 3, 1], device=pixels.device)[:, None, None]  # of the circle's sixths from each channel
+    apart = (furthest + angle.double() * 6 / 255) % 6
+    away = torch.minimum(apart, 4 - apart).clamp_(0, 1)
+    return as_bytes((value * (1 - saturation * away)).add_(0.5))
 
 
 def sharpness(pixels: Tensor, factors: Tensor) -> Tensor:

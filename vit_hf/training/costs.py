@@ -39,22 +39,22 @@ def sum_of_outputs(outputs: Any) -> torch.Tensor:
     return (outputs.logits if "logits" in outputs else outputs.reconstruction).sum()
 
 
-def operations_per_image(model: Any) -> int:
-    """Of a step of training: its matrix products, a multiplication and an addition as two, as torch counts them.
+def forward_operations(model: Any) -> int:
+    """Of one image: the matrix products, a multiplication and an addition as two, as torch counts them.
 
-    Gradients of frozen weights are not computed and do not count.
+    All tokens count in all layers, as in everybody's figures, though a classifier by its class token leaves some out.
     """
-    twin = twin_without_storage(model)
-    with FlopCounterMode(display=False) as counter:
-        sum_of_outputs(twin(**blank_inputs(twin, 1))).backward()
+    twin = twin_without_storage(model).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        twin(**blank_inputs(twin, 1), output_hidden_states=True)
     return counter.get_total_flops()
 
 
-def forward_operations_of(model: Any) -> int:
-    """Of one image that is only looked at, by the same count."""
-    twin = twin_without_storage(model).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(**blank_inputs(twin, 1))
+def training_operations(model: Any) -> int:
+    """Of one image in a step, by the same count. Gradients of frozen weights are not computed and do not count."""
+    twin = twin_without_storage(model)
+    with FlopCounterMode(display=False) as counter:
+        sum_of_outputs(twin(**blank_inputs(twin, 1), output_hidden_states=True)).backward()
     return counter.get_total_flops()
 
 

@@ -55,13 +55,16 @@ class DataMeter:
         self.waited = self.passed = 0.0
         return share
 
-    def advice(self, share: float | None, workers: int) -> str | None:
-        """A sentence, once, where a model waits for data."""
+    def advice(self, share: float | None, workers: int, *, streamed: bool = False) -> str | None:
+        """A sentence, once, where a model waits for data. What is streamed cannot be kept."""
         if self.advised or share is None or share <= ACCEPTABLE or self.batches < ENOUGH:
             return None
         self.advised = True
-        return (
-            f"The model waited for data {share:.0%} of the time. More processes load more: "
-            f"--training.dataloader_num_workers {max(2, 2 * workers)}. Images that are decoded once load faster: "
-            "--data.cache true, or --data.keep_in_memory true."
+        more = f"--training.dataloader_num_workers {max(2, 2 * workers)}"
+        other = (
+            "each of them needs a file of the data set to itself. Smaller images, saved once, load faster than a "
+            "stream of large ones."
+            if streamed
+            else "images that are decoded once load faster: --data.cache true, or --data.keep_in_memory true."
         )
+        return f"The model waited for data {share:.0%} of the time. More processes load more ({more}); {other}"

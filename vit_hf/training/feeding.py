@@ -50,7 +50,8 @@ class FeedingTrainer(ResumableTrainer):
         if share is not None:
             logs = {**logs, "data_wait": round(share, 4)}
         super().log(logs, start_time)
-        advice = self.data_meter.advice(share, self.args.dataloader_num_workers)
+        workers, streamed = self.args.dataloader_num_workers, self.stream is not None
+        advice = self.data_meter.advice(share, workers, streamed=streamed)
         if advice is not None and self.is_world_process_zero():
             logger.warning(advice)
 

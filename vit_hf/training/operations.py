@@ -1,4 +1,4 @@
-"""How much arithmetic a Vision Transformer or a Swin Transformer is, and how much of it this machine can do."""
+"""The sizes of plain models, and the matrix products that are nearly all of their arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,6 @@ class Counted(Protocol):
     @property
     def products(self) -> list[Product]:
         """The Linears of all blocks, in order."""
-        ...
-
-    @property
-    def others(self) -> int:
-        """Multiplications in all other products: attention, patches, the head."""
         ...
 
 
@@ -58,12 +53,6 @@ class Numbers:
     @property
     def products(self) -> list[Product]:
         return block_products(self.tokens, self.tokens, self.width, self.inner) * self.layers
-
-    @property
-    def others(self) -> int:
-        attention = self.layers * 2 * self.tokens**2 * self.width  # scores, and the values they weigh
-        patches = (self.tokens - 1) * 3 * self.patch**2 * self.width
-        return attention + patches + self.width * self.labels
 
 
 @dataclass(frozen=True)
@@ -102,15 +91,6 @@ class SwinNumbers:
             found += block_products(padded**2, grid**2, width, int(width * self.ratio)) * self.depths[stage]
         return found
 
-    @property
-    def others(self) -> int:
-        attention = sum(
-            depth * 2 * padded**2 * window**2 * width
-            for depth, (_, window, padded, width) in zip(self.depths, self.stages, strict=True)
-        )
-        patches = self.stages[0][0] ** 2 * 3 * self.patch**2 * self.width
-        return attention + patches + self.stages[-1][3] * self.labels
-
 
 def block_products(attended: int, tokens: int, width: int, inner: int) -> list[Product]:
     """Of a block: queries, keys and values; projection; up; down. attended: rows, padding of windows included."""
@@ -125,16 +105,6 @@ def block_products(attended: int, tokens: int, width: int, inner: int) -> list[P
 def linear_operations(numbers: Counted) -> int:
     """Multiplications and additions of an image's tokens in the Linears of all blocks, counted separately."""
     return 2 * sum(rows * inputs * outputs for rows, inputs, outputs in numbers.products)
-
-
-def forward_operations(numbers: Counted) -> int:
-    """Of one image: the matrix products alone, which are nearly all. A multiplication and an addition are two."""
-    return linear_operations(numbers) + 2 * numbers.others
-
-
-def training_operations(numbers: Counted) -> int:
-    """Of one image, forward and backward: each product returns twice, for its weights and for its inputs."""
-    return 3 * forward_operations(numbers)
 
 
 def products_alone(numbers: Counted, batch: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:

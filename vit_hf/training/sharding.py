@@ -1,10 +1,23 @@
 """Between tensors of which each process holds a shard (FSDP2) and the whole ones that a checkpoint keeps."""
 
-from typing import Any
+from typing import Any, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
+
+
+def layers_to_shard(model: nn.Module) -> list[str] | None:
+    """The classes of which each module becomes a shard: those that no model may split, without what holds the patches.
+
+    Accelerate shards the patches by themselves, and cannot shard a weight twice. None for a model that names no class.
+    """
+    undivided: list[str] | None = getattr(model, "_no_split_modules", None)
+    if undivided is None:
+        return None
+    patches = cast(Any, model).get_input_embeddings()
+    holders = {type(module).__name__ for module in model.modules() if patches in module.modules()}
+    return [name for name in undivided if name not in holders]
 
 
 def whole(tensor: Tensor) -> Tensor:

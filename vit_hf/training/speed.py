@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from ..families import word_of
-from .costs import operations_per_image, peak_memory, product_rate
+from .costs import peak_memory, product_rate, training_operations
 
 
 def product_dtype(arguments: transformers.TrainingArguments) -> torch.dtype:
@@ -39,7 +39,7 @@ class Speedometer:
     def operations(self) -> int | None:
         """Of one image; None for a model that is not of this package."""
         ours = word_of(getattr(getattr(self.model, "config", None), "model_type", ""))
-        return operations_per_image(self.model) if ours else None
+        return training_operations(self.model) if ours else None
 
     @cached_property
     def rate(self) -> float:

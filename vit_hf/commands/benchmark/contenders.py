@@ -45,8 +45,8 @@ class Work:
     rounds: int | None = None  # fewer, where one takes long
 
 
-def preparation() -> Preparation:
-    return Preparation(make_image_processor(VisionTransformerConfig(image_size=SIDE)), 3)
+def preparation(side: int = SIDE) -> Preparation:
+    return Preparation(make_image_processor(VisionTransformerConfig(image_size=side)), 3)
 
 
 def records(files: list[bytes], transform: Callable[[Any], Any]):
@@ -57,10 +57,12 @@ def records(files: list[bytes], transform: Callable[[Any], Any]):
     return table.with_transform(lambda rows: {"pixels": [transform(image) for image in rows["image"]]})
 
 
-def to_224(height: int, width: int, images: int, goal: float, goal_in_bytes: float) -> Work:
-    """From a JPEG to what the model takes."""
+def to_model(
+    height: int, width: int, images: int, *, goal: float | None = None, goal_in_bytes: float, side: int = SIDE
+) -> Work:
+    """From a JPEG to what the model takes, and to the bytes that the device makes it of."""
     files = [photo(height, width, seed) for seed in range(images)]
-    own = preparation()
+    own = preparation(side)
     finish = DevicePreparation(own, AugmentationPlan(), classes=1)
     labels = torch.zeros(images, dtype=torch.int64)
 
@@ -76,13 +78,14 @@ def to_224(height: int, width: int, images: int, goal: float, goal_in_bytes: flo
     }
     if v2 := torchvision():
         bicubic = v2.InterpolationMode.BICUBIC
-        resize = v2.Resize((SIDE, SIDE), interpolation=bicubic)
+        resize = v2.Resize((side, side), interpolation=bicubic)
         moved = v2.Compose([resize, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalisation(v2)])
         beside = records(files, lambda image: moved(image.convert("RGB")))
         calls["datasets + torchvision"] = lambda: beside[:]
-    goals = {(OURS, "datasets + transformers"): goal}
-    goals[f"{OURS}, bytes", "datasets + transformers"] = goal_in_bytes
-    return Work(f"JPEG of {width} x {height} to {SIDE}", images, calls, goals)
+    goals = {(f"{OURS}, bytes", "datasets + transformers"): goal_in_bytes}
+    if goal is not None:
+        goals[OURS, "datasets + transformers"] = goal
+    return Work(f"JPEG of {width} x {height} to {side}", images, calls, goals)
 
 
 def torchvision():
@@ -130,7 +133,7 @@ def as_file(data: bytes):
 
 
 def tiny_and_folders(root: Path, files: int) -> list[Work]:
-    """A folder of small JPEGs: ready, decoded, and read from a cache."""
+    """A folder of small JPEGs: ready, decoded (which no goal is set for), and read from a cache."""
     folder = folder_of_photos(root / "photos", files)
     datasets = import_module("datasets")
 
@@ -140,7 +143,7 @@ def tiny_and_folders(root: Path, files: int) -> list[Work]:
     by_datasets = load_by_datasets()
     table = scan_folder(folder).split("train")
     contents = [Path(item).read_bytes() for item in table.items[:100]]
-    own = Preparation(make_image_processor(VisionTransformerConfig(image_size=32)), 3)
+    own = preparation(32)
     prepare = lambda picture: own.pixels(picture).numpy()  # noqa: E731
     store = open_or_build(root / "cache", table, {}, prepare, "photos").store
     numbers = np.random.default_rng(0)
@@ -162,7 +165,6 @@ def tiny_and_folders(root: Path, files: int) -> list[Work]:
                 OURS: lambda: [open_picture(file, "photo").pixels(3) for file in contents],
                 "Pillow": lambda: [np.asarray(Image.open(as_file(file)).convert("RGB")) for file in contents],
             },
-            {(OURS, "Pillow"): 8.0},
         ),
         Work(
             "batches of 100 from the cache",

@@ -13,7 +13,7 @@ import torch
 
 from ..door import guarded, parser, words_of
 from ..tables import table
-from .contenders import Work, augmentation, tiny_and_folders, to_224
+from .contenders import Work, augmentation, tiny_and_folders, to_model
 from .peers import installed_version, libraries_beside
 from .report import ratio_words
 from .timing import Ratio, interleave, speed_ratio, threads
@@ -51,8 +51,9 @@ def measure(work: Work, rounds: int) -> tuple[dict[str, float], list[Figure]]:
 
 
 def works(given: Namespace, root: Path) -> Iterator[Work]:
-    yield to_224(375, 500, given.images, 2.3, 3.0)
-    yield to_224(1500, 2000, max(1, given.images // 4), 4.0, 4.0)
+    yield to_model(375, 500, given.images, goal=2.3, goal_in_bytes=3.0)
+    yield to_model(1500, 2000, max(1, given.images // 4), goal=4.0, goal_in_bytes=4.0)
+    yield to_model(32, 32, 8 * given.images, goal_in_bytes=8.0, side=32)
     yield augmentation(given.images)
     yield from tiny_and_folders(root, given.files)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ...training.operations import Counted, forward_operations, linear_operations, products_alone, training_operations
+from ...training.costs import forward_operations, training_operations
+from ...training.operations import Counted, linear_operations, products_alone
 from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training
@@ -67,7 +68,7 @@ def compare(
     seconds = interleave({**calls, PRODUCTS: products}, rounds)
     memory = {name: peak_memory(call, conditions.device) for name, call in calls.items()}
     rate = batch * linear_operations(numbers) / median(seconds.pop(PRODUCTS))
-    work = batch * OPERATIONS[mode](numbers)
+    work = batch * OPERATIONS[mode](builders[OURS](numbers).model)
     rows = [
         Row(
             library=name,

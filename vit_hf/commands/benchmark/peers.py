@@ -44,7 +44,7 @@ def config_fields(numbers: Numbers) -> dict[str, Any]:
     }
 
 
-def build_ours(numbers: Numbers) -> nn.Module:
+def build_ours(numbers: Numbers) -> Logits:
     return Logits(VisionTransformerForImageClassification(VisionTransformerConfig(**config_fields(numbers))))
 
 
