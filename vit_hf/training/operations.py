@@ -14,7 +14,8 @@ Product = tuple[int, int, int]  # rows of an image, inputs, outputs
 class Counted(Protocol):
     """The size of a model; sides in pixels."""
 
-    side: int
+    @property
+    def side(self) -> int: ...
 
     @property
     def products(self) -> list[Product]:
