@@ -20,6 +20,12 @@ def layers_to_shard(model: nn.Module) -> list[str] | None:
     return [name for name in undivided if name not in holders]
 
 
+def shard_by_layers(plugin: Any, model: nn.Module) -> None:
+    """Tell Accelerate's plugin of FSDP which layers to shard, unless its configuration says so."""
+    if plugin.transformer_cls_names_to_wrap is None:
+        plugin.transformer_cls_names_to_wrap = layers_to_shard(model)
+
+
 def whole(tensor: Tensor) -> Tensor:
     """The tensor itself, or all shards of it together, for which every process has to call."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
