@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).parents[1] / "vit_hf"
 FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}
 
 FLOORS = [
-    ["models.shapes", "models.words", "version"],
-    ["models.patches", "models.positions", "models.windows"],
-    ["models.attention", "models.configuration_*", "models.*_processing_*"],
+    ["models.shapes", "models.words", "families", "version"],
+    ["models.patches", "models.positions"],
+    ["models.attention", "models.windows", "models.configuration_*", "models.*_processing_*"],
     ["models.blocks"],
     ["models.pooling"],
     ["models.modeling_base"],
-    ["models.modeling_vit"],
+    ["models.modeling_vit", "models.modeling_swin"],
     ["models.modeling_*", "models.__init__", "completion.*", "data.*"],
     ["training.*", "conversion.*"],
     ["hub.*", "analysis.*", "export.*"],

@@ -25,6 +25,17 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
 }
+SMALL_OF = {
+    "vit": SMALL,
+    "swin": {
+        "image_size": 16,
+        "patch_size": 2,
+        "embed_dim": 8,
+        "depths": [2, 2],
+        "num_heads": [1, 2],
+        "window_size": 4,
+    },
+}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -68,7 +79,7 @@ def made_small(path: Path, photos: Path, pretrained: Path, out: Path) -> Recipe:
     places = {"data.name": str(photos), "data.cache": False, "training.output_dir": str(out)}
     run = {"training.max_steps": 2, "training.warmup_steps": 1, "training.disable_tqdm": True, "training.use_cpu": True}
     without = {"training.bf16": False, "training.torch_compile": False, "training.dataloader_num_workers": 0}
-    model = {f"model.{name}": value for name, value in SMALL.items()}
+    model = {f"model.{name}": value for name, value in SMALL_OF[recipe.model.family].items()}
     if recipe.model.source is not None:
         model = {"model.from": str(pretrained)}
     batch = {"optimisation.batch_size": 6} if recipe.optimisation.batch_size else {}

@@ -14,7 +14,11 @@ assert type(AutoModel.from_config(config)).__name__ == "VisionTransformerModel"
 ORDERS = {
     "ours first": "import vit_hf",
     "a model first": "from vit_hf import VisionTransformerModel",
+    "another family first": "from vit_hf import SwinTransformerModel",
     "a part first": "import vit_hf.models.attention",
+    "a part of parts first": "import vit_hf.models.blocks",
+    "a floor of all models first": "import vit_hf.models.modeling_base",
+    "a head first": "import vit_hf.models.modeling_vit_backbone",
     "the Auto classes first": "from transformers import AutoModel; import vit_hf",
 }
 

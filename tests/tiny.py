@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vit_hf import VisionTransformerConfig
+from vit_hf import SwinTransformerConfig, VisionTransformerConfig
 
 TINY = {
     "image_size": 32,
@@ -12,6 +12,19 @@ TINY = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 48,
+    "num_labels": 5,
+}
+
+
+TINY_SWIN = {
+    "image_size": 32,
+    "patch_size": 2,
+    "embed_dim": 8,
+    "depths": [2, 2],
+    "num_heads": [2, 2],
+    "window_size": 4,
+    "mlp_ratio": 1.5,
+    "drop_path_rate": 0.0,
     "num_labels": 5,
 }
 
@@ -26,6 +39,18 @@ def tiny_config(**fields) -> VisionTransformerConfig:
 def tiny(model_class, **fields):
     """A tiny model in evaluation, no parameter of which is left at a zero or one that could hide a mistake."""
     return shaken(model_class(tiny_config(**fields))).eval()
+
+
+def tiny_swin_config(**fields) -> SwinTransformerConfig:
+    """16 x 16 patches in 16 windows, then 8 x 8 in four, twice as wide; or as the fields say."""
+    if "id2label" in fields:
+        fields["num_labels"] = len(fields["id2label"])
+    return SwinTransformerConfig(**{**TINY_SWIN, **fields})
+
+
+def tiny_swin(model_class, **fields):
+    """As `tiny`, of the Swin family."""
+    return shaken(model_class(tiny_swin_config(**fields))).eval()
 
 
 def shaken(model: nn.Module) -> nn.Module:

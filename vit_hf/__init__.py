@@ -3,16 +3,24 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .families import WHERE
 from .registration import register_on_import
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .models.configuration_swin import SwinTransformerConfig
     from .models.configuration_vit import VisionTransformerConfig
+    from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
+    from .models.modeling_swin_backbone import SwinTransformerBackbone
     from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
     from .models.modeling_vit_backbone import VisionTransformerBackbone
     from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
 
 __all__ = [
+    "SwinTransformerBackbone",
+    "SwinTransformerConfig",
+    "SwinTransformerForImageClassification",
+    "SwinTransformerModel",
     "VisionTransformerBackbone",
     "VisionTransformerConfig",
     "VisionTransformerForImageClassification",
@@ -20,15 +28,6 @@ __all__ = [
     "VisionTransformerModel",
     "__version__",
 ]
-
-# The module of each public class.
-WHERE = {
-    "VisionTransformerBackbone": "modeling_vit_backbone",
-    "VisionTransformerConfig": "configuration_vit",
-    "VisionTransformerForImageClassification": "modeling_vit",
-    "VisionTransformerForMaskedImageModeling": "modeling_vit_masked",
-    "VisionTransformerModel": "modeling_vit",
-}
 
 register_on_import()
 

@@ -4,48 +4,64 @@ At once would be simpler, but costs every `import vit_hf` the seconds that torch
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-
-def register_configs(auto: ModuleType, ours: ModuleType) -> None:
-    auto.AutoConfig.register(ours.VisionTransformerConfig.model_type, ours.VisionTransformerConfig)
+from .families import FAMILIES, Family, load
 
 
-def register_models(auto: ModuleType, ours: ModuleType) -> None:
-    config = ours.VisionTransformerConfig
-    auto.AutoModel.register(config, ours.VisionTransformerModel)
-    auto.AutoModelForImageClassification.register(config, ours.VisionTransformerForImageClassification)
-    # Heads in files of their own, which build on the module that is complete only now.
-    masked, backbone = (import_module(f"{ours.__name__}_{head}") for head in ("masked", "backbone"))
-    auto.AutoModelForMaskedImageModeling.register(config, masked.VisionTransformerForMaskedImageModeling)
-    auto.AutoBackbone.register(config, backbone.VisionTransformerBackbone)
+def register_config(family: Family, auto: ModuleType, ours: ModuleType) -> None:
+    auto.AutoConfig.register(family.model_type, load(family.config))
+
+
+def register_models(family: Family, auto: ModuleType, ours: ModuleType) -> None:
+    # Heads may lie in files of their own, which build on the module that is complete only now.
+    for name, place in family.classes.items():
+        getattr(auto, name).register(load(family.config), load(place))
+
+
+def complete_family(family: Family, ours: ModuleType, completion: ModuleType) -> None:
+    completion.complete(family)
 
 
 def complete(module: ModuleType, completion: ModuleType) -> None:
     completion.complete(module)
 
 
+def pairs_of(family: Family) -> list[tuple]:
+    configuration, modeling = (
+        f"vit_hf.models.{place.partition('.')[0]}" for place in (family.config, family.classifier)
+    )
+    return [
+        ("transformers.models.auto.configuration_auto", configuration, partial(register_config, family)),
+        ("transformers.models.auto.modeling_auto", modeling, partial(register_models, family)),
+        (configuration, "vit_hf.completion.configurations", partial(complete_family, family)),
+        (modeling, "vit_hf.completion.losses", partial(complete_family, family)),
+    ]
+
+
 # A module, ours that belongs to it, and what brings them together once both are there: the Auto classes learn of our
 # families, and our classes gain what the code that travels leaves to the package.
 PAIRS = [
-    ("transformers.models.auto.configuration_auto", "vit_hf.models.configuration_vit", register_configs),
-    ("transformers.models.auto.modeling_auto", "vit_hf.models.modeling_vit", register_models),
-    ("vit_hf.models.configuration_vit", "vit_hf.completion.configurations", complete),
+    *(pair for family in FAMILIES.values() for pair in pairs_of(family)),
     ("vit_hf.models.modeling_base", "vit_hf.completion.loading", complete),
-    ("vit_hf.models.modeling_vit", "vit_hf.completion.losses", complete),
     ("vit_hf.models.modeling_base", "vit_hf.hub.own_push", complete),
     ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
 ]
 WATCHED = {name for first, second, _ in PAIRS for name in (first, second)}
+MODELS = "vit_hf.models."
+loading: set[str] = set()
 finished: set[str] = set()
 together: list[tuple] = []
 
 
 def register_what_is_there() -> None:
-    """Bring each pair together whose first is loaded. The second may be loading at this moment; its end calls again."""
+    """Bring each pair together whose first is loaded, once no model is half loaded; the end of that calls again."""
+    if loading:
+        return
     for pair in PAIRS:
         first, second, bring_together = pair
         if first in finished and second not in sys.modules:
@@ -65,7 +81,12 @@ class WatchedLoader(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
+        ours = {module.__name__} if module.__name__.startswith(MODELS) else set()
+        loading.update(ours)
+        try:
+            self.loader.exec_module(module)
+        finally:
+            loading.difference_update(ours)
         finished.add(module.__name__)
         register_what_is_there()
 
@@ -74,10 +95,10 @@ class WatchedLoader(Loader):
 
 
 class WatchingFinder(MetaPathFinder):
-    """Stands before the other finders for the watched modules alone."""
+    """Stands before the other finders for the watched modules, and for models, which must not need one that waits."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        if fullname not in WATCHED:
+        if fullname not in WATCHED and not fullname.startswith(MODELS):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

@@ -37,6 +37,17 @@ def test_any_label_can_be_drawn(tmp_path: Path):
             assert len(set(image.convert("L").tobytes())) > 10
 
 
+def test_a_few_mistakes_leave_no_half_of_the_picture_empty(tmp_path: Path):
+    widths = []
+    for count in (4, 8, 9):
+        logits, labels = torch.eye(2)[torch.zeros(count, dtype=torch.long)], torch.ones(count, dtype=torch.long)
+        draw_predictions([noise(n) for n in range(count)], logits, labels, ["ant", "bee"], tmp_path / "mistakes.png")
+        with Image.open(tmp_path / "mistakes.png") as image:
+            widths.append(image.width)
+    assert widths[0] < 0.6 * widths[1]
+    assert widths[1] == widths[2]
+
+
 def test_long_names_end_in_dots():
     assert shorten("abcdefgh", 5) == "abcd…"
     assert shorten("abcde", 5) == "abcde"

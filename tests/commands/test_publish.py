@@ -38,6 +38,18 @@ def test_a_model_and_its_twin_are_proven_published_and_verified(hub: HubServer, 
     assert "verified" in capsys.readouterr().out
 
 
+def test_the_twin_alone_takes_the_name_itself(hub: HubServer, trained: Path, capsys):
+    status = main([str(trained), "you/digits", "--stock-only", "--message", "For everybody"])
+    said, complaint = capsys.readouterr()
+    assert status == 0, complaint
+    assert "trust_remote_code" not in said
+    commit = hub.repository("you/digits").at()
+    assert commit.title == "For everybody"
+    assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"} <= set(commit.files)
+    assert not any(name.endswith(".py") for name in commit.files)
+    assert AutoModelForImageClassification.from_pretrained("you/digits").config.model_type == "vit"
+
+
 def test_what_would_not_succeed_is_told_before_anything_is_loaded(hub: HubServer, trained: Path, capsys, monkeypatch):
     api = HfApi()
     api.create_repo("you/other")

@@ -28,7 +28,15 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["recipe.yaml"]
 
 
-@pytest.mark.parametrize(("strategy", "commits"), [("end", 1), ("every_save", 3), ("checkpoint", 3)])
+FOLDERS = {
+    "checkpoint": [{"last-checkpoint"}] * 2,
+    "all_checkpoints": [{"checkpoint-2"}, {"checkpoint-2", "checkpoint-4"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "commits"), [("end", 1), ("every_save", 3), ("checkpoint", 3), ("all_checkpoints", 3)]
+)
 def test_each_strategy_pushes_code_and_card(hub: HubServer, words: list[str], strategy: str, commits: int):
     assert main([*words, "--training.hub_strategy", strategy]) == 0
     repository = hub.repository("you/photos")
@@ -37,8 +45,8 @@ def test_each_strategy_pushes_code_and_card(hub: HubServer, words: list[str], st
     for commit in history:
         assert {"modeling_vit.py", "model.safetensors", "preprocessor_config.json", "README.md"} <= set(commit.files)
         assert "More" not in repository.read("README.md", commit.id).decode()
-        inside = [path for path in commit.files if path.startswith("last-checkpoint/")]
-        assert bool(inside) == (strategy == "checkpoint")
+    inside = [{path.partition("/")[0] for path in commit.files if "checkpoint" in path} for commit in reversed(history)]
+    assert inside[: commits - 1] == FOLDERS.get(strategy, [set()] * (commits - 1))
     assert "What was measured" in repository.read("README.md").decode()
     if commits > 1:
         assert "under way (step 2 of 4)" in repository.read("README.md", history[-1].id).decode()

@@ -8,7 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf import (
+    SwinTransformerConfig,
+    SwinTransformerForImageClassification,
+    VisionTransformerConfig,
+    VisionTransformerForImageClassification,
+)
 from vit_hf.models import words
 from vit_hf.models.shapes import pair
 
@@ -46,12 +51,36 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250)
-@given(CONFIGS)
-def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields):
+SWIN_CONFIGS = st.fixed_dictionaries(
+    {
+        "image_size": st.one_of(st.integers(0, 13), st.lists(st.integers(1, 13), min_size=1, max_size=3)),
+        "patch_size": st.one_of(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=2)),
+        "num_channels": st.integers(0, 4),
+        "embed_dim": st.sampled_from([2, 4, 6]),
+        "depths": st.lists(st.integers(0, 2), max_size=3),
+        "num_heads": st.lists(st.integers(1, 3), max_size=3),
+        "window_size": st.one_of(st.integers(0, 5), st.lists(st.integers(1, 5), min_size=2, max_size=2)),
+        "mlp_ratio": st.sampled_from([0.1, 1, 2.5]),
+        "hidden_act": st.sampled_from(get_args(words.HiddenAct)),
+        "qkv_bias": st.booleans(),
+        "hidden_dropout_prob": st.sampled_from([0, 0.1]),
+        "attention_probs_dropout_prob": st.sampled_from([0.0, 0.5]),
+        "drop_path_rate": st.sampled_from([0, 0.3, -1.0]),
+        "patch_embedding": st.sampled_from(get_args(words.PatchEmbedding)),
+        "patch_norm": st.booleans(),
+        "ape": st.booleans(),
+        "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
+        "mask_padding": st.booleans(),
+        "label_smoothing": st.sampled_from([0, 0.1]),
+        "num_labels": st.integers(2, 4),
+    }
+)
+
+
+def works_or_refuses(config_class, model_class, fields) -> None:
     try:
-        config = VisionTransformerConfig(**fields)
-        model = VisionTransformerForImageClassification(config)
+        config = config_class(**fields)
+        model = model_class(config)
     except ValueError as refusal:
         sentence = str(refusal)
         assert len(sentence.split()) > 4, sentence
@@ -65,8 +94,20 @@ def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields
     assert model.eval()(larger).logits.isfinite().all()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        loaded = VisionTransformerForImageClassification.from_pretrained(folder)
+        loaded = model_class.from_pretrained(folder)
     state = model.state_dict()
     assert all(torch.equal(tensor, state[key]) for key, tensor in loaded.state_dict().items())
     # Out of the mapped file, where tensors begin anywhere: on that depends in which order a tiny product sums.
     assert torch.equal(deepcopy(loaded)(pixels).logits, model(pixels).logits)
+
+
+@settings(max_examples=250)
+@given(CONFIGS)
+def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields):
+    works_or_refuses(VisionTransformerConfig, VisionTransformerForImageClassification, fields)
+
+
+@settings(max_examples=150)
+@given(SWIN_CONFIGS)
+def test_a_config_of_swin_does_too(fields):
+    works_or_refuses(SwinTransformerConfig, SwinTransformerForImageClassification, fields)

@@ -119,7 +119,43 @@ def test_registers_stand_between_the_class_token_and_the_patches():
 def test_no_labels_give_the_features():
     model = tiny(VisionTransformerForImageClassification, num_labels=0)
     pixels = images()
-    assert torch.equal(model(pixels).logits, model.vit(pixels).pooler_output)
+    assert torch.equal(model(pixels).logits, model.vit(pixels, pooled_only=True).pooler_output)
+
+
+@pytest.mark.parametrize("backend", ["eager", "sdpa"])
+@pytest.mark.parametrize("position_embedding", ["learned", "rotary", "relative_bias"])
+def test_the_class_token_alone_gives_the_same_logits_and_gradients_as_all_tokens(position_embedding, backend):
+    model = tiny(
+        VisionTransformerForImageClassification,
+        position_embedding=position_embedding,
+        num_register_tokens=1,
+        qk_norm=True,
+        layer_scale_init_value=0.5,
+    ).double()
+    model.set_attn_implementation(backend)
+    pixels, labels = images().double(), torch.tensor([1, 4])
+    alone, whole = model(pixels, labels=labels), model(pixels, labels=labels, output_hidden_states=True)
+    torch.testing.assert_close(alone.logits, whole.logits, rtol=1e-12, atol=1e-12)
+    parameters = list(model.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(alone.loss, parameters), torch.autograd.grad(whole.loss, parameters), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_only_the_class_token_leaves_the_last_layer_when_nothing_else_is_looked_at():
+    model, pixels = tiny(VisionTransformerModel), images()
+    assert model(pixels, pooled_only=True).last_hidden_state.shape == (2, 1, 32)
+    assert model(pixels).last_hidden_state.shape == (2, 17, 32)
+    for looks in [{"output_attentions": True}, {"output_hidden_states": True}, {"attention_mask": torch.ones(2, 16)}]:
+        assert tiny(VisionTransformerModel)(pixels, pooled_only=True, **looks).last_hidden_state.shape == (2, 17, 32)
+    assert tiny(VisionTransformerModel, pooling="mean")(pixels, pooled_only=True).last_hidden_state.shape == (2, 17, 32)
+
+
+def test_a_hook_in_the_last_layer_sees_all_tokens():
+    model, seen = tiny(VisionTransformerForImageClassification), []
+    with model.vit.layers[-1].feed_forward.register_forward_hook(lambda module, given, made: seen.append(made.shape)):
+        model(images())
+    assert seen == [(2, 17, 32)]
 
 
 def test_labels_give_the_loss_and_its_gradient():

@@ -3,9 +3,13 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import images, tiny, tiny_config
+from tiny import images, tiny, tiny_config, tiny_swin
 
-from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
+from vit_hf import (
+    SwinTransformerForImageClassification,
+    VisionTransformerForImageClassification,
+    VisionTransformerModel,
+)
 
 Classifier = VisionTransformerForImageClassification
 POSITIONS = ["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
@@ -29,6 +33,38 @@ def test_one_graph_holds_the_whole_model_in_training(position_embedding):
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     compiled(images(), labels=torch.tensor([0, 1])).loss.backward()
     assert model.vit.layers[0].attention.qkv.weight.grad.abs().sum() > 0
+
+
+def test_one_graph_holds_all_of_swin_in_training():
+    model = tiny_swin(SwinTransformerForImageClassification, drop_path_rate=0.2, ape=True).train()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    compiled(images(height=28, width=36), labels=torch.tensor([0, 1])).loss.backward()
+    assert model.swin.stages[1].layers[1].attention.qkv.weight.grad.abs().sum() > 0
+
+
+def test_swins_compiled_code_computes_the_same():
+    model, pixels = tiny_swin(SwinTransformerForImageClassification), images(height=28, width=36)
+    with torch.no_grad():
+        compiled = torch.compile(model, fullgraph=True)(pixels).logits
+        torch.testing.assert_close(compiled, model(pixels).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 36)])
+def test_an_exported_swin_takes_any_batch(size):
+    model = tiny_swin(SwinTransformerForImageClassification)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    pixels = images(height=size[0], width=size[1])
+    exported = torch.export.export(model, (pixels,), dynamic_shapes=({0: batch},), strict=False)
+    pixels = images(5, *size)
+    torch.testing.assert_close(exported.module()(pixels).logits, model(pixels).logits)
+
+
+def test_swin_loads_through_the_meta_device(tmp_path):
+    model = tiny_swin(SwinTransformerForImageClassification, ape=True)
+    model.save_pretrained(tmp_path)
+    placed = SwinTransformerForImageClassification.from_pretrained(tmp_path, device_map="auto")
+    pixels = images()
+    torch.testing.assert_close(placed(pixels).logits.cpu(), model(pixels).logits)
 
 
 def test_compiled_code_computes_the_same():

@@ -10,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny import images, tiny
+from tiny import images, tiny, tiny_swin
 from transformers import ViTImageProcessorPil, pipeline
 
 import vit_hf
 from vit_hf import (
+    SwinTransformerForImageClassification,
+    SwinTransformerModel,
     VisionTransformerBackbone,
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
@@ -75,6 +77,9 @@ PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes", "wo
 CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_base", "modeling_vit")}
 
 
+SWIN_CODE = {f"{name}.py" for name in (*PARTS, "windows", "configuration_swin", "modeling_base", "modeling_swin")}
+
+
 def lines_of_code(folder: Path) -> int:
     return sum(len(file.read_text().splitlines()) for file in folder.glob("*.py"))
 
@@ -82,6 +87,12 @@ def lines_of_code(folder: Path) -> int:
 def test_the_folder_holds_the_code_of_the_model_and_nothing_else(classifier, tmp_path):
     assert {file.name for file in tmp_path.glob("*.py")} == CODE
     assert lines_of_code(tmp_path) < 1000
+
+
+def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
+    tiny_swin(SwinTransformerForImageClassification).save_pretrained(tmp_path)
+    assert {file.name for file in tmp_path.glob("*.py")} == SWIN_CODE
+    assert lines_of_code(tmp_path) < 1200
 
 
 @pytest.mark.parametrize(
@@ -104,11 +115,26 @@ def test_the_saved_configuration_says_which_version_wrote_the_code(classifier, t
     assert json.loads((tmp_path / "config.json").read_text())["vit_hf_version"] == vit_hf.__version__
 
 
+SWIN_CLASSES = {
+    "AutoModel": SwinTransformerModel,
+    "AutoModelForImageClassification": SwinTransformerForImageClassification,
+}
+
+
 @pytest.mark.parametrize("auto", CLASSES)
 def test_a_stranger_gets_the_same_numbers_bit_for_bit(auto, tmp_path):
-    model = tiny(CLASSES[auto], position_embedding="sincos_2d")
+    assert_same_for_a_stranger(tiny(CLASSES[auto], position_embedding="sincos_2d"), auto, images(), tmp_path)
+
+
+@pytest.mark.parametrize("auto", SWIN_CLASSES)
+def test_a_stranger_gets_swins_numbers_bit_for_bit(auto, tmp_path):
+    model = tiny_swin(SWIN_CLASSES[auto], ape=True)
+    assert_same_for_a_stranger(model, auto, images(height=36, width=46), tmp_path)
+
+
+def assert_same_for_a_stranger(model, auto, pixels, tmp_path):
     model.save_pretrained(tmp_path)
-    save_file({"pixels": images()}, tmp_path / "pixels.st")
+    save_file({"pixels": pixels}, tmp_path / "pixels.st")
     run_as_stranger(
         f"""
 model = transformers.{auto}.from_pretrained(folder, trust_remote_code=True)
@@ -119,7 +145,8 @@ save_file(dict(first=first.contiguous()), "stranger.st")
 """,
         tmp_path,
     )
-    expected = model(load_file(tmp_path / "pixels.st")["pixels"], return_dict=False)[0]
+    with torch.no_grad():  # which decides how attention is computed where biases learn
+        expected = model(load_file(tmp_path / "pixels.st")["pixels"], return_dict=False)[0]
     assert torch.equal(load_file(tmp_path / "stranger.st")["first"], expected)
 
 
@@ -141,6 +168,24 @@ transformers.AutoModel.from_pretrained("again", trust_remote_code=True)
 """,
         tmp_path,
     )
+
+
+def test_a_stranger_minimises_what_the_package_does(tmp_path):
+    model = tiny(VisionTransformerForImageClassification, label_smoothing=0.2)
+    model.save_pretrained(tmp_path)
+    save_file({"pixels": images(), "shares": torch.rand(2, 5).softmax(-1)}, tmp_path / "batch.st")
+    run_as_stranger(
+        """
+model = transformers.AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+batch = load_file("batch.st")
+whole, shares = (model(batch["pixels"], labels=labels).loss for labels in (torch.tensor([1, 4]), batch["shares"]))
+save_file(dict(whole=whole.detach(), shares=shares.detach()), "stranger.st")
+""",
+        tmp_path,
+    )
+    batch, losses = (load_file(tmp_path / name) for name in ("batch.st", "stranger.st"))
+    assert torch.equal(losses["whole"], model(batch["pixels"], labels=torch.tensor([1, 4])).loss)
+    assert torch.equal(losses["shares"], model(batch["pixels"], labels=batch["shares"]).loss)
 
 
 def test_code_is_not_run_without_trust(classifier, tmp_path):

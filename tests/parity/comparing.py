@@ -41,10 +41,15 @@ def make_twins(ours: nn.Module, theirs: nn.Module, table: Table) -> None:
     copy_weights(theirs, ours, table)
 
 
-def in_training(model: nn.Module, pixels: Tensor):
+def in_training(model: nn.Module, pixels: Tensor, **options: bool):
     """What a model makes of images while it drops units, from the same random numbers for every model."""
     torch.manual_seed(7)
-    return model.train()(pixels)
+    return model.train()(pixels, **options)
+
+
+def all_tokens_in_training(model: nn.Module, pixels: Tensor) -> Tensor:
+    """The logits of ours, from as many random numbers as libraries draw that compute all tokens of the last layer."""
+    return in_training(model, pixels, output_hidden_states=True).logits
 
 
 def two_leaves(height: int, width: int, channels: int = 3) -> tuple[Tensor, Tensor]:

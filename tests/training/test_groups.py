@@ -1,24 +1,35 @@
 import pytest
+from peft import LoraConfig, get_peft_model
+from tiny import tiny, tiny_swin
 from training.small_runs import small_model, trainer_of
 
-from vit_hf.training.groups import layer_of, parameter_groups
+from vit_hf import SwinTransformerForImageClassification, VisionTransformerForImageClassification
+from vit_hf.training.groups import depths_of, parameter_groups
 
 
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [
-        ("vit.embeddings.class_token", 0),
-        ("vit.embeddings.patches.projection.weight", 0),
-        ("vit.layers.0.attention.qkv.weight", 1),
-        ("vit.layers.11.feed_forward.inner.base_layer.bias", 12),
-        ("vit.layers.11.attention.qkv.lora_A.default.weight", 12),
-        ("vit.norm.weight", 13),
-        ("vit.pool.query", 13),
-        ("classifier.weight", 13),
-    ],
-)
-def test_depth_grows_from_the_embeddings_to_the_head(name: str, layer: int):
-    assert layer_of(name, layers=12) == layer
+def depth_at(model, starts: dict[str, int]) -> None:
+    """Each parameter lies as deep as the longest of these beginnings of its name says."""
+    depths = depths_of(model)
+    for name, depth in depths.items():
+        assert depth == starts[max((start for start in starts if name.startswith(start)), key=len)], name
+
+
+def test_depth_grows_from_the_embeddings_to_the_head():
+    model = tiny(VisionTransformerForImageClassification, pooling="attention", num_hidden_layers=3)
+    layers = {f"vit.layers.{layer}.": layer + 1 for layer in range(3)}
+    depth_at(model, {"vit.embeddings": 0, **layers, "vit.norm": 4, "vit.pool": 4, "classifier": 4})
+
+
+def test_patches_are_merged_as_deep_as_the_block_that_follows():
+    model = tiny_swin(SwinTransformerForImageClassification, depths=[1, 2], num_heads=[1, 2])
+    layers = {"swin.stages.0.layers.0.": 1, "swin.stages.1.layers.0.": 2, "swin.stages.1.layers.1.": 3}
+    depth_at(model, {"swin.embeddings": 0, **layers, "swin.stages.1.merge": 2, "swin.norm": 4, "classifier": 4})
+
+
+def test_adapters_lie_as_deep_as_what_they_adapt():
+    model = get_peft_model(tiny(VisionTransformerForImageClassification), LoraConfig(target_modules=["qkv"]))
+    depths = depths_of(model)
+    assert {depths[name] for name in depths if "layers.1." in name and "lora_A" in name} == {2}
 
 
 def test_each_layer_learns_at_a_share_of_the_rate_above_it():

@@ -5,7 +5,12 @@ import re
 import pytest
 import torch
 
-from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf import (
+    SwinTransformerConfig,
+    SwinTransformerForImageClassification,
+    VisionTransformerConfig,
+    VisionTransformerForImageClassification,
+)
 from vit_hf.training.sizes import configuration_folder, model_sizes
 
 # timm's counts for vit_{tiny,small,base,large}_patch16_224, vit_huge_patch14 with a class token, and
@@ -49,3 +54,27 @@ def test_the_table_in_the_file_says_what_the_numbers_below_it_give():
 def test_an_unknown_family_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match=r"no named sizes of 'resnet'.*vit"):
         model_sizes("resnet")
+
+
+# timm's counts for swin_{tiny,small,base,large}_patch4_window7_224.
+SWIN = {"t": 28_288_354, "s": 49_606_258, "b": 87_768_224, "l": 196_532_476}
+SWIN_ROW = re.compile(r"^# (\w+) +(\d+) +([\d, ]+?)  +([\d,]+)  ", re.MULTILINE)
+
+
+def test_swins_sizes_have_the_parameters_that_were_published_for_them():
+    counted = {}
+    for size, fields in model_sizes("swin").items():
+        with torch.device("meta"):
+            config = SwinTransformerConfig(**fields, num_labels=1000)
+            counted[size] = SwinTransformerForImageClassification(config).num_parameters()
+    assert counted == SWIN
+
+
+def test_swins_table_says_what_the_numbers_below_it_give():
+    text = (configuration_folder() / "models" / "swin.yaml").read_text(encoding="utf-8")
+    rows = {
+        size: (int(width), [int(depth) for depth in depths.split(",")], int(count.replace(",", "")))
+        for size, width, depths, count in SWIN_ROW.findall(text)
+    }
+    sizes = model_sizes("swin")
+    assert rows == {size: (sizes[size]["embed_dim"], sizes[size]["depths"], SWIN[size]) for size in sizes}

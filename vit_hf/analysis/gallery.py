@@ -34,9 +34,10 @@ def draw_predictions(
     images: Sequence[Image.Image], logits: Tensor, labels: Tensor, names: Sequence[str], path: Path
 ) -> None:
     """The images of `choose`, in that order, with logits and labels of just these."""
-    rows = -(-len(images) // COLUMNS)
-    figure = new_figure(1.35 * COLUMNS, 1.62 * rows + 0.3)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
+    columns = min(COLUMNS, max(len(images), COLUMNS // 2))  # the heading is as wide as half of them
+    rows = -(-len(images) // columns)
+    figure = new_figure(1.35 * columns, 1.62 * rows + 0.3)
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
     confidence, predicted = logits.softmax(-1).max(-1)
     for axes in grid:
         axes.set_axis_off()

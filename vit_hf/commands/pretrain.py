@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..analysis.curves import draw_training_curve
 from ..analysis.samples import draw_reconstructions
+from ..families import FAMILIES
 from ..hub.card import code_block, escape
 from ..training.trainer import Trainer
 from .door import program
@@ -73,14 +74,14 @@ def card(prepared: PreparedRun, folder: Path, metrics: dict[str, Any]) -> ModelC
     data = ModelCardData(
         library_name="transformers",
         license=recipe.card.license,
-        tags=sorted({"vision", "vit", "masked-image-modeling", "custom_code", *recipe.card.tags}),
+        tags=sorted({"vision", recipe.model.family, "masked-image-modeling", "custom_code", *recipe.card.tags}),
         model_name=name,
     )
     return ModelCard(
         f"---\n{data.to_yaml()}\n---\n\n# {escape(name)}\n\n{recipe.card.description or ''}\n\n"
-        f"A Vision Transformer of {prepared.model.num_parameters():,} parameters that learned to paint the hidden part "
-        f"of images (SimMIM, arXiv:2111.09886) from {len(prepared.batches['train']):,} images of {escape(source)}, "
-        f"without their labels. It is meant as the beginning of a classifier.\n\n"
+        f"A {FAMILIES[recipe.model.family].title} of {prepared.model.num_parameters():,} parameters that learned to "
+        f"paint the hidden part of images (SimMIM, arXiv:2111.09886) from {len(prepared.batches['train']):,} images of "
+        f"{escape(source)}, without their labels. It is meant as the beginning of a classifier.\n\n"
         f"Mean absolute error of the hidden pixels of the {metrics['split']} split, in standard deviations: "
         f"{metrics['loss']:.4f}.\n\n![Images, hidden and painted](reconstructions.png)\n\n"
         "![Loss during training](training_curve.png)\n\n"

@@ -1,18 +1,23 @@
 """Weights for one size of image, patch, channels or set of labels, made from weights for another."""
 
+from collections.abc import Callable
+
 import torch
 from einops import rearrange, repeat
 from torch import Tensor
+from torch.nn import functional
 
 from ..models.positions import resample_grid, resize_matrix
 from ..models.shapes import pair
 
 Kernel = tuple[int, int]
+Resample = Callable[[Tensor, Kernel, Kernel], Tensor]
 
 
 def changed_fields(old, new) -> set[str]:
     """Of the fields that weights can be adapted to, those that differ between two configs."""
-    sizes = {name for name in ("image_size", "patch_size") if pair(getattr(old, name)) != pair(getattr(new, name))}
+    named = [name for name in ("image_size", "patch_size", "window_size") if hasattr(old, name)]
+    sizes = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
     channels = {"num_channels"} if old.num_channels != new.num_channels else set()
     return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
 
@@ -34,6 +39,9 @@ def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[s
         report += adapt_patches(state, old, new)
     if old.patch_grid != new.patch_grid:
         report += adapt_positions(state, old.patch_grid, new.patch_grid)
+    if bias_grid(old) != bias_grid(new):
+        resample = resample_steps if hasattr(old, "window_size") else resample_grid
+        report += adapt_biases(state, bias_grid(old), bias_grid(new), resample)
     if "id2label" in changed:
         report += adapt_labels(state, old.id2label, new.id2label)
     return state, report
@@ -67,13 +75,33 @@ def adapt_positions(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[
             first, patches = state[key][..., :-count, :], state[key][..., -count:, :]
             state[key] = torch.cat([first, resample_grid(patches, old, new)], dim=-2)
             learned = True
+    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+
+
+def bias_grid(config) -> Kernel:
+    """The patches between which attention has biases: a window, or the whole grid."""
+    return pair(config.window_size) if hasattr(config, "window_size") else config.patch_grid
+
+
+def adapt_biases(state: dict[str, Tensor], old: Kernel, new: Kernel, resample: Resample) -> list[str]:
     old_steps, new_steps = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
     count = old_steps[0] * old_steps[1]
-    for key in keys_ending(state, "relative_bias.table"):
+    found = keys_ending(state, "relative_bias.table")
+    for key in found:
         steps, prefix = state[key][:count], state[key][count:]
-        state[key] = torch.cat([resample_grid(steps, old_steps, new_steps), prefix])
-        learned = True
-    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+        state[key] = torch.cat([resample(steps, old_steps, new_steps), prefix])
+    return [f"biases resampled from {written(old)} to {written(new)} patches"] if found else []
+
+
+def resample_steps(table: Tensor, old: Kernel, new: Kernel) -> Tensor:
+    """(h w) heads -> (h w) heads: biases of a window's steps as Microsoft's code resizes them, bicubic.
+
+    That is another cubic than `resample_grid`'s, which is left to tables a single step wide.
+    """
+    if 1 in (*old, *new):
+        return resample_grid(table, old, new)
+    image = rearrange(table, "(h w) heads -> 1 heads h w", h=old[0])
+    return rearrange(functional.interpolate(image, size=new, mode="bicubic"), "1 heads h w -> (h w) heads")
 
 
 def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, str]) -> list[str]:

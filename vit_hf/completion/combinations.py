@@ -21,12 +21,12 @@ def require_share(config: Any, *names: str) -> None:
             raise ValueError(f"{name}={value} must be at least 0 and less than 1.")
 
 
-def require_size(config: Any, *names: str) -> None:
-    """Each named field is a number of pixels, or [height, width]."""
+def require_size(config: Any, *names: str, sides: str = "one number of pixels, or [height, width]") -> None:
+    """Each named field is one number, or a pair of them."""
     for name in names:
         size: Size = getattr(config, name)
         if not isinstance(size, int) and len(size) != 2:
-            raise ValueError(f"{name}={size} must be one number of pixels, or [height, width].")
+            raise ValueError(f"{name}={size} must be {sides}.")
         if min(pair(size)) <= 0:
             raise ValueError(f"{name}={size} must be greater than 0.")
 
@@ -99,6 +99,36 @@ def check_pooling(config: Any) -> None:
         )
 
 
+def check_stages(config: Any) -> None:
+    """Each stage has blocks, and heads that divide its width."""
+    depths, heads = config.depths, config.num_heads
+    if not depths or len(depths) != len(heads):
+        raise ValueError(
+            f"depths={depths} and num_heads={heads} must name one number for each stage, so equally many and at least "
+            "one."
+        )
+    if min(depths) <= 0 or min(heads) <= 0:
+        raise ValueError(f"depths={depths} and num_heads={heads} must all be greater than 0.")
+    require_positive(config, "embed_dim")
+    for stage, count in enumerate(heads):
+        if (width := config.embed_dim * 2**stage) % count:
+            raise ValueError(
+                f"Stage {stage + 1} is embed_dim={config.embed_dim} times {2**stage} wide, which num_heads={heads} "
+                f"does not divide: {width} into {count}; take another number there, or embed_dim="
+                f"{config.embed_dim + -config.embed_dim % count}."
+            )
+
+
+def check_swin_numbers(config: Any) -> None:
+    require_positive(config, "num_channels", "mlp_ratio", "layer_norm_eps", "initializer_range")
+    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+    require_share(config, "drop_path_rate", "label_smoothing")
+    require_size(config, "image_size", "patch_size")
+    require_size(config, "window_size", sides="one number of patches, or [rows, columns]")
+    if int(config.mlp_ratio * config.embed_dim) < 1:
+        raise ValueError(f"mlp_ratio={config.mlp_ratio} of embed_dim={config.embed_dim} leaves no width; take more.")
+
+
 # By the name of the family. The first that refuses is heard.
 CHECKS: dict[str, list[Callable[[Any], None]]] = {
     "vit_hf": [
@@ -108,5 +138,6 @@ CHECKS: dict[str, list[Callable[[Any], None]]] = {
         check_patch_norm,
         check_pooling,
         check_positions,
-    ]
+    ],
+    "swin_hf": [check_stages, check_swin_numbers],
 }

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
+from ..families import Family, load
 from ..version import __version__
 from .combinations import CHECKS
 
@@ -45,9 +45,9 @@ class ConfigurationError(ValueError, StrictDataclassError):
     """A value that a configuration cannot hold; the message says which, why, and what would do."""
 
 
-def complete(models: ModuleType) -> None:
+def complete(family: Family) -> None:
     """Give the configuration of a family its checks."""
-    complete_class(models.VisionTransformerConfig, CHECKS["vit_hf"])
+    complete_class(load(family.config), CHECKS[family.model_type])
 
 
 def complete_class(config_class: Any, checks: list[Callable[[Any], None]]) -> None:

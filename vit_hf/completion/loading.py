@@ -17,7 +17,7 @@ WHEREABOUTS = ("cache_dir", "force_download", "local_files_only", "token", "revi
 # Names that `from_pretrained` takes for the model although configurations have them too.
 OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
 # Parts that come and go with the task; everything else belongs to the trunk, which is never left untrained.
-HEAD_PARTS = {"classifier", "decoder", "pool", "pooler", "mask_token"}
+HEAD_PARTS = {"classifier", "decoder", "norms", "pool", "pooler", "mask_token"}
 
 
 def complete(models: ModuleType) -> None:
@@ -39,7 +39,7 @@ def from_pretrained(
     output_loading_info=False,
     **kwargs,
 ):
-    """As in transformers; beyond it, `image_size`, `patch_size`, `num_channels` and labels may differ.
+    """As in transformers; beyond it, `image_size`, `patch_size`, `window_size`, `num_channels` and labels may differ.
 
     What is learned of positions and patches is resampled, channels are adapted, and a head for other labels
     starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule

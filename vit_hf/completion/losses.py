@@ -1,19 +1,19 @@
 """What the classifier minimises: transformers' own loss, and beyond it labels that are shares, and smoothing."""
 
-from types import ModuleType
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..families import Family, load
 
-def complete(models: ModuleType) -> None:
-    """Give the classifier its loss."""
+
+def complete(family: Family) -> None:
+    """Give the classifier of a family its loss."""
 
     def loss_function(labels: Tensor, logits: Tensor, config) -> Tensor:
         return classification_loss(logits, labels, config)
 
-    models.VisionTransformerForImageClassification.loss_function = staticmethod(loss_function)
+    load(family.classifier).loss_function = staticmethod(loss_function)
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:

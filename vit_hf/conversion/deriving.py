@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..models.configuration_vit import VisionTransformerConfig
-from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from ..families import FAMILIES, load
 from ..models.shapes import Size, pair
 from .rules import Table, under
 from .weights import fill
@@ -25,14 +24,16 @@ class Found(NamedTuple):
     head: rules for the classifier; None where there is none.
     notes: a line for each thing that was left out or assumed.
     images: how their authors prepare images, as `make_image_processor` takes it; None where nobody says.
+    family: the word of `FAMILIES`, which also is what a classifier calls its trunk.
     """
 
     state: Mapping[str, Tensor]
     words: dict[str, Any]
-    table: Callable[[VisionTransformerConfig], Table]
+    table: Callable[[Any], Table]
     head: Table | None
     notes: list[str]
     images: dict[str, Any] | None = None
+    family: str = "vit"
 
 
 def build(found: Found, said: Mapping[str, Any]) -> Any:
@@ -40,20 +41,21 @@ def build(found: Found, said: Mapping[str, Any]) -> Any:
 
     With num_labels=0 a classifier is left out. Raises: ValueError where weights and words do not fit together.
     """
-    config = VisionTransformerConfig(**{**found.words, **said})
+    family = FAMILIES[found.family]
+    config = load(family.config)(**{**found.words, **said})
     classifies = found.head is not None and bool(config.num_labels)
-    model_class: Any = VisionTransformerForImageClassification if classifies else VisionTransformerModel
+    model_class = load(family.classifier if classifies else family.classes["AutoModel"])
     with torch.device("meta"):
         ours = model_class(config)
     fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)
     return ours
 
 
-def whole_table(found: Found, config: VisionTransformerConfig) -> Table:
+def whole_table(found: Found, config: Any) -> Table:
     """For our classifier; without labels, or a head among the weights, for our model of tokens."""
     table, head = found.table(config), found.head or []
     if config.num_labels and head:
-        return [*under(table, ours="vit."), *head]
+        return [*under(table, ours=f"{found.family}."), *head]
     return [*table, *(rule._replace(ours=(), reason="num_labels=0 was said") for rule in head)]
 
 

@@ -6,20 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
-from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from ..families import FAMILIES, load, word_of
 from .hub import local, split_revision
 from .licences import card_of, licence_of
 from .parity import Parity, Runnable, compare, ours, sample_images
 from .preprocessing import processor_from_json, processor_from_timm
 
 logger = logging.getLogger(__name__)
-
-OURS = (
-    VisionTransformerForImageClassification,
-    VisionTransformerForMaskedImageModeling,
-    VisionTransformerModel,
-)
 
 
 @dataclass
@@ -78,7 +71,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     config = read_json(path / "config.json")
     if "architecture" in config:
         return read_timm(source, path)
-    if config.get("model_type") == "vit_hf":
+    if word_of(config.get("model_type", "")):
         return read_ours(source, path, config)
     if "model_type" in config:
         return read_transformers(source, path)
@@ -115,9 +108,9 @@ def read_timm(source: str, path: Path) -> Loaded:
 
 
 def read_ours(source: str, path: Path, config: dict[str, Any]) -> Loaded:
-    names = config.get("architectures") or []
-    model_class = next((one for one in OURS if one.__name__ in names), VisionTransformerForImageClassification)
-    model: Any = model_class.from_pretrained(path)
+    family, names = FAMILIES[str(word_of(config["model_type"]))], config.get("architectures") or []
+    saved = (place for place in family.classes.values() if place.partition(".")[2] in names)
+    model: Any = load(next(saved, family.classifier)).from_pretrained(path)
     return Loaded(source, "vit_hf", model.eval(), processor_from_json(path, model.config))
 
 

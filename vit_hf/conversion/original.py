@@ -12,6 +12,8 @@ from ..models.configuration_vit import VisionTransformerConfig
 from .deriving import Found, build
 from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
+from .original_swin import ANCHOR as SWIN
+from .original_swin import find_swin
 from .original_timm import ANCHOR as TIMM
 from .original_timm import find_timm
 from .original_torchvision import ANCHOR as TORCHVISION
@@ -21,14 +23,14 @@ from .reading import first_few, open_checkpoint, under_prefix
 
 logger = logging.getLogger(__name__)
 
-FINDERS = {"timm": (TIMM, find_timm), "torchvision": (TORCHVISION, find_torchvision)}
+FINDERS = {"swin": (SWIN, find_swin), "timm": (TIMM, find_timm), "torchvision": (TORCHVISION, find_torchvision)}
 
 
 def from_original(source: str | Path, *, part: str | None = None, **words: Any) -> Any:
     """Our classifier with the weights of a published file; without a head in it, our model of its tokens.
 
-    source: an .npz of Google's (AugReg, ViT, SigLIP), a .pth of DeiT, DeiT III, MAE, DINO or DINOv2, a state dict of
-        torchvision's vit_*, in any form that `open_checkpoint` reads.
+    source: an .npz of Google's (AugReg, ViT, SigLIP), a .pth of DeiT, DeiT III, MAE, DINO, DINOv2 or Swin, a state
+        dict of torchvision's vit_*, in any form that `open_checkpoint` reads.
     part: which of several state dicts in the file, as "student".
     words: fields of our configuration that the weights do not tell, or that hold over what they seem to tell:
         num_attention_heads, image_size where it is no square, num_labels=0 to leave the head out, ...
@@ -66,6 +68,6 @@ def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any])
             return kind, find(found[0], said), found[1]
     raise ValueError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
-        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}) and of torchvision ({TORCHVISION}); from_vit_pytorch "
-        "reads those of vit-pytorch, from_transformers and from_timm their folders."
+        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}) and of torchvision "
+        f"({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, from_transformers and from_timm their folders."
     )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..models.blocks import Block
 from ..models.shapes import pair
 
 # The largest difference that rounding explains, relative to the largest number where that is over 1.
@@ -105,7 +106,8 @@ def traced(one: Runnable, pixel_values: Tensor, dtype: torch.dtype) -> dict[str,
     seen: dict[str, Any] = {}
 
     def note(place: str, module: nn.Module, given: Any, output: Any) -> None:
-        seen[place] = output[0] if isinstance(output, tuple) else output
+        tokens = output[0] if isinstance(output, tuple) else output
+        seen[place] = tokens.flatten(1, 2) if tokens.ndim == 4 else tokens  # b h w d, as timm's Swin has it
 
     handles = [
         block.register_forward_hook(lambda *call, place=f"block {number + 1}": note(place, *call))
@@ -131,7 +133,7 @@ def difference(place: str, found: Tensor, expected: Tensor) -> Difference:
 
 def ours(model: Any) -> Runnable:
     """Our model, with a head or without."""
-    trunk = getattr(model, "vit", model)
+    trunk = model.base_model
 
     def run(pixel_values: Tensor) -> Outputs:
         outputs = trunk(pixel_values)
@@ -140,12 +142,13 @@ def ours(model: Any) -> Runnable:
             tokens = None
         return Outputs(tokens, model.classifier(pooled) if hasattr(model, "classifier") else pooled)
 
-    return Runnable(model, trunk.layers, run)
+    return Runnable(model, [part for part in trunk.modules() if isinstance(part, Block)], run)
 
 
 def norms_one_token(model: Any) -> bool:
     """Whether a classifier norms the class token alone, where the same function elsewhere may norm all of them."""
-    return hasattr(model, "classifier") and (model.config.pooling, model.config.final_norm) == ("cls", "pooled")
+    pooling = (getattr(model.config, "pooling", None), getattr(model.config, "final_norm", None))
+    return hasattr(model, "classifier") and pooling == ("cls", "pooled")
 
 
 def sample_images(config) -> Tensor:

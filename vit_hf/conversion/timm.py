@@ -1,6 +1,7 @@
 """timm's VisionTransformer and ours, both ways."""
 
 import logging
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,14 @@ from torch import Tensor, nn
 
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from . import swin_timm as swin
 from .hub import local
 from .optional import required
 from .parity import Outputs, Runnable
 from .preprocessing import label_names_of, pretrained_cfg_of
 from .reading import open_checkpoint
 from .rules import listed, turned
-from .timm_config import config_from_timm, timm_arguments
+from .timm_config import config_from_timm, kind, timm_arguments
 from .timm_rules import timm_table
 from .weights import fill, shapes_of
 
@@ -49,16 +51,24 @@ def from_timm(source: Any, *, architecture: str | None = None) -> Any:
 
 def convert_from_timm(theirs: Any, state: Mapping[str, Tensor] | None = None) -> tuple[Any, list[str]]:
     """-> our model, and what is left out. state: the file that the weights of `theirs` are read from, to share them."""
+    if kind(theirs) == "SwinTransformer":
+        ours, notes = swin.convert_from_timm(theirs, state)
+    else:
+        ours, notes = convert_vit(theirs, state)
+    names = label_names_of(getattr(theirs, "pretrained_cfg", {}))
+    if names is not None and len(names) == ours.config.num_labels:
+        ours.config.id2label = dict(enumerate(names))
+        ours.config.label2id = {name: number for number, name in enumerate(names)}
+    return ours, notes
+
+
+def convert_vit(theirs: Any, state: Mapping[str, Tensor] | None) -> tuple[Any, list[str]]:
     config, notes = config_from_timm(theirs)
     head = theirs.global_pool != ""
     with torch.device("meta"):
         ours = VisionTransformerForImageClassification(config) if head else VisionTransformerModel(config, pool=False)
     table = timm_table(config, no_embed_class=theirs.no_embed_class, head=head)
     fill(ours, theirs.state_dict() if state is None else state, table, config.num_hidden_layers)
-    names = label_names_of(getattr(theirs, "pretrained_cfg", {}))
-    if names is not None and len(names) == config.num_labels:
-        ours.config.id2label = dict(enumerate(names))
-        ours.config.label2id = {name: number for number, name in enumerate(names)}
     return ours, notes
 
 
@@ -90,7 +100,9 @@ def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mappin
 def load_timm(theirs: Any, state: Mapping[str, Tensor], source: Any) -> None:
     """Raises: ValueError for weights that are not those of the model; an idle attention pool is passed over."""
     shapes = shapes_of(theirs)
-    strange = [key for key in state if key not in shapes and not key.startswith("attn_pool.")]
+    # An idle attention pool, and what follows from the sizes of a Swin Transformer.
+    idle = re.compile(r"attn_pool\.|.*\.(relative_position_index|attn_mask)$")
+    strange = [key for key in state if key not in shapes and not idle.match(key)]
     missing = [key for key in shapes if key not in state]
     if strange or missing:
         lacks = [f"lack {listed(missing)}"] * bool(missing) + [f"have unknown {listed(strange)}"] * bool(strange)
@@ -114,6 +126,8 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
 
     Raises: ValueError that names the fields that timm cannot represent.
     """
+    if model.config.model_type == "swin_hf":
+        return swin.to_timm(model, processor, share=share)
     timm, config = required_timm(), model.config
     state, head = model.state_dict(), hasattr(model, "classifier")
     pooled = head or model.pool is not None
@@ -148,12 +162,16 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
 
     Raises: ValueError for norms whose eps timm's JSON cannot say.
     """
-    timm, eps = required_timm(), model.blocks[0].norm1.eps
-    if eps not in ARCHITECTURES:
-        known = " or ".join(f"{one:g}" for one in ARCHITECTURES)
+    timm, sayable = required_timm(), [*ARCHITECTURES]
+    if kind(model) == "SwinTransformer":
+        sayable, block = [swin.EPS], model.layers[0].blocks[0]
+    else:
+        block = model.blocks[0]
+    if (eps := block.norm1.eps) not in sayable:
+        known = " or ".join(f"{one:g}" for one in sayable)
         raise ValueError(
             f"timm's config.json cannot represent layer_norm_eps={eps:g}, only {known}. Load the model with one of "
-            f"these, as from_pretrained(..., layer_norm_eps={min(ARCHITECTURES):g}), and compare; or use to_timm, "
+            f"these, as from_pretrained(..., layer_norm_eps={min(sayable):g}), and compare; or use to_timm, "
             "whose live model has it."
         )
     model.pretrained_cfg = {**model.pretrained_cfg, **(pretrained_cfg or {})}
@@ -161,6 +179,9 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
 
 
 def timm_runnable(model: Any) -> Runnable:
+    if kind(model) == "SwinTransformer":
+        return swin.timm_runnable(model)
+
     def run(pixel_values: Tensor) -> Outputs:
         tokens = model.forward_features(pixel_values)
         return Outputs(tokens, None if model.global_pool == "" else model.forward_head(tokens))

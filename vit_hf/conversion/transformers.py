@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from . import swin_transformers as swin
 from . import transformers_rules as rules
 from .parity import Outputs, Runnable
 from .rules import Table, constant, dropped, listed, under, weight_and_bias
@@ -91,6 +92,8 @@ def trunk_of(theirs: Any) -> tuple[str, Any]:
 
 def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
+    if theirs.config.model_type == "swin":
+        return swin.convert_from_transformers(theirs)
     task, (prefix, trunk) = task_of(theirs), trunk_of(theirs)
     state = theirs.state_dict()
     words, table = WORDS[trunk.config.model_type](trunk.config), []
@@ -180,6 +183,8 @@ def left_beside(theirs: Any, state: dict[str, Tensor], prefix: str, table: Table
 
 
 def transformers_runnable(model: Any) -> Runnable:
+    if model.config.model_type == "swin":
+        return swin.transformers_runnable(model)
     trunk = trunk_of(model)[1]
     classifies = type(model).__name__.endswith("ForImageClassification")
     encoder = getattr(trunk, "encoder", getattr(trunk, "model", trunk))

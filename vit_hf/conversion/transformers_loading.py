@@ -11,6 +11,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
+from ..families import word_of
 from .hub import local
 from .rules import listed
 
@@ -44,7 +45,7 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
 
 def class_of(config: Any, source: str | Path) -> Any:
     """The class of transformers' that saved a model."""
-    if config.model_type == "vit_hf":
+    if word_of(config.model_type):
         raise ValueError(f"{source} holds a model of vit_hf already; load it with from_pretrained.")
     if not config.architectures:
         raise ValueError(f"{source} does not say which class saved it (architectures in config.json); give it live.")

@@ -78,7 +78,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
         pipeline_tag="image-classification",
         license=facts.license,
         base_model=facts.base_model,
-        tags=sorted({"image-classification", "vision", "vit", "custom_code", *facts.tags}),
+        tags=sorted({"image-classification", "vision", "custom_code", *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
         metrics=["accuracy"],
         model_name=facts.name,

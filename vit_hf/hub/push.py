@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.utils import validate_repo_id
@@ -28,27 +28,25 @@ class Pushed:
     pr_url: str | None = None
 
 
-def push(
-    folder: Path,
-    repo_id: str,
-    *,
-    branch: str | None = None,
-    revision: str | None = None,
-    tag: str | None = None,
-    private: bool = False,
-    create_pr: bool = False,
-    message: str | None = None,
-    token: str | None = None,
-) -> Pushed:
-    """Publish the model in a folder: what `repository_files` names, and nothing else.
+class PushOptions(TypedDict, total=False):
+    """branch: made if it is missing, at `revision` where that is said. tag: of the new commit. private: if the
+    repository is made. create_pr: ask for the change instead of making it. message: of the commit."""
 
-    branch: made if it is missing, at `revision` where that is said. tag: of the new commit.
+    branch: str | None
+    revision: str | None
+    tag: str | None
+    private: bool
+    create_pr: bool
+    message: str | None
+    token: str | None
+
+
+def push(folder: Path, repo_id: str, **options: Unpack[PushOptions]) -> Pushed:
+    """Publish the model in a folder: what `repository_files` names, and nothing else.
 
     Raises: ValueError, in a sentence; then the repository is as it was, and one that was made for this is gone.
     """
-    files: dict[str, Path | bytes] = {name: folder / name for name in repository_files(folder)}
-    options: dict[str, Any] = {"branch": branch, "revision": revision, "tag": tag, "private": private}
-    return push_files(files, repo_id, **options, create_pr=create_pr, message=message, token=token)
+    return push_files({name: folder / name for name in repository_files(folder)}, repo_id, **options)
 
 
 def push_files(
@@ -64,7 +62,7 @@ def push_files(
     token: str | None = None,
     replaces: Callable[[str], bool] = lambda path: any(fnmatch(path, pattern) for pattern in OURS),
 ) -> Pushed:
-    """These files, in one commit; of the others in the repository those vanish that `replaces` names.
+    """These files, in one commit; of the others in the repository those vanish that `replaces` names. See PushOptions.
 
     Raises: ValueError, as `push`.
     """

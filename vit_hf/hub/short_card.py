@@ -4,10 +4,12 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from ..families import family_of, word_of
 from .card import escape
 
 TASKS = {
     "ForImageClassification": "image-classification",
+    "ForVideoClassification": "video-classification",
     "ForMaskedImageModeling": None,
     "Backbone": "image-feature-extraction",
     "Model": "image-feature-extraction",
@@ -24,7 +26,7 @@ def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = 
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=TASKS[auto.removeprefix("Auto")],
-        tags=sorted({"vision", "vit", "custom_code", *(tags or [])}),
+        tags=sorted({"vision", str(word_of(config.model_type)), "custom_code", *(tags or [])}),
     )
     return ModelCard(f"""---
 {data.to_yaml()}
@@ -32,7 +34,7 @@ def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = 
 
 # {escape(repo_id.rpartition("/")[2])}
 
-A Vision Transformer ({type(model).__name__}) of {model.num_parameters():,} parameters:
+A {family_of(config).title} ({type(model).__name__}) of {model.num_parameters():,} parameters:
 {config.num_hidden_layers} layers of width {config.hidden_size}, for images of {escape(config.image_size)} pixels and
 {config.num_channels} channels in patches of {escape(config.patch_size)}.
 

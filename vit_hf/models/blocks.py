@@ -1,13 +1,15 @@
 """The pre-norm encoder block, and what its two branches are made of."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .attention import Attention
-from .positions import Grid
+from .attention import Attention, build_dropout
 
 
 class FeedForward(nn.Module):
@@ -18,7 +20,7 @@ class FeedForward(nn.Module):
         self.inner = nn.Linear(width, inner)
         self.activation, self.plain_gelu = ACT2FN[activation], activation == "gelu"
         self.outer = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = build_dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.dropout(self.outer(self.dropout(self.activate(self.inner(tokens)))))
@@ -35,14 +37,13 @@ def watched(tensor: Tensor, *givers: nn.Module) -> bool:
     or on a part of it."""
     if tensor.requires_grad or torch.compiler.is_compiling():
         return True
-    for giver in givers:
-        if giver._forward_hooks:
-            return True
-        # Not children(), which would cost more than the addition saves.
-        for part in giver._modules.values():
-            if part is not None and part._forward_hooks:
-                return True
-    return False
+    # Not children(), which would cost more than the addition saves.
+    return hooked(part for giver in givers for part in (giver, *giver._modules.values()))
+
+
+def hooked(modules: Iterable[nn.Module | None]) -> bool:
+    """Whether someone is called with what one of these gives."""
+    return any(module is not None and module._forward_hooks for module in modules)
 
 
 def add(tokens: Tensor, branch: Tensor, *givers: nn.Module) -> Tensor:
@@ -90,9 +91,9 @@ def keep_examples(branch: Tensor, kept: Tensor, share: float) -> Tensor:
 
 
 class Block(GradientCheckpointingLayer):
-    """b n d -> b n d: x + attention(norm(x)), then x + feed_forward(norm(x)).
+    """b n d -> b n d: x + attention(norm(x)), then x + feed_forward(norm(x)), of the tokens that attention gives.
 
-    Source: arXiv:2010.11929, eq. 2 and 3.
+    What else attention is `told` passes through. Source: arXiv:2010.11929, eq. 2 and 3.
     """
 
     def __init__(
@@ -114,17 +115,10 @@ class Block(GradientCheckpointingLayer):
         self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
         self.drop_path = DropPath(drop_path)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        grid: Grid,
-        mask: Tensor | None = None,
-        rotary: tuple[Tensor, Tensor] | None = None,
-        output_attentions: bool = False,
-    ) -> Tensor:
-        mixed, _ = self.attention(self.attention_norm(tokens), grid, mask, rotary, output_attentions)
+    def forward(self, tokens: Tensor, *told: Any, **named: Any) -> Tensor:
+        mixed, _ = self.attention(self.attention_norm(tokens), *told, **named)
         mixed = self.drop_path(self.attention_scale(mixed))
-        tokens = add(tokens, mixed, self.attention, self.attention_scale, self.drop_path)
+        tokens = add(tokens[:, : mixed.shape[1]], mixed, self.attention, self.attention_scale, self.drop_path)
         changed = self.feed_forward(self.feed_forward_norm(tokens))
         changed = self.drop_path(self.feed_forward_scale(changed))
         return add(tokens, changed, self.feed_forward, self.feed_forward_scale, self.drop_path)

@@ -36,6 +36,11 @@ class VisionPreTrainedModel(PreTrainedModel):
         config.validate()
         super().__init__(config, *inputs, **kwargs)
 
+    def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
+        if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
+            return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+        return super().loss_function(labels, logits, config)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Truncated normal of std `initializer_range` for matrices and tokens, zeros for biases, ones for norms.
@@ -96,10 +101,8 @@ def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> T
     if seen.shape == (images, count - prefix):
         seen = nn.functional.pad(seen, (prefix, 0), value=True)
     if seen.shape != (images, count):
-        raise ValueError(
-            f"attention_mask of shape {tuple(attention_mask.shape)} fits neither the {count} tokens nor "
-            f"the {count - prefix} patches of {images} images."
-        )
+        those = f"the {count} tokens nor the {count - prefix} patches"
+        raise ValueError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
     return seen
 
 

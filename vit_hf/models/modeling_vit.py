@@ -8,12 +8,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
-from .attention import Attention
-from .blocks import Block, FeedForward, drop_path_rates
+from .attention import Attention, build_dropout
+from .blocks import Block, FeedForward, drop_path_rates, hooked
 from .configuration_vit import VisionTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
 from .patches import build_patches
-from .pooling import Pooler, build_pool
+from .pooling import ClassTokenPool, Pooler, build_pool
 from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
 from .shapes import grid_of
 
@@ -33,7 +33,7 @@ class Embeddings(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, 1, width)) if config.class_token else None
         self.register_tokens = nn.Parameter(torch.empty(1, registers, width)) if registers else None
         self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
-        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+        self.dropout = build_dropout(config.embedding_dropout_prob)
         self.norm = nn.LayerNorm(width, eps=eps) if config.pre_norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
@@ -75,9 +75,7 @@ def rotary_angles(config: VisionTransformerConfig, grid: Grid, device) -> Angles
 
 def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
     """One encoder block of the numbers in a config."""
-    relative = None
-    if config.position_embedding == "relative_bias":
-        relative = RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
+    relative = RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
     attention = Attention(
         config,
         width=config.hidden_size,
@@ -87,18 +85,12 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
         dropout=config.attention_probs_dropout_prob,
         output_dropout=config.hidden_dropout_prob,
         norm_eps=config.layer_norm_eps if config.qk_norm else None,
-        relative_bias=relative,
+        relative_bias=relative if config.position_embedding == "relative_bias" else None,
     )
-    feed_forward = FeedForward(
-        width=config.hidden_size,
-        inner=config.intermediate_size,
-        activation=config.hidden_act,
-        dropout=config.hidden_dropout_prob,
-    )
+    width, inner, activation = config.hidden_size, config.intermediate_size, config.hidden_act
+    feed_forward = FeedForward(width=width, inner=inner, activation=activation, dropout=config.hidden_dropout_prob)
     layer_scale, eps = config.layer_scale_init_value, config.layer_norm_eps
-    return Block(
-        attention, feed_forward, width=config.hidden_size, eps=eps, drop_path=drop_path, layer_scale=layer_scale
-    )
+    return Block(attention, feed_forward, width=width, eps=eps, drop_path=drop_path, layer_scale=layer_scale)
 
 
 class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
@@ -136,18 +128,22 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         check_finite: bool = False,
+        pooled_only: bool = False,
     ) -> BaseModelOutputWithPooling:
         """b c (h p) (w p) -> last_hidden_state b n d, pooler_output b d, and on request one entry for each layer.
 
         bool_masked_pos: b (h w), True where the mask token stands for a patch.
         attention_mask: b n, or b (h w) for the patches alone; True or 1 where a token may be looked at.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
+        pooled_only: of the last layer compute the class token alone, where pooling and nothing else looks at it; then
+            last_hidden_state is b 1 d.
 
         Raises: ValueError for images of the wrong rank, channels, size or dtype.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         asked = self.config.output_attentions if output_attentions is None else output_attentions
+        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
 
         first: Any = self.layers[0]
         pixel_values = pixel_values.to(first.attention_norm.weight.dtype)
@@ -155,8 +151,12 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)
         mask = padding_mask(self.config, tokens, seen, written_out=bool(asked))
         rotary = rotary_angles(self.config, grid, tokens.device)
-        for layer in self.layers:
+        *early, last = self.layers
+        for layer in early:
             tokens = layer(tokens, grid, mask, rotary, bool(asked))  # b n d
+        alone = pooled_only and isinstance(self.pool, ClassTokenPool) and not (asked or states or seen is not None)
+        alone = alone and (torch.compiler.is_compiling() or not hooked(last.modules()))
+        tokens = last(tokens, grid, mask, rotary, bool(asked), 1 if alone else None)  # b n d, or b 1 d
 
         if self.pool is None:
             return BaseModelOutputWithPooling(last_hidden_state=self.norm(tokens))
@@ -185,7 +185,7 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
 
         options: those of `VisionTransformerModel.forward`, as for every head.
         """
-        outputs = self.vit(pixel_values, **options)
+        outputs = self.vit(pixel_values, pooled_only=True, **options)
         logits = self.classifier(outputs.pooler_output)
         return ImageClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),

@@ -5,6 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .attention import split_heads
 from .blocks import FeedForward
 
 
@@ -49,8 +50,8 @@ class AttentionPool(nn.Module):
     def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
         tokens, seen = tokens[:, self.skip :], None if seen is None else seen[:, self.skip :]
         query = self.query_projection(self.query).expand(tokens.shape[0], -1, -1)
-        query = rearrange(query, "b n (heads e) -> b heads n e", heads=self.heads)
-        key, value = rearrange(self.key_value(tokens), "b n (two heads e) -> two b heads n e", two=2, heads=self.heads)
+        (query,) = split_heads(query, 1, self.heads)
+        key, value = split_heads(self.key_value(tokens), 2, self.heads)
         mask = None if seen is None else seen[:, None, None, :]
         pooled = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         pooled = self.output(rearrange(pooled, "b heads n e -> b n (heads e)"))
@@ -63,14 +64,8 @@ def build_pool(config) -> nn.Module:
 
 
 def attention_pool(config, skip: int) -> AttentionPool:
-    return AttentionPool(
-        width=config.hidden_size,
-        heads=config.num_attention_heads,
-        inner=config.intermediate_size,
-        activation=config.hidden_act,
-        eps=config.layer_norm_eps,
-        skip=skip,
-    )
+    sizes = {"width": config.hidden_size, "heads": config.num_attention_heads, "inner": config.intermediate_size}
+    return AttentionPool(**sizes, activation=config.hidden_act, eps=config.layer_norm_eps, skip=skip)
 
 
 POOLS = {

@@ -40,10 +40,13 @@ def sum_of_outputs(outputs: Any) -> torch.Tensor:
 
 
 def forward_operations(model: Any) -> int:
-    """Of one image: the matrix products, a multiplication and an addition as two, as torch counts them."""
+    """Of one image: the matrix products, a multiplication and an addition as two, as torch counts them.
+
+    All tokens count in all layers, as in everybody's figures, though a classifier by its class token leaves some out.
+    """
     twin = twin_without_storage(model).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        twin(**blank_inputs(twin, 1))
+        twin(**blank_inputs(twin, 1), output_hidden_states=True)
     return counter.get_total_flops()
 
 
@@ -51,7 +54,7 @@ def training_operations(model: Any) -> int:
     """Of one image in a step, by the same count. Gradients of frozen weights are not computed and do not count."""
     twin = twin_without_storage(model)
     with FlopCounterMode(display=False) as counter:
-        sum_of_outputs(twin(**blank_inputs(twin, 1))).backward()
+        sum_of_outputs(twin(**blank_inputs(twin, 1), output_hidden_states=True)).backward()
     return counter.get_total_flops()
 
 

@@ -1,48 +1,42 @@
-"""The model families that a recipe can name."""
+"""The models of each family that a recipe can name."""
 
 from dataclasses import fields
 from typing import Any
 
 from ..completion.loading import adapted
-from ..models.configuration_vit import VisionTransformerConfig
-from ..models.modeling_vit import VisionTransformerForImageClassification
-from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from ..families import FAMILIES, family_of, load
 
-FAMILIES: dict[str, tuple[Any, Any]] = {
-    "vit": (VisionTransformerConfig, VisionTransformerForImageClassification),
-}
-
-# Those that can paint masked images.
-PAINTERS: dict[str, Any] = {"vit": VisionTransformerForMaskedImageModeling}
+PAINTER = "AutoModelForMaskedImageModeling"
 
 
 def config_fields(family: str) -> list[str]:
     """The names that the config of a family understands."""
-    return [field.name for field in fields(FAMILIES[family][0]) if field.init]
+    return [field.name for field in fields(load(FAMILIES[family].config)) if field.init]
 
 
 def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
     """A new model with random weights, that knows its labels by name."""
-    config_class, model_class = FAMILIES[family]
-    config = config_class(
+    config = load(FAMILIES[family].config)(
         **settings,
         id2label=dict(enumerate(label_names)),
         label2id={name: number for number, name in enumerate(label_names)},
     )
-    return model_class(config)
+    return load(FAMILIES[family].classifier)(config)
 
 
 def build_painter(family: str, settings: dict[str, Any]):
     """A new model that paints what is masked of its images; a classifier is made of it with `from_pretrained`."""
-    if family not in PAINTERS:
-        raise ValueError(f"The family {family} has no model for masked images; {', '.join(PAINTERS)} has.")
-    return PAINTERS[family](FAMILIES[family][0](**settings))
+    if PAINTER not in FAMILIES[family].classes:
+        painters = [word for word, other in FAMILIES.items() if PAINTER in other.classes]
+        raise ValueError(f"The family {family} has no model for masked images; {', '.join(painters)} has.")
+    return load(FAMILIES[family].classes[PAINTER])(load(FAMILIES[family].config)(**settings))
 
 
 # What may be changed of a pretrained model without making its weights worthless.
 CHANGEABLE = {
     "image_size",
     "patch_size",
+    "window_size",
     "num_channels",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -63,15 +57,15 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
 
     Raises: ValueError for settings that would leave the weights without a place.
     """
-    config_class, model_class = next(both for both in FAMILIES.values() if isinstance(pretrained.config, both[0]))
-    old = pretrained.config
+    old, family = pretrained.config, family_of(pretrained.config)
+    changeable = sorted(CHANGEABLE & {field.name for field in fields(old)})
     for name, value in settings.items():
-        if name not in CHANGEABLE and value != getattr(old, name):
+        if name not in changeable and value != getattr(old, name):
             raise ValueError(
                 f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
-                f"cannot be changed; leave it out. What can be changed are {', '.join(sorted(CHANGEABLE))}."
+                f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )
-    config = config_class.from_dict(
+    config = type(old).from_dict(
         {
             **old.to_dict(),
             **settings,
@@ -79,6 +73,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
             "label2id": {name: number for number, name in enumerate(label_names)},
         }
     )
+    model_class = load(family.classifier)
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
     return adapted(classifier.float(), config, source)
 

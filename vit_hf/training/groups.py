@@ -1,20 +1,26 @@
 """Groups of parameters: which of them decay, and how fast those far from the head learn."""
 
-import re
 from collections.abc import Collection
 from typing import Any
 
 from torch import nn
 
+from ..models.blocks import Block
 
-def layer_of(name: str, layers: int) -> int:
-    """How deep a parameter lies: 0 in the embeddings, i + 1 in layer i, `layers` + 1 behind them.
 
-    Adapters within a layer count as the layer. Source: BEiT (arXiv:2106.08254), released code.
+def depths_of(model: nn.Module) -> dict[str, int]:
+    """How deep each parameter lies: 0 in the embeddings, i + 1 in block i, one more behind the last.
+
+    What lies between blocks, as the merging of patches does, is as deep as the block that follows. Adapters within a
+    block count as the block. Source: BEiT (arXiv:2106.08254), released code.
     """
-    if found := re.search(r"(?:^|\.)layers\.(\d+)\.", name):
-        return int(found[1]) + 1
-    return 0 if "embeddings" in name.split(".") else layers + 1
+    blocks = [f"{name}." for name, module in model.named_modules() if isinstance(module, Block)]
+    depths, reached = {}, 0
+    for name, _ in model.named_parameters():
+        within = next((number for number, block in enumerate(blocks) if name.startswith(block)), None)
+        reached = reached if within is None else within + 1
+        depths[name] = reached + (within is None and reached > 0)
+    return depths
 
 
 def parameter_groups(
@@ -28,10 +34,11 @@ def parameter_groups(
     if not named:
         raise ValueError("Nothing is left to train: every parameter is frozen. Freeze fewer with optimisation.freeze.")
     decaying = set(decaying)
-    layers = max((layer_of(name, -1) for name, _ in model.named_parameters()), default=0)
+    depths = depths_of(model)
+    deepest = max(depths.values())
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in named:
-        below = layers + 1 - layer_of(name, layers) if layer_decay < 1 else 0
+        below = deepest - depths[name] if layer_decay < 1 else 0
         key = (below, name not in decaying)
         group = groups.setdefault(
             key,

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..data.settings import DataSettings
 from ..data.words import Section, unknown_name
+from ..families import FAMILIES
 from .arguments import refuse_unknown_arguments
-from .families import FAMILIES, config_fields
+from .families import config_fields
 from .optimisation import OptimisationSettings
 from .overrides import apply_overrides, parse_overrides
 from .sizes import model_sizes

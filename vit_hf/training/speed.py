@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from ..models.configuration_vit import VisionTransformerConfig
+from ..families import word_of
 from .costs import peak_memory, product_rate, training_operations
 
 
@@ -38,7 +38,7 @@ class Speedometer:
     @cached_property
     def operations(self) -> int | None:
         """Of one image; None for a model that is not of this package."""
-        ours = isinstance(getattr(self.model, "config", None), VisionTransformerConfig)
+        ours = word_of(getattr(getattr(self.model, "config", None), "model_type", ""))
         return training_operations(self.model) if ours else None
 
     @cached_property

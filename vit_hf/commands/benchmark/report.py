@@ -45,6 +45,7 @@ def heading(conditions: Conditions, versions: Mapping[str, str | None], rounds: 
         [
             f"{conditions}; torch {torch.__version__}; {there}",
             *missing,
+            "Of products: counting all tokens in all layers; vit_hf leaves out those that no logit depends on.",
             f"{rounds} rounds, in which everyone takes a turn; ratios are medians over the rounds, with quartiles.",
             "",
         ]

@@ -1,0 +1,132 @@
+import pytest
+import torch
+from tiny import images, tiny_swin, tiny_swin_config
+
+from vit_hf import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
+from vit_hf.models.windows import KEPT
+
+Classifier = SwinTransformerForImageClassification
+ODD = [(32, 32), (33, 45), (32, 6), (5, 70), (2, 2), (1, 1)]
+
+
+@pytest.mark.parametrize("size", ODD)
+def test_images_of_any_size_go_through(size):
+    model = tiny_swin(Classifier, ape=True)
+    out = model(images(height=size[0], width=size[1]), labels=torch.tensor([0, 1]), output_hidden_states=True)
+    rows, columns = (-(-side // 2) for side in size)
+    assert [tokens.shape[1] for tokens in out.hidden_states] == [
+        rows * columns,
+        rows * columns,
+        -(-rows // 2) * -(-columns // 2),
+    ]
+    out.loss.backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+
+
+def test_the_same_image_gives_the_same_logits_whatever_came_before():
+    """transformers' Swin keeps the smaller windows, and no shift, of the smallest image that it has seen."""
+    model, image = tiny_swin(Classifier), images()
+    first = model(image).logits
+    for size in ODD:
+        model(images(height=size[0], width=size[1]))
+    assert torch.equal(model(image).logits, first)
+    KEPT.clear()
+    assert torch.equal(model(image).logits, first)
+
+
+def test_nothing_but_weights_is_saved_or_held():
+    model = tiny_swin(Classifier)
+    assert not list(model.buffers())
+    assert {key.rsplit(".", 1)[1] for key in model.state_dict()} == {"weight", "bias", "table"}
+
+
+def test_each_block_has_a_map_which_can_be_placed_in_the_image():
+    model, pixels = tiny_swin(SwinTransformerModel), images(height=28, width=40)
+    maps = model(pixels, output_attentions=True).attentions
+    assert len(maps) == 4
+    image = model.placed_attentions(maps, pixels)
+    assert [weights.shape for weights in image] == [(2, 2, 280, 280)] * 2 + [(2, 2, 70, 70)] * 2
+    # 14 x 20 patches: no window of the first block is padded along rows of 20, and 14 rows end within the fourth.
+    inside = image[0][:, :, : 12 * 20].sum(-1)
+    torch.testing.assert_close(inside, torch.ones_like(inside))
+    assert (image[0][:, :, 0] > 0).nonzero()[:, -1].unique().tolist() == [
+        *range(4), *range(20, 24), *range(40, 44), *range(60, 64)
+    ]  # fmt: skip
+    shifted = (image[1][:, :, 0] > 0).nonzero()[:, -1].unique().tolist()
+    assert shifted == [0, 1, 20, 21]  # the corner, that the roll put beside others
+
+
+def test_padding_can_be_hidden_from_attention():
+    pixels = images(height=28, width=28)
+    seen, hidden = (tiny_swin(SwinTransformerModel, mask_padding=word) for word in (False, True))
+    hidden.load_state_dict(seen.state_dict())
+    for model, whole in ((seen, False), (hidden, True)):
+        maps = model(pixels, output_attentions=True).attentions
+        sums = torch.cat([weights.sum(-1).flatten() for weights in model.placed_attentions(maps, pixels)])
+        assert torch.allclose(sums, torch.ones_like(sums)) == whole
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_attention_written_out_and_fused_agree(implementation):
+    model, pixels = tiny_swin(Classifier), images(height=30, width=44)
+    expected = model(pixels, output_attentions=True).logits
+    model.set_attn_implementation(implementation)
+    torch.testing.assert_close(model(pixels).logits, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("patch_embedding", ["linear", "conv"])
+def test_patches_need_not_be_square(patch_embedding):
+    model = tiny_swin(Classifier, patch_size=[2, 4], image_size=[32, 48], ape=True, patch_embedding=patch_embedding)
+    assert model.config.patch_grid == (16, 12)
+    for size in [(32, 48), (20, 31)]:
+        assert model(images(height=size[0], width=size[1])).logits.shape == (2, 5)
+
+
+def test_a_backbone_maps_the_stages_it_is_asked_for():
+    model = tiny_swin(SwinTransformerBackbone, out_features=["stem", "stage1", "stage2"])
+    assert (model.num_features, model.channels) == ([8, 8, 16], [8, 8, 16])
+    pixels = images(height=33, width=46)
+    maps, states = model(pixels).feature_maps, model.swin(pixels, output_hidden_states=True).hidden_states
+    assert [tuple(one.shape) for one in maps] == [(2, 8, 17, 23), (2, 8, 17, 23), (2, 16, 9, 12)]
+    for name, found, tokens in zip(model.stage_names, maps, states, strict=True):
+        assert torch.equal(found.flatten(2).transpose(1, 2), model.norms[name](tokens))
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    model, pixels = tiny_swin(Classifier, drop_path_rate=0.3).train(), images(height=28, width=36)
+    gradients = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            new, old = "activation_checkpointing_enable", "gradient_checkpointing_enable"
+            getattr(model, new if hasattr(model, new) else old)()
+        model.zero_grad()
+        torch.manual_seed(0)
+        model(pixels, labels=torch.tensor([1, 2])).loss.backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_no_labels_give_the_features():
+    model, pixels = tiny_swin(Classifier, num_labels=0), images()
+    assert torch.equal(model(pixels).logits, model.swin(pixels).pooler_output)
+    tokens = model.swin(pixels).last_hidden_state
+    torch.testing.assert_close(model(pixels).logits, torch.nn.AdaptiveAvgPool1d(1)(tokens.transpose(1, 2))[..., 0])
+
+
+REFUSED = [
+    ({"embed_dim": 9}, "9 into 2; take another number there, or embed_dim=10"),
+    ({"depths": [2]}, r"depths=\[2\] and num_heads=\[2, 2\] must name one number for each stage"),
+    ({"depths": [], "num_heads": []}, "at least one"),
+    ({"depths": [2, 0]}, "must all be greater than 0"),
+    ({"window_size": 0}, "window_size=0 must be greater than 0"),
+    ({"window_size": [7, 7, 7]}, r"must be one number of patches, or \[rows, columns\]"),
+    ({"mlp_ratio": 0.01}, "leaves no width"),
+    ({"drop_path_rate": 1.0}, "drop_path_rate=1.0 must be at least 0 and less than 1"),
+    ({"window": 7}, "no field 'window'; did you mean 'window_size'"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), REFUSED, ids=str)
+def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        tiny_swin_config(**fields)

@@ -1,0 +1,167 @@
+"""transformers' Swin and ours, both ways."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers import initialization as init
+
+from ..models.configuration_swin import SwinTransformerConfig
+from ..models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
+from ..models.modeling_swin_backbone import SwinTransformerBackbone
+from ..models.shapes import pair
+from .parity import Outputs, Runnable
+from .rules import Table, turned, under, weight_and_bias
+from .swin_rules import TRANSFORMERS, clamped_windows, trunk_table
+from .swin_timm import grids
+from .transformers_config import dropouts, sides
+from .transformers_rules import made
+from .weights import fill
+
+# Their class -> ours, and what ours is called in the other direction.
+CLASSES: dict[str, Any] = {
+    "SwinModel": SwinTransformerModel,
+    "SwinForImageClassification": SwinTransformerForImageClassification,
+    "SwinBackbone": SwinTransformerBackbone,
+}
+
+# Fields of both, by the same name.
+ALIKE = (
+    "image_size",
+    "patch_size",
+    "num_channels",
+    "embed_dim",
+    "depths",
+    "num_heads",
+    "mlp_ratio",
+    "hidden_act",
+    "qkv_bias",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "drop_path_rate",
+    "layer_norm_eps",
+    "initializer_range",
+)
+
+
+def words_of(theirs: Any) -> dict[str, Any]:
+    """Their configuration in our words."""
+    return {
+        **{field: getattr(theirs, field) for field in ALIKE},
+        **dropouts(theirs),
+        "image_size": sides(theirs.image_size),
+        "patch_size": sides(theirs.patch_size),
+        "window_size": theirs.window_size,
+        "ape": theirs.use_absolute_embeddings,
+    }
+
+
+def covers_one_side(config: SwinTransformerConfig) -> bool:
+    """Whether windows cover a stage along one side alone, where transformers then shifts along neither."""
+    window = pair(config.window_size)
+    covered = ([side <= reach for side, reach in zip(grid, window, strict=True)] for grid in grids(config))
+    return any(len(set(both)) > 1 for both in covered)
+
+
+def table_for(config: SwinTransformerConfig, name: str) -> Table:
+    """For one of their classes; a backbone's trunk has no norm of its own."""
+    whole = [pair(config.window_size)] * len(config.depths)
+    table = trunk_table(TRANSFORMERS, config, whole)
+    if name == "SwinModel":
+        return table
+    if name == "SwinForImageClassification":
+        return [*under(table, theirs="swin.", ours="swin."), *weight_and_bias("classifier", "classifier")]
+    trunk = [rule for rule in table if not rule.theirs[0].startswith(f"{TRANSFORMERS.norm}.")]
+    norms = [weight_and_bias(f"hidden_states_norms.{stage}", f"norms.{stage}") for stage in config.stage_names]
+    width = config.hidden_size
+    idle = [
+        made(f"layernorm.{part}", value)
+        for part, value in (("weight", torch.ones(width)), ("bias", torch.zeros(width)))
+    ]
+    return [*under([*trunk, *idle], theirs="swin.", ours="swin."), *(rule for norm in norms for rule in norm)]
+
+
+def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+    """-> our model, and what is left out.
+
+    Raises: ValueError for heads that we have no like of, and for sizes at which theirs is another function.
+    """
+    name = type(theirs).__name__
+    if name not in CLASSES:
+        raise ValueError(f"{name} has no like among our models; of transformers' Swin, {', '.join(CLASSES)} have.")
+    words = words_of(theirs.config)
+    if name == "SwinForImageClassification":
+        words |= {"id2label": theirs.config.id2label, "problem_type": theirs.config.problem_type}
+    if name == "SwinBackbone":
+        words["out_features"] = theirs.config.out_features
+    config = SwinTransformerConfig(**words)
+    refuse_uneven(config)
+    with torch.device("meta"):
+        ours = CLASSES[name](config)
+    fill(ours, theirs.state_dict(), table_for(config, name), 1)
+    return ours, []
+
+
+def refuse_uneven(config: SwinTransformerConfig) -> None:
+    if covers_one_side(config):
+        raise ValueError(
+            f"image_size={config.image_size} with window_size={config.window_size}: a window covers a stage along one "
+            "side alone, where transformers shifts windows along neither side and ours along the other."
+        )
+
+
+def unsayable(config: SwinTransformerConfig) -> Iterator[str]:
+    if not config.patch_norm:
+        yield "patch_norm=False"
+    if config.mask_padding:
+        yield "mask_padding=True"
+    if len(set(pair(config.window_size))) > 1:
+        yield f"window_size={config.window_size} (it takes squares)"
+    if clamped_windows(config) != [pair(config.window_size)] * len(config.depths):
+        yield f"image_size={config.image_size}, at which a stage is smaller than window_size={config.window_size}"
+    if config.layer_norm_eps != 1e-5:
+        yield f"layer_norm_eps={config.layer_norm_eps} (it has 1e-5 in its embeddings)"
+
+
+def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
+    """-> a live model of transformers' own, and what changes in training or at other sizes.
+
+    Raises: ValueError that names the fields, and their values, that transformers cannot represent.
+    """
+    config: Any = model.config
+    if reasons := list(unsayable(config)):
+        raise ValueError(f"transformers' Swin cannot represent {'; '.join(reasons)}.")
+    refuse_uneven(config)
+    name = next(theirs for theirs, ours in CLASSES.items() if isinstance(model, ours))
+    arguments: dict[str, Any] = {field: getattr(config, field) for field in ALIKE}
+    arguments |= {"window_size": pair(config.window_size)[0], "use_absolute_embeddings": config.ape}
+    if name == "SwinForImageClassification":
+        arguments |= {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
+    if name == "SwinBackbone":
+        arguments["out_features"] = config.out_features
+    with init.no_init_weights():
+        theirs = getattr(transformers, name)(transformers.SwinConfig(**arguments))
+    fill(theirs, model.state_dict(), turned(table_for(config, name)), 1)
+    return theirs, list(changes_of_training(config))
+
+
+def changes_of_training(config: SwinTransformerConfig) -> Iterator[str]:
+    if config.hidden_dropout_prob != config.embedding_dropout_prob:
+        yield f"embedding_dropout_prob={config.embedding_dropout_prob} follows hidden_dropout_prob in transformers"
+    if config.label_smoothing:
+        yield f"label_smoothing={config.label_smoothing} is left out: transformers' Swin has a loss without it"
+
+
+def transformers_runnable(model: Any) -> Runnable:
+    trunk = getattr(model, "swin", model)
+    classifies = hasattr(model, "classifier")
+
+    def run(pixel_values: Tensor) -> Outputs:
+        outputs = trunk(pixel_values)
+        logits = model(pixel_values).logits if classifies else outputs.pooler_output
+        return Outputs(outputs.last_hidden_state, logits)
+
+    return Runnable(model, [block for stage in trunk.encoder.layers for block in stage.blocks], run)

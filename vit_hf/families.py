@@ -1,0 +1,75 @@
+"""The families of models, by name alone: importing one costs seconds, and who asks often wants no more than a name."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+# An Auto class for each problem that has labels.
+CLASSIFIERS = ("AutoModelForImageClassification", "AutoModelForVideoClassification")
+
+
+@dataclass(frozen=True)
+class Family:
+    """model_type: what its configuration is called. title: what people call it.
+
+    config, classes: where a class lies, as "module.Class" in vit_hf.models; `classes` by the Auto class that finds it.
+    """
+
+    model_type: str
+    title: str
+    config: str
+    classes: dict[str, str]
+
+    @property
+    def classifier(self) -> str:
+        """Where its class for the problem with labels lies."""
+        return next(self.classes[auto] for auto in CLASSIFIERS if auto in self.classes)
+
+
+# By the word that a recipe says.
+FAMILIES = {
+    "vit": Family(
+        model_type="vit_hf",
+        title="Vision Transformer",
+        config="configuration_vit.VisionTransformerConfig",
+        classes={
+            "AutoModel": "modeling_vit.VisionTransformerModel",
+            "AutoModelForImageClassification": "modeling_vit.VisionTransformerForImageClassification",
+            "AutoModelForMaskedImageModeling": "modeling_vit_masked.VisionTransformerForMaskedImageModeling",
+            "AutoBackbone": "modeling_vit_backbone.VisionTransformerBackbone",
+        },
+    ),
+    "swin": Family(
+        model_type="swin_hf",
+        title="Swin Transformer",
+        config="configuration_swin.SwinTransformerConfig",
+        classes={
+            "AutoModel": "modeling_swin.SwinTransformerModel",
+            "AutoModelForImageClassification": "modeling_swin.SwinTransformerForImageClassification",
+            "AutoBackbone": "modeling_swin_backbone.SwinTransformerBackbone",
+        },
+    ),
+}
+
+# By the name of each public class, its module.
+WHERE = {
+    name: module
+    for family in FAMILIES.values()
+    for module, _, name in (place.partition(".") for place in (family.config, *family.classes.values()))
+}
+
+
+def load(place: str) -> Any:
+    """The class at "module.Class" of vit_hf.models."""
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"{__package__}.models.{module}"), name)
+
+
+def word_of(model_type: str) -> str | None:
+    """What a recipe calls the family of a configuration; None for none of ours."""
+    return next((word for word, family in FAMILIES.items() if family.model_type == model_type), None)
+
+
+def family_of(config: Any) -> Family:
+    """The family of a configuration of ours. Raises: KeyError for that of someone else."""
+    return next(family for family in FAMILIES.values() if family.model_type == config.model_type)

@@ -1,0 +1,248 @@
+"""The Swin Transformer (arXiv:2103.14030), and its head for classification; the backbone has a file of its own."""
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
+
+from .attention import Attention
+from .blocks import Block, FeedForward, drop_path_rates
+from .configuration_swin import SwinTransformerConfig
+from .modeling_base import VisionPreTrainedModel, check_pixels
+from .patches import build_patches
+from .pooling import MeanPool
+from .positions import Angles, Grid, build_positions
+from .shapes import pair
+from .windows import WindowBias, Windows, move, placed, windows_of
+
+
+class Embeddings(nn.Module):
+    """b c (h p) (w p) -> b (h w) d: a token for each patch, normalised, and with positions where the config says so."""
+
+    def __init__(self, config: SwinTransformerConfig):
+        super().__init__()
+        width = config.embed_dim
+        self.patch_size = pair(config.patch_size)
+        self.patches = build_patches(
+            config.patch_embedding, channels=config.num_channels, patch_size=config.patch_size, width=width
+        )
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.patch_norm else nn.Identity()
+        kind = "learned" if config.ape else "none"
+        self.positions = build_positions(kind, grid=config.patch_grid, prefix=0, width=width)
+        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+
+    def forward(self, pixel_values: Tensor, grid: Grid) -> Tensor:
+        tokens = self.patches(self.fill(pixel_values, grid))  # b n d
+        tokens = self.positions(self.norm(tokens), grid)  # b n d
+        return self.dropout(tokens)
+
+    def fill(self, pixel_values: Tensor, grid: Grid) -> Tensor:
+        """b c h w -> b c (h p) (w p): zeros below and to the right, up to whole patches."""
+        height, width = pixel_values.shape[-2:]
+        missing = (grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height)
+        return functional.pad(pixel_values, (0, missing[0], 0, missing[1])) if any(missing) else pixel_values
+
+
+class Merge(nn.Module):
+    """b (h 2 w 2) d -> b (h w) (2 d): squares of four tokens become one; zeros complete an odd side."""
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * width, eps=eps)
+        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
+
+    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
+        rows, columns = grid
+        if rows % 2 or columns % 2:
+            tokens = functional.pad(tokens.unflatten(1, grid), (0, 0, 0, columns % 2, 0, rows % 2)).flatten(1, 2)
+        squares = rearrange(tokens, "b (h r w c) d -> b (h w) (c r d)", r=2, c=2, w=-(-columns // 2))
+        return self.reduction(self.norm(squares))
+
+
+class WindowAttention(Attention):
+    """b (h w) d -> b (h w) d: the tokens of each window attend to each other. Its weights are (b w) heads m m."""
+
+    def forward(
+        self,
+        tokens,
+        windows: Windows,
+        mask: Tensor | None = None,
+        rotary: Angles | None = None,
+        output_attentions=False,
+    ) -> tuple[Tensor, Tensor | None]:
+        images, width = tokens.shape[0], tokens.shape[-1]
+        size = windows.shape[0] * windows.shape[1]
+        inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
+        if windows.mask is not None:
+            mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
+        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions)
+        mixed = mixed.reshape(images, -1, width)  # b (w m) d
+        return move(mixed, windows.back, windows.into), weights
+
+
+def build_block(config: SwinTransformerConfig, width: int, heads: int, drop_path: float) -> Block:
+    """One block of a stage of that width."""
+    attention = WindowAttention(
+        config,
+        width=width,
+        heads=heads,
+        head_width=width // heads,
+        bias=config.qkv_bias,
+        dropout=config.attention_probs_dropout_prob,
+        output_dropout=config.hidden_dropout_prob,
+        relative_bias=WindowBias(pair(config.window_size), heads),
+    )
+    feed_forward = FeedForward(
+        width=width,
+        inner=int(width * config.mlp_ratio),
+        activation=config.hidden_act,
+        dropout=config.hidden_dropout_prob,
+    )
+    return Block(attention, feed_forward, width=width, eps=config.layer_norm_eps, drop_path=drop_path)
+
+
+class Stage(nn.Module):
+    """b (h w) d -> b (h w) d: blocks with windows in their places and shifted, in turn; all but the first stage merge
+    patches before: b (h 2 w 2) d -> b (h w) (2 d)."""
+
+    def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float], *, clamped: bool):
+        super().__init__()
+        width, heads = config.embed_dim * 2**number, config.num_heads[number]
+        self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
+        self.merge = Merge(width // 2, config.layer_norm_eps) if number else None
+        self.layers = nn.ModuleList(build_block(config, width, heads, rate) for rate in rates)
+
+    def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> Tensor:
+        if self.merge is not None:
+            tokens, grid = self.merge(tokens, grid), halved(grid)
+        for layer, windows in zip(self.layers, self.arrangements(grid, tokens), strict=True):
+            tokens = layer(tokens, windows, output_attentions=output_attentions)
+        return tokens
+
+    def arrangements(self, grid: Grid, like: Tensor) -> list[Windows]:
+        """The windows of each block."""
+        settings: dict[str, Any] = {"clamped": self.clamped, "mask_padding": self.mask_padding, "like": like}
+        both = [windows_of(grid, self.window, shifted=shifted, **settings) for shifted in (False, True)]
+        return [both[number % 2] for number in range(len(self.layers))]
+
+
+def halved(grid: Grid) -> Grid:
+    """The grid after patches were merged."""
+    return -(-grid[0] // 2), -(-grid[1] // 2)
+
+
+class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
+    config: SwinTransformerConfig
+    config_class = SwinTransformerConfig
+    base_model_prefix = "swin"
+    _no_split_modules = ["Embeddings", "Merge", "Block"]
+    _can_record_outputs = {"hidden_states": Stage, "attentions": Attention}
+    _input_embed_layer = "patches"
+    # Their kernels take no bias.
+    _supports_flash_attn = False
+    _supports_flex_attn = False
+
+
+class SwinTransformerModel(SwinTransformerPreTrainedModel):
+    """b c (h p) (w p) -> tokens b n d of the last stage and their mean b d; with `pool` off, tokens not normalised.
+
+    clamped: whether windows are cut down to a stage that is no larger, and then not shifted. The original's code for
+    classification does so; that for detection fills them up and shifts them.
+    """
+
+    def __init__(self, config: SwinTransformerConfig, *, pool: bool = True, clamped: bool = True):
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+        rates = iter(drop_path_rates(config.drop_path_rate, sum(config.depths)))
+        stages = ([next(rates) for _ in range(depth)] for depth in config.depths)
+        self.stages = nn.ModuleList(
+            Stage(config, number, rates, clamped=clamped) for number, rates in enumerate(stages)
+        )
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if pool else None
+        self.pool = MeanPool(skip=0) if pool else None
+        self.post_init()
+
+    def grid_of(self, pixel_values: Tensor) -> Grid:
+        """b c h w -> (rows, columns) of patches, begun ones included."""
+        height, width = pixel_values.shape[-2:]
+        down, across = self.embeddings.patch_size
+        return -(-height // down), -(-width // across)
+
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        pixel_values: Tensor,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+    ) -> BaseModelOutputWithPooling:
+        """b c h w, of any size -> last_hidden_state b n d, pooler_output b d.
+
+        On request, hidden_states: the patches and what each stage makes of them; attentions: of each block, for each
+        window, (b w) heads m m. `placed_attentions` puts the latter in the places of the image.
+        check_finite: refuse NaN and infinite pixels, which costs a look at each.
+
+        Raises: ValueError for images of the wrong rank, channels or dtype.
+        """
+        check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
+        grid = self.grid_of(pixel_values)
+        asked = self.config.output_attentions if output_attentions is None else output_attentions
+
+        pixel_values = pixel_values.to(self.embeddings.patches.projection.weight.dtype)
+        tokens = self.embeddings(pixel_values, grid)  # b n d
+        for stage in self.stages:
+            tokens = stage(tokens, grid, bool(asked))  # b n d
+            grid = grid if stage.merge is None else halved(grid)
+
+        if self.norm is None or self.pool is None:
+            return BaseModelOutputWithPooling(last_hidden_state=tokens)
+        tokens = self.norm(tokens)
+        return BaseModelOutputWithPooling(last_hidden_state=tokens, pooler_output=self.pool(tokens))
+
+    @torch.no_grad()
+    def placed_attentions(self, attentions: tuple[Tensor, ...], pixel_values: Tensor) -> list[Tensor]:
+        """(b w) heads m m of each block -> b heads n n: from every token of the block's grid to every other, in the
+        order of the image, rows first; 0 between tokens of different windows."""
+        grid, maps = self.grid_of(pixel_values), iter(attentions)
+        found: list[Tensor] = []
+        for stage in self.stages:
+            grid = grid if stage.merge is None else halved(grid)
+            found += [
+                placed(next(maps), windows, grid[0] * grid[1]) for windows in stage.arrangements(grid, attentions[0])
+            ]
+        return found
+
+
+class SwinTransformerForImageClassification(SwinTransformerPreTrainedModel):
+    """b c h w -> logits b labels; without labels (num_labels=0) the pooled features b d."""
+
+    def __init__(self, config: SwinTransformerConfig):
+        super().__init__(config)
+        self.swin = SwinTransformerModel(config)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
+        self.post_init()
+
+    @can_return_tuple
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ImageClassifierOutput:
+        """labels: b whole numbers, or b labels of shares that need not be whole; see `loss_function`.
+
+        options: those of `SwinTransformerModel.forward`, as for every head.
+        """
+        outputs = self.swin(pixel_values, **options)
+        logits = self.classifier(outputs.pooler_output)
+        return ImageClassifierOutput(
+            loss=None if labels is None else self.loss_function(labels, logits, self.config),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+SwinTransformerConfig.register_for_auto_class()
+SwinTransformerModel.register_for_auto_class("AutoModel")
+SwinTransformerForImageClassification.register_for_auto_class("AutoModelForImageClassification")
