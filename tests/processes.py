@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import datasets
 from accelerate.state import AcceleratorState, DistributedType
+from datasets import config
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
@@ -79,7 +79,7 @@ def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: 
     from vit_hf.training.recipe import load_recipe
 
     begin_in(environment)
-    datasets.config.HF_DATASETS_CACHE = recipe.parent / "cache"
+    config.HF_DATASETS_CACHE = recipe.parent / "cache"
     train(prepare(load_recipe(recipe, words)), resume)
 
 

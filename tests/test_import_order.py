@@ -15,7 +15,7 @@ FLOORS = [
     ["models.shapes", "models.words", "families", "version"],
     ["models.patches", "models.positions"],
     ["models.attention", "models.clips", "models.windows", "models.configuration_*", "models.*_processing_*"],
-    ["models.blocks"],
+    ["models.blocks", "models.window_attention"],
     ["models.divided", "models.pooling"],
     ["models.image_start", "models.modeling_base"],
     ["models.clip_inputs"],

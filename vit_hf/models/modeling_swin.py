@@ -10,15 +10,16 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
-from .attention import Attention
+from .attention import Attention, build_dropout
 from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_swin import SwinTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
-from .positions import Angles, Grid, build_positions
+from .positions import Grid, build_positions
 from .shapes import pair
-from .windows import WindowBias, Windows, move, placed, windows_of
+from .window_attention import WindowAttention
+from .windows import WindowBias, Windows, placed, windows_of
 
 
 class Embeddings(nn.Module):
@@ -34,7 +35,7 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.patch_norm else nn.Identity()
         kind = "learned" if config.ape else "none"
         self.positions = build_positions(kind, grid=config.patch_grid, prefix=0, width=width)
-        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+        self.dropout = build_dropout(config.embedding_dropout_prob)
 
     def forward(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         tokens = self.patches(self.fill(pixel_values, grid))  # b n d
@@ -62,56 +63,6 @@ class Merge(nn.Module):
             tokens = functional.pad(tokens.unflatten(1, grid), (0, 0, 0, columns % 2, 0, rows % 2)).flatten(1, 2)
         squares = rearrange(tokens, "b (h r w c) d -> b (h w) (c r d)", r=2, c=2, w=-(-columns // 2))
         return self.reduction(self.norm(squares))
-
-
-class WindowAttention(Attention):
-    """b (h w) d -> b (h w) d: the tokens of each window attend to each other. Its weights are (b w) heads m m."""
-
-    def forward(
-        self,
-        tokens,
-        windows: Windows,
-        mask: Tensor | None = None,
-        rotary: Angles | None = None,
-        output_attentions=False,
-    ) -> tuple[Tensor, Tensor | None]:
-        on_cpu = self.on_cpu(tokens)
-        learns = torch.is_grad_enabled() or (self.training and self.dropout_rate > 0)
-        if on_cpu and not (output_attentions or learns):
-            return self.dropout(self.output(self.image_by_image(tokens, windows))), None
-        images, width = tokens.shape[0], tokens.shape[-1]
-        size = windows.shape[0] * windows.shape[1]
-        inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
-        if windows.mask is not None:
-            mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
-        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions or on_cpu)
-        mixed = mixed.reshape(images, -1, width)  # b (w m) d
-        return move(mixed, windows.back, windows.into), weights if output_attentions else None
-
-    def on_cpu(self, tokens: Tensor) -> bool:
-        """Whether torch's own attention is slower than what it is written out as: on a CPU, where it has no kernel for
-        biases that learn, and one for longer sequences where they do not."""
-        if tokens.device.type != "cpu" or self.config._attn_implementation != "sdpa":
-            return False
-        watched = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu")
-        return tokens.dtype in (torch.float32, torch.float64) and not watched
-
-    def image_by_image(self, tokens: Tensor, windows: Windows) -> Tensor:
-        """b (h w) d -> b (h w) d: what attention mixes, before `output`; torch's own is slow for so short sequences."""
-        padded = windows.into is not None and len(windows.into) > tokens.shape[1]
-        tokens = functional.pad(tokens, (0, 0, 0, 1)) if padded else tokens
-        parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
-        size = windows.shape[0] * windows.shape[1]
-        term = self.relative_bias(windows.shape)[0][:, None]  # heads 1 m m
-        term = term if windows.mask is None else term + windows.mask[:, 0]  # heads w m m
-        mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
-        for image, place in zip(parts, mixed, strict=True):
-            parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
-            query, key, value = parts_of_windows  # heads w m e
-            scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
-            weights = scores.add_(term).softmax(dim=-1)
-            torch.matmul(weights, value, out=place.view_as(value))
-        return mixed.index_select(1, windows.join).unflatten(1, (-1, self.heads)).flatten(2)
 
 
 def build_block(config: SwinTransformerConfig, width: int, heads: int, drop_path: float) -> Block:
@@ -227,7 +178,8 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         grid = self.grid_of(pixel_values)
         asked = self.config.output_attentions if output_attentions is None else output_attentions
 
-        pixel_values = pixel_values.to(self.embeddings.patches.projection.weight.dtype)
+        first: Any = self.stages[0]
+        pixel_values = pixel_values.to(first.layers[0].attention_norm.weight.dtype)
         tokens = self.embeddings(pixel_values, grid)  # b n d
         for stage in self.stages:
             tokens = stage(tokens, grid, bool(asked))  # b n d
@@ -244,7 +196,8 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         order of the image, rows first; 0 between tokens of different windows."""
         grid, maps = self.grid_of(pixel_values), iter(attentions)
         found: list[Tensor] = []
-        for stage in self.stages:
+        stages: Any = self.stages
+        for stage in stages:
             grid = grid if stage.merge is None else halved(grid)
             found += [
                 placed(next(maps), windows, grid[0] * grid[1]) for windows in stage.arrangements(grid, attentions[0])

@@ -18,7 +18,7 @@ from .groups import parameter_groups
 from .objectives import Teacher, build_objective
 from .optimisation import OptimisationSettings
 from .optimizers import timm_optimizer
-from .sharding import layers_to_shard
+from .sharding import shard_by_layers
 from .speed import Speedometer
 
 
@@ -96,11 +96,8 @@ class Trainer(FeedingTrainer):
             prepare_model(model, self.optimisation)
         super().__init__(model, *args, data_collator=data_collator, compute_metrics=compute_metrics, **kwargs)
         refuse_contradictions(self.args, self.optimisation)
-        if (
-            self.is_fsdp_enabled
-            and (sharding := self.accelerator.state.fsdp_plugin).transformer_cls_names_to_wrap is None
-        ):
-            sharding.transformer_cls_names_to_wrap = layers_to_shard(self.model)
+        if self.is_fsdp_enabled:
+            shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
         # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = True

@@ -62,7 +62,7 @@ def compare(
 ) -> Comparison:
     """Build, warm up and time all of them in turn; the products of the same shapes run along."""
     torch.manual_seed(0)
-    pixels = torch.randn(batch, 3, numbers.side, numbers.side)
+    pixels = torch.randn(batch, *numbers.shape)
     calls = {name: WORKLOADS[mode](build(numbers), pixels, conditions) for name, build in builders.items()}
     products = conditions.waiting(products_alone(numbers, batch, conditions.device, conditions.dtype))
     seconds = interleave({**calls, PRODUCTS: products}, rounds)
