@@ -24,7 +24,7 @@ def twin_without_storage(model: Any) -> Any:
 
 
 def blank_inputs(model: Any, batch: int) -> dict[str, torch.Tensor]:
-    """b c h w, or b t c h w, of the configured size, and where the model paints them, the first of each image's patches hidden."""
+    """b c h w or b t c h w of the configured size; where the model paints them, the first of its patches hidden."""
     config, device = model.config, next(model.parameters()).device
     side = config.image_size
     height, width = (side, side) if isinstance(side, int) else side
