@@ -16,33 +16,42 @@ class ClipAttention(Attention):
         return super().forward(tokens, clip.grid, clip.over_all, clip.in_space, output_attentions, wanted)
 
 
-class FrameAttention(Attention):
+class GroupAttention(Attention):
+    """Attention within groups of a clip's tokens, with a class token that belongs to all of them."""
+
+    def __init__(self, config, **numbers):
+        super().__init__(config, **numbers)
+        self.class_sees_all = config.class_attention == "all"
+
+    def class_among_all(self, tokens: Tensor, clip: Clip) -> Tensor:
+        """b (1 t n) d -> b 1 d: what the class token finds in all tokens, which are not turned for it."""
+        found, _ = Attention.forward(self, tokens, clip.grid, clip.over_all, wanted=1)
+        return found
+
+
+class FrameAttention(GroupAttention):
     """b (1 t n) d -> b (1 t n) d: the tokens of each frame and the class token; weights (b t) heads (1 n) (1 n).
 
-    The class token takes the mean of what it finds in the frames, or with `class_sees_all` looks at all tokens at once,
-    by where they are not turned, and its row of the weights is none of its own.
+    The class token takes the mean of what it finds in the frames. With `class_sees_all` it looks at all tokens at once,
+    and its rows of the weights say nothing of it.
     """
-
-    class_sees_all = False
 
     def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, wanted=None):
         frames = frames_of(tokens, clip.frames)
         mixed, weights = super().forward(frames, clip.grid, None, clip.in_space, output_attentions, wanted)
         mixed = mixed.unflatten(0, (-1, clip.frames))  # b t (1 n) d
         if self.class_sees_all:
-            first, _ = super().forward(tokens, clip.grid, clip.over_all, wanted=1)
+            first = self.class_among_all(tokens, clip)
         else:
             first = mean_of_frames(mixed[:, :, :1], clip.seen)
         return torch.cat([first, mixed[:, :, 1:].flatten(1, 2)], dim=1), weights
 
 
-class PlaceAttention(Attention):
+class PlaceAttention(GroupAttention):
     """b (1 t n) d -> b (t n) d: the tokens of each place over time; weights (b n) heads t t.
 
     With `class_sees_all` -> b (1 t n) d: they look at the class token too, which looks at all tokens.
     """
-
-    class_sees_all = False
 
     def forward(self, tokens: Tensor, clip: Clip, output_attentions=False):
         patches = tokens[:, 1:]
@@ -54,8 +63,7 @@ class PlaceAttention(Attention):
         mixed, weights = super().forward(places, clip.grid, clip.over_time, clip.in_time, output_attentions)
         mixed = mixed.unflatten(0, (-1, count))[:, :, -clip.frames :].transpose(1, 2).flatten(1, 2)
         if self.class_sees_all:
-            first, _ = super().forward(tokens, clip.grid, clip.over_all, wanted=1)
-            mixed = torch.cat([first, mixed], dim=1)
+            mixed = torch.cat([self.class_among_all(tokens, clip), mixed], dim=1)
         return mixed, weights
 
 

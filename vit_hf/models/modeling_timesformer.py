@@ -59,7 +59,6 @@ def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
     if config.attention_type != "divided_space_time":
         return Block(attention, feed_forward, **options)
     temporal = PlaceAttention(config, **numbers)
-    attention.class_sees_all = temporal.class_sees_all = config.class_attention == "all"
     return DividedBlock(attention, feed_forward, temporal=temporal, projection=config.temporal_projection, **options)
 
 
@@ -85,8 +84,8 @@ class TimeSformerPreTrainedModel(VisionPreTrainedModel):
 
         Raises: ValueError for image models that have no form in clips.
         """
-        config = cls.config_class(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
-        model = cls(config).to(vit.device, vit.dtype)
+        config = TimeSformerConfig(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
+        model: Any = cls(config).to(vit.device, vit.dtype)
         weights = weights_of_images(vit.base_model.state_dict(), model.config)
         unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
         if unused:

@@ -1,5 +1,6 @@
 """The same TimeSformer, built by each library that is installed."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,8 +18,14 @@ def clip_fields(numbers: ClipNumbers) -> dict[str, Any]:
     return {**shared, "num_frames": numbers.frames}
 
 
-def build_ours(numbers: ClipNumbers) -> nn.Module:
+def build_ours(numbers: ClipNumbers) -> Logits:
     return Logits(TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers))))
+
+
+def build_merged(numbers: ClipNumbers) -> nn.Module:
+    """Two Linears after attention over time as one, which is the same function for inference."""
+    model = TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers)))
+    return Logits(model.merge_temporal_projections())
 
 
 def build_transformers(numbers: ClipNumbers) -> nn.Module:
@@ -42,4 +49,9 @@ def build_lucidrains(numbers: ClipNumbers) -> nn.Module:
     )
 
 
-BUILDERS = {OURS: build_ours, "transformers": build_transformers, "timesformer-pytorch": build_lucidrains}
+BUILDERS: dict[str, Callable[[ClipNumbers], nn.Module]] = {
+    OURS: build_ours,
+    f"{OURS}, merged": build_merged,
+    "transformers": build_transformers,
+    "timesformer-pytorch": build_lucidrains,
+}
