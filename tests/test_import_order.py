@@ -15,7 +15,7 @@ FLOORS = [
     ["models.shapes", "models.words", "families", "version"],
     ["models.patches", "models.positions"],
     ["models.attention", "models.windows", "models.configuration_*", "models.*_processing_*"],
-    ["models.blocks"],
+    ["models.blocks", "models.window_attention"],
     ["models.pooling"],
     ["models.modeling_base"],
     ["models.modeling_vit", "models.modeling_swin"],

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from vit_hf.commands.benchmark import main
+from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
+from vit_hf.commands.benchmark import main, swin
 from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, build_ours, libraries_beside
@@ -17,7 +19,8 @@ from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
 from vit_hf.commands.benchmark.workloads import highest
 from vit_hf.training.costs import forward_operations, training_operations
-from vit_hf.training.operations import Numbers, linear_operations
+from vit_hf.training.operations import Numbers, SwinNumbers, linear_operations
+from vit_hf.training.sizes import model_sizes
 
 
 def test_everyone_takes_a_turn_in_every_round_and_nobody_is_always_first():
@@ -72,6 +75,26 @@ def test_a_tiny_transformer_has_the_operations_counted_by_hand():
     assert linear_operations(numbers) == linears == 128
     assert forward_operations(model) == linears + scores_and_values + patch + head == 184
     assert training_operations(model) == 3 * 184 - patch  # pixels need no gradient
+
+
+@pytest.mark.parametrize("side", [224, 100])
+def test_swins_linears_are_those_that_run_padding_included(side: int):
+    numbers = SwinNumbers.of(model_sizes("swin")["t"], side=side)
+    config = SwinTransformerConfig(**{**swin.config_fields(numbers), "attn_implementation": "eager"})
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        SwinTransformerForImageClassification(config)(torch.empty(1, 3, side, side))
+    counts = counter.get_flop_counts()["Global"]
+    head = 2 * 8 * numbers.width * numbers.labels
+    assert linear_operations(numbers) == counts[torch.ops.aten.addmm] + counts[torch.ops.aten.mm] - head
+
+
+@pytest.mark.parametrize("library", [OURS, "transformers"])
+def test_every_library_builds_a_swin_of_the_same_numbers(library: str):
+    numbers = SwinNumbers(width=8, depths=(1, 2), heads=(1, 2), window=2, patch=2, side=16, labels=5)
+    model = swin.BUILDERS[library](numbers)
+    expected = sum(weights.numel() for weights in swin.build_ours(numbers).parameters())
+    assert sum(weights.numel() for weights in model.parameters()) == expected
+    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
 
 
 def test_memory_is_the_most_that_was_held_at_a_time():

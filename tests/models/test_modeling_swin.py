@@ -130,3 +130,34 @@ REFUSED = [
 def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         tiny_swin_config(**fields)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 44), (9, 60)])
+@pytest.mark.parametrize("mask_padding", [False, True])
+def test_image_by_image_attention_is_the_same(size, mask_padding):
+    """What a CPU does when it only looks, beside what it does to learn."""
+    model = tiny_swin(Classifier, mask_padding=mask_padding, attn_implementation="sdpa").double()
+    pixels = images(height=size[0], width=size[1]).double()
+    expected = model(pixels).logits
+    with torch.no_grad():
+        looked = model(pixels).logits
+    torch.testing.assert_close(looked, expected, atol=1e-12, rtol=0)
+    assert not torch.equal(looked, expected)
+
+
+def test_half_precision_by_autocast_and_by_weights_works():
+    model, pixels = tiny_swin(Classifier), images(height=30, width=44)
+    exact = model(pixels).logits
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(pixels).logits.float(), exact, atol=0.2, rtol=0)
+    with torch.no_grad():
+        half = model.bfloat16()(pixels).logits
+    torch.testing.assert_close(half.float(), exact, atol=0.2, rtol=0)
+
+
+def test_units_of_attention_are_dropped_in_training_without_gradients_too():
+    model, pixels = tiny_swin(Classifier, attention_probs_dropout_prob=0.5).train(), images()
+    with torch.no_grad():
+        assert not torch.equal(model(pixels).logits, model(pixels).logits)
+        model.eval()
+        assert torch.equal(model(pixels).logits, model(pixels).logits)

@@ -9,18 +9,18 @@ SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
 def windows(grid, window, shifted=False, clamped=True, mask_padding=False):
-    return build_windows(grid, window, shifted, clamped, mask_padding, torch.float32, "cpu")
+    return build_windows(grid, window, 1, shifted, clamped, mask_padding, torch.float32, "cpu")
 
 
 def test_windows_are_cut_out_of_the_image_row_by_row():
-    into, back, mask, shape = windows((4, 4), (2, 2))
+    into, back, mask, shape, *_ = windows((4, 4), (2, 2))
     assert into.reshape(4, 4).tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
     assert back.reshape(4, 4).tolist() == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
     assert (mask, shape) == (None, (2, 2))
 
 
 def test_shifted_windows_show_only_what_lay_side_by_side():
-    into, _, mask, _ = windows((4, 4), (2, 2), shifted=True)
+    into, _, mask, *_ = windows((4, 4), (2, 2), shifted=True)
     # Rolled by one up and to the left: the middle comes first, and the last window holds the four corners.
     assert into.reshape(4, 4).tolist() == [[5, 6, 9, 10], [7, 4, 11, 8], [13, 14, 1, 2], [15, 12, 3, 0]]
     seen = mask[:, 0] == 0
@@ -31,7 +31,7 @@ def test_shifted_windows_show_only_what_lay_side_by_side():
 
 
 def test_what_does_not_fill_a_window_is_padded_at_the_bottom_and_the_right():
-    into, back, mask, _ = windows((1, 3), (2, 2), clamped=False)
+    into, back, mask, *_ = windows((1, 3), (2, 2), clamped=False)
     assert into.reshape(2, 4).tolist() == [[0, 1, 3, 3], [2, 3, 3, 3]]
     assert back.tolist() == [0, 1, 4]
     assert mask is None
@@ -40,16 +40,16 @@ def test_what_does_not_fill_a_window_is_padded_at_the_bottom_and_the_right():
 
 
 def test_a_side_that_one_window_covers_is_neither_padded_nor_shifted():
-    into, _, mask, shape = windows((3, 8), (4, 4), shifted=True)
+    into, _, mask, shape, *_ = windows((3, 8), (4, 4), shifted=True)
     assert shape == (3, 4)
     assert into.reshape(2, 3, 4)[0, :, 0].tolist() == [2, 10, 18]  # columns are shifted by two, rows by none
     assert mask[0].abs().max() == 0
-    assert windows((3, 4), (4, 4), shifted=True) == (None, None, None, (3, 4))
+    assert windows((3, 4), (4, 4), shifted=True)[:4] == (None, None, None, (3, 4))
 
 
 @given(SIDES, SIDES, st.booleans(), st.booleans(), st.booleans())
 def test_every_token_comes_back_to_its_place(grid, window, shifted, clamped, mask_padding):
-    into, back, mask, shape = windows(grid, window, shifted, clamped, mask_padding)
+    into, back, mask, shape, *_ = windows(grid, window, shifted, clamped, mask_padding)
     tokens = torch.arange(1.0, 1 + grid[0] * grid[1])[None, :, None].expand(2, -1, 3)
     inside = move(tokens, into, back)
     assert inside.shape[1] % (shape[0] * shape[1]) == 0
@@ -62,7 +62,7 @@ def test_every_token_comes_back_to_its_place(grid, window, shifted, clamped, mas
 
 @pytest.mark.parametrize(("grid", "window"), [((4, 4), (2, 2)), ((3, 5), (2, 2))])
 def test_gradients_come_back_as_autograd_would_bring_them(grid, window):
-    into, back, _, _ = windows(grid, window, shifted=True)
+    into, back, *_ = windows(grid, window, shifted=True)
     tokens = torch.randn(2, grid[0] * grid[1], 3, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(lambda tokens: Move.apply(tokens, into, back), (tokens,))
     torch.autograd.gradgradcheck(lambda tokens: Move.apply(tokens, into, back), (tokens,))
@@ -71,7 +71,7 @@ def test_gradients_come_back_as_autograd_would_bring_them(grid, window):
 
 
 def test_windows_are_built_once_for_a_size_and_serve_training_after_inference():
-    settings = {"shifted": True, "clamped": True, "mask_padding": False}
+    settings = {"heads": 2, "shifted": True, "clamped": True, "mask_padding": False}
     with torch.inference_mode():
         first = windows_of((6, 6), (4, 4), like=torch.zeros(1, 36, 2), **settings)
     assert first is windows_of((6, 6), (4, 4), like=torch.ones(3, 36, 2), **settings)

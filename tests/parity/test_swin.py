@@ -1,5 +1,6 @@
 """Our Swin Transformer with the weights of transformers', timm's or the original's is the same function."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
+from vit_hf.commands.convert import main as convert
 from vit_hf.conversion import (
     from_original,
     from_timm,
     from_transformers,
+    load_any,
     swin_timm,
     swin_transformers,
     to_timm,
@@ -213,3 +216,33 @@ def test_what_transformers_has_no_words_for_is_named(words, reason):
 def test_what_we_have_no_words_for_is_named(words):
     with pytest.raises(ValueError, match="no form in our words"):
         from_timm(of_timm(**words))
+
+
+def published(kind: str, folder: Path) -> Any:
+    """Where a model lies as its library saves it, and what must be said beside it."""
+    if kind == "transformers":
+        of_transformers().float().save_pretrained(folder)
+    elif kind == "timm":
+        import timm
+
+        model = timm.create_model(swin_timm.ARCHITECTURE, **{**TIMM, "embed_dim": 32})
+        randomise(model)
+        timm.models.save_for_hf(model, folder, safe_serialization=True, model_args={**TIMM, "embed_dim": 32})
+    else:
+        theirs = of_timm(img_size=56, patch_size=4, window_size=7).float()
+        torch.save({"model": as_microsoft(theirs)}, folder / "swin.pth")
+        return folder / "swin.pth"
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["transformers", "timm", "original"])
+@pytest.mark.parametrize("to", ["vit_hf", "transformers", "timm"])
+def test_the_command_converts_whatever_was_published(kind, to, tmp_path, capsys):
+    (tmp_path / "source").mkdir()
+    source = published(kind, tmp_path / "source")
+    assert convert([str(source), str(tmp_path / "ours"), "--to", to]) == 0, capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert printed.count("equal within") == 1 + (to != "vit_hf")
+    assert "swin" in (tmp_path / "ours" / "README.md").read_text()
+    again = load_any(tmp_path / "ours")
+    assert (again.kind, type(again.model)) == (to, SwinTransformerForImageClassification)

@@ -65,7 +65,7 @@ def test_swins_sizes_have_the_parameters_that_were_published_for_them():
     counted = {}
     for size, fields in model_sizes("swin").items():
         with torch.device("meta"):
-            config = SwinTransformerConfig(**fields, num_labels=1000)
+            config = SwinTransformerConfig(**{**fields, "num_labels": 1000})
             counted[size] = SwinTransformerForImageClassification(config).num_parameters()
     assert counted == SWIN
 

@@ -15,6 +15,7 @@ from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded, load_any
 from ..conversion.parity import Parity, compare, ours, sample_images
 from ..conversion.preprocessing import stock_processor
+from ..families import word_of
 from ..hub.conversion_card import ConversionFacts, conversion_card
 from .door import FAILED, guarded, parser, program, words_of
 
@@ -139,6 +140,7 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
         base_model=loaded.base_model,
         classifies=hasattr(loaded.model, "classifier"),
         parity="\n".join(f"{between}\n{report}" for between, report in reports.items()) or None,
+        family=str(word_of(loaded.model.config.model_type)),
         notes=loaded.notes,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..models.configuration_vit import VisionTransformerConfig
+from . import swin_timm
 from .optional import required
 from .parity import Outputs, Runnable
 from .timm import timm_runnable
@@ -73,6 +74,14 @@ def of_timm(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: 
     return timm_runnable(model.eval())
 
 
+def of_swin(config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
+    """timm reads Microsoft's names by itself."""
+    module = required("timm", "timm").models.swin_transformer
+    model = module.SwinTransformer(**swin_timm.timm_arguments(config, head=head))
+    model.load_state_dict(module.checkpoint_filter_fn(dict(state), model))
+    return swin_timm.timm_runnable(model.eval())
+
+
 def of_google(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
     if config.position_embedding != "learned":
         return None
@@ -113,6 +122,7 @@ def as_pair(size: Any) -> Any:
 
 PEERS: dict[str, Peer] = {
     "google": of_google,
+    "swin": of_swin,
     "timm": of_timm,
     "torchvision": of_torchvision,
     "vit-pytorch": of_vit_pytorch,

@@ -131,16 +131,15 @@ def unsayable_to_timm(config: SwinTransformerConfig) -> Iterator[str]:
         yield f"embedding_dropout_prob={config.embedding_dropout_prob}"
 
 
-def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
-    """timm's SwinTransformer with the weights of ours.
+def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, Any]:
+    """The arguments of timm's SwinTransformer that build the same; without `head` its output are the tokens.
 
     Raises: ValueError that names the fields that timm cannot represent.
     """
-    timm, config = required("timm", "timm"), model.config
     if reasons := list(unsayable_to_timm(config)):
         raise ValueError(f"timm's SwinTransformer cannot represent {'; '.join(reasons)}.")
-    head = hasattr(model, "classifier")
-    arguments: dict[str, Any] = {
+    eps = config.layer_norm_eps
+    return {
         "img_size": config.image_size,
         "patch_size": config.patch_size,
         "in_chans": config.num_channels,
@@ -155,10 +154,14 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
         "proj_drop_rate": config.hidden_dropout_prob,
         "attn_drop_rate": config.attention_probs_dropout_prob,
         "drop_path_rate": config.drop_path_rate,
+        **({} if eps == EPS else {"norm_layer": partial(nn.LayerNorm, eps=eps)}),
     }
-    if config.layer_norm_eps != EPS:
-        arguments["norm_layer"] = partial(nn.LayerNorm, eps=config.layer_norm_eps)
-    theirs = timm.create_model(ARCHITECTURE, **arguments)
+
+
+def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
+    """timm's SwinTransformer with the weights of ours; see `vit_hf.conversion.to_timm`."""
+    timm, config, head = required("timm", "timm"), model.config, hasattr(model, "classifier")
+    theirs = timm.create_model(ARCHITECTURE, **timm_arguments(config, head=head))
     theirs.pretrained_cfg = {"architecture": ARCHITECTURE, **pretrained_cfg_of(processor, config)}
     state = model.state_dict()
     fill(theirs, MappingProxyType(state) if share else state, turned(table_for(config, head=head)), 1)

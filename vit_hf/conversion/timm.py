@@ -91,6 +91,8 @@ def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mappin
     try:
         with torch.device("meta"):
             theirs = timm.create_model(architecture, **arguments)
+        if kind(theirs) == "SwinTransformer":  # whose masks are in no file, so that they are made now
+            theirs = timm.create_model(architecture, **arguments)
     except (RuntimeError, AssertionError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: timm {timm.__version__} cannot build it: {error}") from error
     load_timm(theirs, state, source)

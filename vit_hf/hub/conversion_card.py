@@ -33,6 +33,7 @@ class ConversionFacts:
     base_model: str | None
     classifies: bool
     parity: str | None
+    family: str
     notes: list[str] = field(default_factory=list)
 
 
@@ -43,7 +44,7 @@ def conversion_card(facts: ConversionFacts) -> ModelCard:
         pipeline_tag="image-classification" if facts.classifies else "image-feature-extraction",
         license=facts.licence,
         base_model=facts.base_model,
-        tags=sorted({"vision", "vit", *(["custom_code"] if facts.target == "vit_hf" else [])}),
+        tags=sorted({"vision", facts.family, *(["custom_code"] if facts.target == "vit_hf" else [])}),
     )
     compared = f"```\n{facts.parity}\n```" if facts.parity else "There was no other model to compare it with."
     notes = "".join(f"\n- {escape(note)}" for note in facts.notes)

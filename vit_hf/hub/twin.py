@@ -12,6 +12,7 @@ from ..conversion.parity import compare, ours, sample_images
 from ..conversion.preprocessing import stock_processor
 from ..conversion.transformers import transformers_runnable
 from ..conversion.transformers_stock import to_transformers
+from ..families import word_of
 from .contents import CARD
 from .conversion_card import ConversionFacts, conversion_card
 
@@ -45,6 +46,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         base_model=source,
         classifies=hasattr(loaded.model, "classifier"),
         parity=str(report),
+        family=str(word_of(loaded.model.config.model_type)),
         notes=[*loaded.notes, *notes],
     )
     with_results(conversion_card(facts), folder, name).save(twin / CARD)

@@ -10,15 +10,16 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClass
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
-from .attention import Attention
+from .attention import Attention, build_dropout
 from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_swin import SwinTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
-from .positions import Angles, Grid, build_positions
+from .positions import Grid, build_positions
 from .shapes import pair
-from .windows import WindowBias, Windows, move, placed, windows_of
+from .window_attention import WindowAttention
+from .windows import WindowBias, Windows, placed, windows_of
 
 
 class Embeddings(nn.Module):
@@ -34,7 +35,7 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.patch_norm else nn.Identity()
         kind = "learned" if config.ape else "none"
         self.positions = build_positions(kind, grid=config.patch_grid, prefix=0, width=width)
-        self.dropout = nn.Dropout(config.embedding_dropout_prob)
+        self.dropout = build_dropout(config.embedding_dropout_prob)
 
     def forward(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         tokens = self.patches(self.fill(pixel_values, grid))  # b n d
@@ -64,27 +65,6 @@ class Merge(nn.Module):
         return self.reduction(self.norm(squares))
 
 
-class WindowAttention(Attention):
-    """b (h w) d -> b (h w) d: the tokens of each window attend to each other. Its weights are (b w) heads m m."""
-
-    def forward(
-        self,
-        tokens,
-        windows: Windows,
-        mask: Tensor | None = None,
-        rotary: Angles | None = None,
-        output_attentions=False,
-    ) -> tuple[Tensor, Tensor | None]:
-        images, width = tokens.shape[0], tokens.shape[-1]
-        size = windows.shape[0] * windows.shape[1]
-        inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
-        if windows.mask is not None:
-            mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
-        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions)
-        mixed = mixed.reshape(images, -1, width)  # b (w m) d
-        return move(mixed, windows.back, windows.into), weights
-
-
 def build_block(config: SwinTransformerConfig, width: int, heads: int, drop_path: float) -> Block:
     """One block of a stage of that width."""
     attention = WindowAttention(
@@ -112,10 +92,10 @@ class Stage(nn.Module):
 
     def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float], *, clamped: bool):
         super().__init__()
-        width, heads = config.embed_dim * 2**number, config.num_heads[number]
+        width, self.heads = config.embed_dim * 2**number, config.num_heads[number]
         self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
         self.merge = Merge(width // 2, config.layer_norm_eps) if number else None
-        self.layers = nn.ModuleList(build_block(config, width, heads, rate) for rate in rates)
+        self.layers = nn.ModuleList(build_block(config, width, self.heads, rate) for rate in rates)
 
     def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> Tensor:
         if self.merge is not None:
@@ -126,7 +106,12 @@ class Stage(nn.Module):
 
     def arrangements(self, grid: Grid, like: Tensor) -> list[Windows]:
         """The windows of each block."""
-        settings: dict[str, Any] = {"clamped": self.clamped, "mask_padding": self.mask_padding, "like": like}
+        settings: dict[str, Any] = {
+            "heads": self.heads,
+            "clamped": self.clamped,
+            "mask_padding": self.mask_padding,
+            "like": like,
+        }
         both = [windows_of(grid, self.window, shifted=shifted, **settings) for shifted in (False, True)]
         return [both[number % 2] for number in range(len(self.layers))]
 
@@ -193,7 +178,8 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         grid = self.grid_of(pixel_values)
         asked = self.config.output_attentions if output_attentions is None else output_attentions
 
-        pixel_values = pixel_values.to(self.embeddings.patches.projection.weight.dtype)
+        first: Any = self.stages[0]
+        pixel_values = pixel_values.to(first.layers[0].attention_norm.weight.dtype)
         tokens = self.embeddings(pixel_values, grid)  # b n d
         for stage in self.stages:
             tokens = stage(tokens, grid, bool(asked))  # b n d
@@ -210,7 +196,8 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         order of the image, rows first; 0 between tokens of different windows."""
         grid, maps = self.grid_of(pixel_values), iter(attentions)
         found: list[Tensor] = []
-        for stage in self.stages:
+        stages: Any = self.stages
+        for stage in stages:
             grid = grid if stage.merge is None else halved(grid)
             found += [
                 placed(next(maps), windows, grid[0] * grid[1]) for windows in stage.arrangements(grid, attentions[0])

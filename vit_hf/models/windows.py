@@ -17,23 +17,29 @@ class Windows(NamedTuple):
     back: h w, the place of each token.
     mask: w 1 m m, added to scores: 0, or the least number where two must not see each other. None where all may.
     shape: (rows, columns) of a window.
+    split: (three heads w m), of queries, keys and values by token and head, those of each head by place.
+    join: (h w heads), the way back for what heads make of the values.
     """
 
     into: Tensor | None
     back: Tensor | None
     mask: Tensor | None
     shape: Grid
+    split: Tensor
+    join: Tensor
 
 
 KEPT: dict[tuple, Windows] = {}
 
 
-def windows_of(grid: Grid, window: Grid, *, shifted: bool, clamped: bool, mask_padding: bool, like: Tensor) -> Windows:
+def windows_of(
+    grid: Grid, window: Grid, *, heads: int, shifted: bool, clamped: bool, mask_padding: bool, like: Tensor
+) -> Windows:
     """The windows of a grid, for scores of the dtype and device of `like`; kept, since every image of a size has them.
 
     Compilers are given new ones, which they make constants. Others' copies outlive no mode of autograd.
     """
-    settings = (grid, window, shifted, clamped, mask_padding, like.dtype, like.device)
+    settings = (grid, window, heads, shifted, clamped, mask_padding, like.dtype, like.device)
     if torch.compiler.is_compiling() or type(like) is not Tensor:
         return build_windows(*settings)
     if settings not in KEPT:
@@ -44,7 +50,9 @@ def windows_of(grid: Grid, window: Grid, *, shifted: bool, clamped: bool, mask_p
     return KEPT[settings]
 
 
-def build_windows(grid: Grid, window: Grid, shifted: bool, clamped: bool, mask_padding: bool, dtype, device) -> Windows:
+def build_windows(
+    grid: Grid, window: Grid, heads: int, shifted: bool, clamped: bool, mask_padding: bool, dtype, device
+) -> Windows:
     """Windows of `window` patches or, where `clamped`, of a whole side that is no longer, which is then not shifted.
 
     The grid is padded at the bottom and the right, then rolled up and left by half a window; those that only the roll
@@ -54,8 +62,6 @@ def build_windows(grid: Grid, window: Grid, shifted: bool, clamped: bool, mask_p
     whole = [-(-side // reach) * reach for side, reach in zip(grid, shape, strict=True)]
     shifts = [shifted and (side > reach or not clamped) for side, reach in zip(grid, shape, strict=True)]
     shift = [reach // 2 if moves else 0 for moves, reach in zip(shifts, shape, strict=True)]
-    if tuple(whole) == grid and shape[1] == grid[1] and not any(shift):
-        return Windows(None, None, None, shape)
     rows, columns = ((torch.arange(side, device=device) + step) % side for side, step in zip(whole, shift, strict=True))
     outside = (rows >= grid[0])[:, None] | (columns >= grid[1])
     tokens = (rows[:, None] * grid[1] + columns).masked_fill(outside, grid[0] * grid[1])
@@ -65,11 +71,23 @@ def build_windows(grid: Grid, window: Grid, shifted: bool, clamped: bool, mask_p
     cut = {"m": shape[0], "k": shape[1]}
     into = rearrange(tokens, "(h m) (w k) -> (h w m k)", **cut)
     regions = rearrange(regions, "(h m) (w k) -> (h w) (m k)", **cut)
+    back = into.argsort()[: grid[0] * grid[1]]
+    split, join = head_rows(into, back, heads)
+    if tuple(whole) == grid and shape[1] == grid[1] and not any(shift):
+        return Windows(None, None, None, shape, split, join)
     mask = None
     if any(shift) or (mask_padding and tuple(whole) != grid):
         apart = (regions[:, None, :, None] != regions[:, None, None, :]).to(dtype)
         mask = apart * torch.finfo(dtype).min
-    return Windows(into, into.argsort()[: grid[0] * grid[1]], mask, shape)
+    return Windows(into, back, mask, shape, split, join)
+
+
+def head_rows(into: Tensor, back: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """(w m), h w -> (three heads w m), (h w heads)"""
+    of_head = torch.arange(3 * heads, device=into.device)
+    split = into * (3 * heads) + of_head[:, None]
+    join = back[:, None] + of_head[:heads] * len(into)
+    return split.flatten(), join.flatten()
 
 
 class Move(torch.autograd.Function):

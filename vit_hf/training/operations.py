@@ -1,12 +1,26 @@
-"""The size of a plain Vision Transformer, and the matrix products that are nearly all of its arithmetic."""
+"""The sizes of plain models, and the matrix products that are nearly all of their arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+Product = tuple[int, int, int]  # rows of an image, inputs, outputs
+
+
+class Counted(Protocol):
+    """The size of a model; sides in pixels."""
+
+    @property
+    def side(self) -> int: ...
+
+    @property
+    def products(self) -> list[Product]:
+        """The Linears of all blocks, in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,34 +52,75 @@ class Numbers:
         return (self.side // self.patch) ** 2 + 1
 
     @property
-    def linears(self) -> list[tuple[int, int]]:
-        """(in, out) of a block's matrices: queries, keys and values; projection; up; down."""
-        return [
-            (self.width, 3 * self.width),
-            (self.width, self.width),
-            (self.width, self.inner),
-            (self.inner, self.width),
-        ]
+    def products(self) -> list[Product]:
+        return block_products(self.tokens, self.tokens, self.width, self.inner) * self.layers
 
 
-def linear_operations(numbers: Numbers) -> int:
+@dataclass(frozen=True)
+class SwinNumbers:
+    """The size of a Swin Transformer; sides of images and patches in pixels, of windows in patches."""
+
+    width: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    window: int = 7
+    ratio: float = 4.0
+    patch: int = 4
+    side: int = 224
+    labels: int = 1000
+
+    @classmethod
+    def of(cls, fields: dict[str, Any], side: int) -> "SwinNumbers":
+        """From the config fields of a named size."""
+        return cls(fields["embed_dim"], tuple(fields["depths"]), tuple(fields["num_heads"]), side=side)
+
+    @property
+    def stages(self) -> list[tuple[int, int, int, int]]:
+        """(side of the grid, side of a window, that of the padded grid, width) of each stage."""
+        found, grid = [], -(-self.side // self.patch)
+        for stage in range(len(self.depths)):
+            window = min(self.window, grid)
+            found.append((grid, window, -(-grid // window) * window, self.width * 2**stage))
+            grid = -(-grid // 2)
+        return found
+
+    @property
+    def products(self) -> list[Product]:
+        found: list[Product] = []
+        for stage, (grid, _, padded, width) in enumerate(self.stages):
+            found += [(grid**2, 2 * width, width)] * (stage > 0)
+            found += block_products(padded**2, grid**2, width, int(width * self.ratio)) * self.depths[stage]
+        return found
+
+
+def block_products(attended: int, tokens: int, width: int, inner: int) -> list[Product]:
+    """Of a block: queries, keys and values; projection; up; down. attended: rows, padding of windows included."""
+    return [
+        (attended, width, 3 * width),
+        (attended, width, width),
+        (tokens, width, inner),
+        (tokens, inner, width),
+    ]
+
+
+def linear_operations(numbers: Counted) -> int:
     """Multiplications and additions of an image's tokens in the Linears of all blocks, counted separately."""
-    return 2 * numbers.layers * numbers.tokens * sum(rows * columns for rows, columns in numbers.linears)
+    return 2 * sum(rows * inputs * outputs for rows, inputs, outputs in numbers.products)
 
 
-def products_alone(numbers: Numbers, batch: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
+def products_alone(numbers: Counted, batch: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
     """The Linears of all blocks, and nothing else: the fastest that this machine could go."""
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device, dtype=dtype)
 
-    rows = batch * numbers.tokens
-    products = [(random(rows, inputs), random(outputs, inputs)) for inputs, outputs in numbers.linears]
+    sizes = dict.fromkeys(numbers.products)
+    operands = {(r, i, o): (random(batch * r, i), random(o, i)) for r, i, o in sizes}
+    products = [operands[size] for size in numbers.products]
 
     @torch.inference_mode()
     def call() -> None:
-        for _ in range(numbers.layers):
-            for tokens, weights in products:
-                functional.linear(tokens, weights)
+        for tokens, weights in products:
+            functional.linear(tokens, weights)
 
     return call

@@ -5,21 +5,23 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ...training.operations import Numbers
+from ...training.operations import Numbers, SwinNumbers
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
-from . import data, recipe, training
+from . import data, peers, recipe, swin, training
 from .measure import Mode, compare
-from .peers import BUILDERS, installed_version, libraries_beside
+from .peers import installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
 from .timing import threads
 from .workloads import Conditions
 
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
+  {program} --family swin --peers .venv/peers
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
   {program} training --help
   {program} data --help
@@ -28,6 +30,11 @@ EXAMPLES = """\
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
 OTHERS = {"training": training, "data": data, "recipe": recipe}
+# What each family is built of, by each library, and the sizes that are measured where none are named.
+FAMILIES: dict[str, tuple[Any, Any, list[str]]] = {
+    "vit": (Numbers, peers.BUILDERS, ["ti", "s", "b"]),
+    "swin": (SwinNumbers, swin.BUILDERS, ["t"]),
+}
 BATCHES: dict[tuple[str, str], list[int]] = {
     ("cpu", "inference"): [1, 8],
     ("cpu", "training"): [8],
@@ -47,18 +54,20 @@ def conditions_of(given: Namespace) -> Conditions:
 
 
 def benchmark(given: Namespace) -> int:
-    unknown = set(given.sizes) - set(sizes := model_sizes("vit"))
+    counted, libraries, usual = FAMILIES[given.family]
+    asked = given.sizes or usual
+    unknown = set(asked) - set(sizes := model_sizes(given.family))
     if unknown:
         raise ValueError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
     conditions = conditions_of(given)
     modes: list[Mode] = ["inference", "training"] if given.mode == "all" else [given.mode]
     comparisons = []
     with libraries_beside(given.peers), threads(given.threads):
-        versions = {name: installed_version(name) for name in BUILDERS}
-        builders = {name: build for name, build in BUILDERS.items() if versions[name] is not None}
+        versions = {name: installed_version(name) for name in libraries}
+        builders = {name: build for name, build in libraries.items() if versions[name] is not None}
         print(heading(conditions, versions, given.rounds))
-        for size in given.sizes:
-            numbers = Numbers.of(sizes[size], given.image_size)
+        for size in asked:
+            numbers = counted.of(sizes[size], given.image_size)
             for mode in modes:
                 for batch in given.batch or BATCHES[conditions.device.type, mode]:
                     comparison = compare(
@@ -76,7 +85,8 @@ def benchmark(given: Namespace) -> int:
 
 def add_options(parse: ArgumentParser) -> None:
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
-    parse.add_argument("--sizes", nargs="+", default=["ti", "s", "b"], help="of configuration/models/vit.yaml")
+    parse.add_argument("--family", choices=list(FAMILIES), default="vit")
+    parse.add_argument("--sizes", nargs="+", help="of configuration/models/FAMILY.yaml")
     parse.add_argument("--mode", choices=["inference", "training", "all"], default="all")
     parse.add_argument("--batch", nargs="+", type=positive, help="images in a call; by default a small and a large")
     parse.add_argument("--rounds", type=positive, default=20)

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from ...training.costs import forward_operations, training_operations
-from ...training.operations import Numbers, linear_operations, products_alone
-from .peers import OURS, build_ours
+from ...training.operations import Counted, linear_operations, products_alone
+from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training
 
@@ -51,8 +51,8 @@ class Comparison:
 
 
 def compare(
-    builders: Mapping[str, Callable[[Numbers], nn.Module]],
-    numbers: Numbers,
+    builders: Mapping[str, Callable[[Any], nn.Module]],
+    numbers: Counted,
     conditions: Conditions,
     *,
     mode: Mode,
@@ -68,7 +68,7 @@ def compare(
     seconds = interleave({**calls, PRODUCTS: products}, rounds)
     memory = {name: peak_memory(call, conditions.device) for name, call in calls.items()}
     rate = batch * linear_operations(numbers) / median(seconds.pop(PRODUCTS))
-    work = batch * OPERATIONS[mode](build_ours(numbers).model)
+    work = batch * OPERATIONS[mode](builders[OURS](numbers).model)
     rows = [
         Row(
             library=name,

@@ -1,0 +1,64 @@
+"""The shared attention within windows, and how a CPU computes it fastest."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .attention import Attention
+from .positions import Angles
+from .windows import Windows, move
+
+
+class WindowAttention(Attention):
+    """b (h w) d -> b (h w) d: the tokens of each window attend to each other. Its weights are (b w) heads m m."""
+
+    def forward(
+        self,
+        tokens,
+        windows: Windows,
+        mask: Tensor | None = None,
+        rotary: Angles | None = None,
+        output_attentions=False,
+    ) -> tuple[Tensor, Tensor | None]:
+        on_cpu = self.on_cpu(tokens)
+        learns = torch.is_grad_enabled() or (self.training and self.dropout_rate > 0)
+        if on_cpu and not (output_attentions or learns):
+            return self.dropout(self.output(self.image_by_image(tokens, windows))), None
+        images, width = tokens.shape[0], tokens.shape[-1]
+        size = windows.shape[0] * windows.shape[1]
+        inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
+        if windows.mask is not None:
+            mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
+        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions or on_cpu)
+        mixed = mixed.reshape(images, -1, width)  # b (w m) d
+        return move(mixed, windows.back, windows.into), weights if output_attentions else None
+
+    def on_cpu(self, tokens: Tensor) -> bool:
+        """Whether torch's own attention is slower than what it is written out as: on a CPU, where it has no kernel for
+        biases that learn, and one for longer sequences where they do not."""
+        if tokens.device.type != "cpu" or self.config._attn_implementation != "sdpa":
+            return False
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+            return False
+        traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        return tokens.dtype in (torch.float32, torch.float64) and not traced
+
+    def image_by_image(self, tokens: Tensor, windows: Windows) -> Tensor:
+        """b (h w) d -> b (h w) d: what attention mixes, before `output`; torch's own is slow for so short sequences."""
+        padded = windows.into is not None and len(windows.into) > tokens.shape[1]
+        tokens = functional.pad(tokens, (0, 0, 0, 1)) if padded else tokens
+        parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
+        size = windows.shape[0] * windows.shape[1]
+        bias: Any = self.relative_bias
+        term = bias(windows.shape)[0][:, None]  # heads 1 m m
+        term = term if windows.mask is None else term + windows.mask[:, 0]  # heads w m m
+        mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
+        for image, place in zip(parts, mixed, strict=True):
+            parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
+            query, key, value = parts_of_windows  # heads w m e
+            scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
+            weights = scores.add_(term).softmax(dim=-1)
+            torch.matmul(weights, value, out=place.view_as(value))
+        return mixed.index_select(1, windows.join).unflatten(1, (-1, self.heads)).flatten(2)
