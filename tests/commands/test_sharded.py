@@ -11,7 +11,12 @@ from safetensors.torch import load_file
 from tiny import tiny
 from torch import nn
 
-from vit_hf import VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling
+from vit_hf import (
+    SwinTransformerConfig,
+    SwinTransformerModel,
+    VisionTransformerForImageClassification,
+    VisionTransformerForMaskedImageModeling,
+)
 from vit_hf.commands.prepared_run import prepare
 from vit_hf.commands.train import train
 from vit_hf.training.metric_log import reproducible
@@ -63,4 +68,6 @@ def test_shards_are_evaluated_with_their_average_and_end_as_one_process_does(rec
 def test_the_layers_of_every_kind_of_model_are_sharded_one_by_one_and_the_patches_by_accelerate():
     for kind in (VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling):
         assert layers_to_shard(tiny(kind)) == ["Block"]
+    with torch.device("meta"):
+        assert layers_to_shard(SwinTransformerModel(SwinTransformerConfig())) == ["Block", "Merge"]
     assert layers_to_shard(nn.Linear(2, 2)) is None

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from vit_hf.data.augmentation import describe
 from vit_hf.data.moves import identity, move, rotate, shift
-from vit_hf.data.plan import AugmentationPlan, MixSettings
+from vit_hf.data.plan import AugmentationPlan, MixSettings, describe
 from vit_hf.data.policies import trivialaugment
 
 EVERYTHING = {

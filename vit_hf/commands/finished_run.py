@@ -14,9 +14,9 @@ from torch import Tensor
 from ..analysis.curves import draw_training_curve
 from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded
-from ..data.augmentation import describe
 from ..data.dataset import ImageBatches
 from ..data.fingerprint import fingerprint
+from ..data.plan import describe
 from ..data.tables import ImageData
 from ..families import family_of, word_of
 from ..hub.card import render_card

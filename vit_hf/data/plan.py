@@ -114,3 +114,16 @@ def in_shares(pixels: Tensor) -> Tensor:
 
 def in_bytes(pixels: Tensor) -> Tensor:
     return (pixels * 255).round().clamp(0, 255).to(torch.uint8) if pixels.is_floating_point() else pixels
+
+
+def describe(train: Mapping[str, Any]) -> str:
+    """An entry of `data.train` in words: flip 0.5, randaugment (n 2, magnitude 9)."""
+
+    def words(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return " (" + ", ".join(f"{name} {words(own).strip()}" for name, own in value.items()) + ")"
+        if isinstance(value, list | tuple):
+            return " " + " to ".join(f"{own:g}" for own in value)
+        return "" if value is True else f" {value:g}" if isinstance(value, int | float) else f" {value}"
+
+    return ", ".join(f"{name}{words(value)}" for name, value in train.items())

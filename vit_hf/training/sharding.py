@@ -1,5 +1,6 @@
 """Between tensors of which each process holds a shard (FSDP2) and the whole ones that a checkpoint keeps."""
 
+from collections.abc import Collection
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -12,12 +13,12 @@ def layers_to_shard(model: nn.Module) -> list[str] | None:
 
     Accelerate shards the patches by themselves, and cannot shard a weight twice. None for a model that names no class.
     """
-    undivided: list[str] | None = getattr(model, "_no_split_modules", None)
+    undivided: Collection[str] | None = getattr(model, "_no_split_modules", None)
     if undivided is None:
         return None
     patches = cast(Any, model).get_input_embeddings()
     holders = {type(module).__name__ for module in model.modules() if patches in module.modules()}
-    return [name for name in undivided if name not in holders]
+    return sorted(name for name in undivided if name not in holders)
 
 
 def shard_by_layers(plugin: Any, model: nn.Module) -> None:
