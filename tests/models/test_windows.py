@@ -101,3 +101,17 @@ def test_attention_of_windows_is_placed_in_the_image():
                 found = image[0, 0, tokens[window, row], tokens[window, column]]
                 assert found == weights[window, 0, row, column]
     assert image.sum() == weights.sum()
+
+
+def test_bias_and_mask_are_one_term_that_follows_the_table():
+    bias, shifted = WindowBias((2, 2), 3), windows((4, 4), (2, 2), shifted=True)
+    torch.nn.init.normal_(bias.table)
+    with torch.no_grad():
+        term = bias.beside(shifted.mask, (2, 2))
+        assert torch.equal(term, (bias((2, 2)) + shifted.mask).transpose(0, 1))
+        assert bias.beside(shifted.mask, (2, 2)) is term
+        assert bias.beside(None, (2, 2)).shape == (3, 1, 4, 4)
+        bias.table.data.add_(1)  # of which torch itself keeps no count
+        assert torch.equal(bias.beside(None, (2, 2)), bias((2, 2)).transpose(0, 1))
+        assert bias.double().beside(None, (2, 2)).dtype == torch.float64
+    assert list(bias.state_dict()) == ["table"]

@@ -52,8 +52,7 @@ class WindowAttention(Attention):
         parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
         size = windows.shape[0] * windows.shape[1]
         bias: Any = self.relative_bias
-        term = bias(windows.shape)[0][:, None]  # heads 1 m m
-        term = term if windows.mask is None else term + windows.mask[:, 0]  # heads w m m
+        term = bias.beside(windows.mask, windows.shape)  # heads w m m
         mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
         for image, place in zip(parts, mixed, strict=True):
             parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))

@@ -132,6 +132,7 @@ class WindowBias(RelativeBias):
 
     def __init__(self, window: Grid, heads: int):
         super().__init__(window, 0, heads)
+        self.kept: tuple[Tensor, Tensor | None, Grid, Tensor] | None = None
 
     def forward(self, grid: Grid) -> Tensor:
         down, right = (most - side for most, side in zip(self.grid, grid, strict=True))
@@ -139,6 +140,19 @@ class WindowBias(RelativeBias):
         steps = steps[down : self.steps[0] - down, right : self.steps[1] - right]  # those that the window has room for
         index = relative_index(grid, device=self.table.device)
         return rearrange(steps.flatten(0, 1)[index], "m k heads -> 1 heads m k")
+
+    def beside(self, mask: Tensor | None, grid: Grid) -> Tensor:
+        """w 1 m m -> heads w m m: bias and mask as one term, without gradients; kept for as long as it holds."""
+        if self.kept is not None:
+            table, with_mask, of_grid, term = self.kept
+            alike = table.dtype == self.table.dtype and table.device == self.table.device
+            # By value, because a table can be written to without anyone being told.
+            if with_mask is mask and of_grid == grid and alike and torch.equal(table, self.table):
+                return term
+        term = self(grid)[0][:, None]
+        term = (term if mask is None else term + mask[:, 0]).contiguous()
+        self.kept = (self.table.detach().clone(), mask, grid, term)
+        return term
 
 
 def placed(weights: Tensor, windows: Windows, tokens: int) -> Tensor:
