@@ -265,3 +265,23 @@ def test_lucidrains_shifted_tokens_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r"shift_tokens=True.*shift_tokens=False convert"):
         ours_of(theirs, tmp_path)
+
+
+@pytest.mark.parametrize("rotary", [True, False], ids=["rotary", "embedding"])
+def test_a_file_of_lucidrains_is_compared_layer_by_layer(rotary, tmp_path):
+    torch.save(of_lucidrains(rotary=rotary).float().state_dict(), tmp_path / "theirs.pt")
+    loaded = load_any(tmp_path / "theirs.pt", num_attention_heads=3, num_frames=4, patch_size=8, image_size=32)
+    report = loaded.compare()
+    assert report is not None, loaded.notes
+    assert report.passed, report
+    assert len(report.differences) == 3
+
+
+@pytest.mark.parametrize("kind", ["divided_space_time", "joint_space_time"])
+def test_a_file_of_the_original_is_compared_with_transformers(kind, tmp_path):
+    torch.save({"model_state": state_of_facebook(8, kind)}, tmp_path / "theirs.pyth")
+    loaded = load_any(tmp_path / "theirs.pyth", num_attention_heads=4)
+    report = loaded.compare()
+    assert report is not None, loaded.notes
+    assert report.passed, report
+    assert len(report.differences) == 4
