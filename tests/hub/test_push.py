@@ -226,3 +226,12 @@ def test_models_and_processors_push_themselves_with_code_and_card(hub: HubServer
     assert torch.equal(
         AutoModelForImageClassification.from_pretrained("you/model")(pixels).logits, model(pixels).logits
     )
+
+
+def test_the_blank_card_of_transformers_gives_way(hub: HubServer):
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).push_to_hub("you/model")
+    assert "More Information Needed" in hub.repository("you/model").read("README.md").decode()
+    model: Any = tiny(VisionTransformerForImageClassification)
+    model.push_to_hub("you/model")
+    assert "More Information Needed" not in hub.repository("you/model").read("README.md").decode()
+    assert "preprocessor_config.json" in hub.repository("you/model").at().files

@@ -138,7 +138,7 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
         licence=loaded.licence,
         licence_sentence=licence_sentence(loaded.licence),
         base_model=loaded.base_model,
-        classifies=hasattr(loaded.model, "classifier"),
+        model_class=type(loaded.model).__name__,
         parity="\n".join(f"{between}\n{report}" for between, report in reports.items()) or None,
         family=str(word_of(loaded.model.config.model_type)),
         notes=loaded.notes,

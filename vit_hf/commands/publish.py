@@ -15,6 +15,7 @@ from ..hub.patience import in_a_sentence, patiently
 from ..hub.push import Pushed, full_name, push_files
 from ..hub.secrets import refuse_secrets
 from ..hub.shards import split_weights
+from ..hub.tasks import auto_name
 from ..hub.twin import write_twin
 from ..hub.verify import verify_both_ways, verify_stock
 from .door import FAILED, guarded, parser, program, words_of
@@ -117,24 +118,28 @@ def publish(given: Namespace) -> int:
             write_twin(folder, twin, name=twin_id.rpartition("/")[2], source=origin)
             difference = verify_stock(twin, expected)
             print(f"Its twin for transformers alone says the same within {difference:.1e}.")
-            twin_files = {name: twin / name for name in contents.repository_files(twin)}
-            refuse_secrets(twin, twin_files)
+            twin_files = collect(twin, twin_id, revision)
         limit = given.max_shard_size
         pushed = None if given.stock_only else send(given, with_shards(files, Path(place), limit), given.repo_id)
         if twin_files:
             twin_pushed = send(given, with_shards(twin_files, twin, limit), twin_id)
             pushed = pushed or twin_pushed
-    print(next_commands(given, pushed) if pushed else "\nA dry run: nothing was uploaded.")
+    print(next_commands(given, pushed, auto_of(folder)) if pushed else "\nA dry run: nothing was uploaded.")
     return 0
 
 
-def next_commands(given: Namespace, pushed: Pushed) -> str:
+def auto_of(folder: Path) -> str:
+    """The Auto class that loads the model in a folder."""
+    return auto_name(contents.read_json(folder / contents.CONFIG)["architectures"][0])
+
+
+def next_commands(given: Namespace, pushed: Pushed, auto: str) -> str:
     commit = pushed.oid
     code = "" if given.stock_only else f', code_revision="{commit}", trust_remote_code=True'
     return "\n".join(
         [
             "\nAnybody now loads exactly this commit by",
-            f'  AutoModelForImageClassification.from_pretrained("{pushed.repo_id}", revision="{commit}"{code})',
+            f'  {auto}.from_pretrained("{pushed.repo_id}", revision="{commit}"{code})',
             "Next, you could",
             f"  {program('publish')} --verify {pushed.repo_id}@{pushed.tag or commit}",
         ]

@@ -95,8 +95,9 @@ def compare(ours: Runnable, theirs: Runnable, pixel_values: Tensor) -> Parity:
     for place in expected:
         if expected[place] is not None and found[place] is not None:
             report.differences.append(difference(place, found[place], expected[place]))
-    if (logits := expected["logits"]) is not None:
-        report.top1_agreement = float((found["logits"].argmax(-1) == logits.argmax(-1)).double().mean())
+    both = found["logits"], expected["logits"]
+    if all(logits is not None for logits in both):
+        report.top1_agreement = float((both[0].argmax(-1) == both[1].argmax(-1)).double().mean())
     return report
 
 

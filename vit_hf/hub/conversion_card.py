@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from huggingface_hub import ModelCard, ModelCardData
 
 from .card import escape
+from .tasks import auto_name, task_of
 
 LIBRARIES = {"vit_hf": "transformers", "transformers": "transformers", "timm": "timm"}
 USES = {
-    "vit_hf": """from transformers import AutoModel{head}
+    "vit_hf": """from transformers import {auto}
 
-model = AutoModel{head}.from_pretrained("{name}", trust_remote_code=True)""",
-    "transformers": """from transformers import AutoModel{head}
+# Of a repository on the Hub, name the commit whose code you have read in place of the revision.
+repository, revision = "{name}", "main"
+model = {auto}.from_pretrained(
+    repository, revision=revision, code_revision=revision, trust_remote_code=True
+)""",
+    "transformers": """from transformers import {auto}
 
-model = AutoModel{head}.from_pretrained("{name}")""",
+repository, revision = "{name}", "main"
+model = {auto}.from_pretrained(repository, revision=revision)""",
     "timm": """import timm
 
 model = timm.create_model("local-dir:{name}", pretrained=True).eval()  # on the Hub: "hf-hub:{name}\"""",
@@ -22,7 +28,7 @@ model = timm.create_model("local-dir:{name}", pretrained=True).eval()  # on the 
 
 @dataclass
 class ConversionFacts:
-    """All that the card says."""
+    """All that the card says. model_class: the name of the class that it was or is in vit_hf."""
 
     name: str
     source: str
@@ -31,17 +37,16 @@ class ConversionFacts:
     licence: str | None
     licence_sentence: str
     base_model: str | None
-    classifies: bool
+    model_class: str
     parity: str | None
     family: str
     notes: list[str] = field(default_factory=list)
 
 
 def conversion_card(facts: ConversionFacts) -> ModelCard:
-    head = "ForImageClassification" if facts.classifies else ""
     data = ModelCardData(
         library_name=LIBRARIES[facts.target],
-        pipeline_tag="image-classification" if facts.classifies else "image-feature-extraction",
+        pipeline_tag=task_of(facts.model_class),
         license=facts.licence,
         base_model=facts.base_model,
         tags=sorted({"vision", facts.family, *(["custom_code"] if facts.target == "vit_hf" else [])}),
@@ -62,7 +67,7 @@ reshaped, not trained on.
 ## How to use it
 
 ```python
-{USES[facts.target].format(name=facts.name, head=head)}
+{USES[facts.target].format(name=facts.name, auto=auto_name(facts.model_class))}
 ```
 
 ## How nearly it is the same

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import HfApi
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
+from transformers import AutoConfig
 
 from ..conversion.cached import hash_of
 from ..conversion.hub import download, split_revision
 from ..conversion.hub_errors import in_sentences
 from ..conversion.parity import sample_images
 from .loading import model_folder
+from .tasks import auto_name
 
 
 @dataclass
@@ -75,9 +77,8 @@ def verify_remote(source: str, reference: Path | None = None) -> RemoteCheck:
 
 @torch.inference_mode()
 def outputs_of(folder: Path) -> Tensor:
-    """The logits, or the tokens where there is no classifier, of a few images."""
+    """The logits, or the tokens where there is no classifier, of a few images or clips."""
     config: Any = AutoConfig.from_pretrained(folder)
-    classifies = "ForImageClassification" in (config.architectures or [""])[0]
-    model_class: Any = AutoModelForImageClassification if classifies else AutoModel
+    model_class = getattr(transformers, auto_name((config.architectures or ["Model"])[0]))
     model = model_class.from_pretrained(folder, use_safetensors=True).eval()
     return model(pixel_values=sample_images(config).to(model.dtype))[0]

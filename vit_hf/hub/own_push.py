@@ -6,11 +6,14 @@ from types import ModuleType
 from typing import Any
 
 from huggingface_hub import HfApi
+from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 from .contents import CARD, PROCESSOR, code_files, repository_files
 from .patience import in_a_sentence, patiently
 from .push import UNCHANGED, Pushed, full_name, push_files
 
+BLANK = "This model card has been automatically generated."  # as transformers writes it
+NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 NOTE = "Nothing is known here of how it was trained, or how well it does."
 
 
@@ -88,8 +91,12 @@ def push_processor(
 
 
 def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bool]:
-    """-> owner/name, and whether a card is there"""
+    """-> owner/name, and whether a card is there that says something: not the form that transformers leaves blank"""
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with in_a_sentence(repo_id, UNCHANGED):
-        return repo_id, patiently(lambda: api.file_exists(repo_id, CARD, revision=revision))
+    with in_a_sentence(repo_id, UNCHANGED), tempfile.TemporaryDirectory() as cache:
+        try:
+            card = patiently(lambda: api.hf_hub_download(repo_id, CARD, revision=revision, cache_dir=cache))
+        except NOT_THERE:
+            return repo_id, False
+        return repo_id, BLANK not in Path(card).read_text(encoding="utf-8")

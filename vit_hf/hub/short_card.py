@@ -6,26 +6,17 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..families import family_of, word_of
 from .card import escape
-
-TASKS = {
-    "ForImageClassification": "image-classification",
-    "ForVideoClassification": "video-classification",
-    "ForMaskedImageModeling": None,
-    "Backbone": "image-feature-extraction",
-    "Model": "image-feature-extraction",
-}
-
-
-def auto_name(model: Any) -> str:
-    return f"Auto{next(ending for ending in TASKS if type(model).__name__.endswith(ending))}"
+from .tasks import auto_name, task_of
 
 
 def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = None) -> ModelCard:
     """note: a sentence on how far the model has come."""
-    config, auto = model.config, auto_name(model)
+    config, name = model.config, type(model).__name__
+    auto, frames = auto_name(name), getattr(model.config, "num_frames", 0)
+    inputs = f"clips of {frames} frames" if frames else "images"
     data = ModelCardData(
         library_name="transformers",
-        pipeline_tag=TASKS[auto.removeprefix("Auto")],
+        pipeline_tag=task_of(name),
         tags=sorted({"vision", str(word_of(config.model_type)), "custom_code", *(tags or [])}),
     )
     return ModelCard(f"""---
@@ -34,9 +25,9 @@ def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = 
 
 # {escape(repo_id.rpartition("/")[2])}
 
-A {family_of(config).title} ({type(model).__name__}) of {model.num_parameters():,} parameters:
-{config.num_hidden_layers} layers of width {config.hidden_size}, for images of {escape(config.image_size)} pixels and
-{config.num_channels} channels in patches of {escape(config.patch_size)}.
+A {family_of(config).title} ({name}) of {model.num_parameters():,} parameters:
+{layers_of(config)}, for {inputs} of {escape(config.image_size)} pixels and {config.num_channels} channels in patches of
+{escape(config.patch_size)}.
 
 {note}
 
@@ -47,7 +38,9 @@ from transformers import {auto}
 
 # Name the commit whose code you have read in place of the revision.
 repository, revision = "{repo_id}", "main"
-model = {auto}.from_pretrained(repository, revision=revision, code_revision=revision, trust_remote_code=True)
+model = {auto}.from_pretrained(
+    repository, revision=revision, code_revision=revision, trust_remote_code=True
+)
 ```
 
 Where the package `vit_hf` is installed and imported, `trust_remote_code` is not needed, and none of the repository's
@@ -55,8 +48,14 @@ code is run.
 """)
 
 
+def layers_of(config: Any) -> str:
+    if hasattr(config, "depths"):
+        return f"{sum(config.depths)} layers in {len(config.depths)} stages, which end {config.hidden_size} wide"
+    return f"{config.num_hidden_layers} layers of width {config.hidden_size}"
+
+
 def processor_card(repo_id: str) -> ModelCard:
-    data = ModelCardData(library_name="transformers", tags=["custom_code", "vision", "vit"])
+    data = ModelCardData(library_name="transformers", tags=["custom_code", "vision"])
     return ModelCard(f"""---
 {data.to_yaml()}
 ---
@@ -68,6 +67,10 @@ An image processor of `vit_hf`, which cuts the middle out of an image as timm do
 ```python
 from transformers import AutoImageProcessor
 
-processor = AutoImageProcessor.from_pretrained("{repo_id}", trust_remote_code=True)
+# Name the commit whose code you have read in place of the revision.
+repository, revision = "{repo_id}", "main"
+processor = AutoImageProcessor.from_pretrained(
+    repository, revision=revision, code_revision=revision, trust_remote_code=True
+)
 ```
 """)

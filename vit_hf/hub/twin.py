@@ -11,7 +11,7 @@ from ..conversion.loading import load_any
 from ..conversion.parity import compare, ours, sample_images
 from ..conversion.preprocessing import stock_processor
 from ..conversion.transformers import transformers_runnable
-from ..conversion.transformers_stock import to_transformers
+from ..conversion.transformers_stock import convert_to_transformers
 from ..families import word_of
 from .contents import CARD
 from .conversion_card import ConversionFacts, conversion_card
@@ -25,7 +25,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
     Raises: ValueError that names what transformers cannot represent, and where the twin is another function.
     """
     loaded = load_any(str(folder))
-    model = to_transformers(loaded.model)
+    model, missed = convert_to_transformers(loaded.model)
     report = compare(transformers_runnable(model), ours(loaded.model), sample_images(loaded.model.config))
     if not report.passed:
         raise ValueError(f"The twin for transformers alone is another function, and is not published:\n{report}")
@@ -44,10 +44,10 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         licence=licence,
         licence_sentence=licence_sentence(licence),
         base_model=source,
-        classifies=hasattr(loaded.model, "classifier"),
+        model_class=type(loaded.model).__name__,
         parity=str(report),
         family=str(word_of(loaded.model.config.model_type)),
-        notes=[*loaded.notes, *notes],
+        notes=[*loaded.notes, *missed, *notes],
     )
     with_results(conversion_card(facts), folder, name).save(twin / CARD)
 
