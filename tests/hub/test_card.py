@@ -4,8 +4,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from vit_hf.families import FAMILIES
 from vit_hf.hub.card import code_block, escape, render_card
 from vit_hf.hub.facts import CardFacts
+from vit_hf.hub.papers import PAPERS
 
 LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
 
@@ -17,7 +19,7 @@ def facts(**changes) -> CardFacts:
             "name": "my model",
             "repository": "my-model",
             "license": "apache-2.0",
-            "architecture": "Vision Transformer",
+            "family": "vit",
             "parameters": 202570,
             "data_name": "photos",
             "data_source": "photos",
@@ -74,6 +76,14 @@ def test_texts_of_the_user_stay_texts():
     assert "[link](" not in text
     assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4.56% to 69.94% | 4 |" in text
     assert "| x \\-\\-\\- y |" in text
+
+
+def test_each_family_cites_its_paper_and_nothing_of_it_is_lost():
+    assert PAPERS.keys() == FAMILIES.keys()
+    card = str(render_card(facts(family="swin")))
+    assert "A Swin Transformer with" in card
+    assert PAPERS["swin"] in f"{card}\n"
+    assert "Dosovitskiy" not in card
 
 
 def test_the_card_says_how_large_how_fast_and_how_sure():

@@ -18,7 +18,7 @@ from ..data.dataset import ImageBatches
 from ..data.fingerprint import fingerprint
 from ..data.plan import describe
 from ..data.tables import ImageData
-from ..families import family_of, word_of
+from ..families import word_of
 from ..hub.card import render_card
 from ..hub.facts import PICTURES, CardFacts
 from ..hub.intervals import Interval, bootstrapped_calibration, wilson
@@ -88,7 +88,7 @@ class FinishedRun:
             name=name,
             repository=name,
             license=self.licence(),
-            architecture=family_of(self.model.config).title,
+            family=str(word_of(self.model.config.model_type)),
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,
@@ -103,7 +103,7 @@ class FinishedRun:
             training_seconds=self.seconds,
             hardware=hardware(self.trainer.args.device),
             versions={"transformers": transformers.__version__, "torch": torch.__version__},
-            tags=[str(word_of(self.model.config.model_type)), *self.recipe.card.tags],
+            tags=self.recipe.card.tags,
             description=self.recipe.card.description,
             pictures=[name for name in PICTURES if (self.folder / name).is_file()],
             origin=self.origin(),

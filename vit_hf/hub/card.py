@@ -11,6 +11,7 @@ from ..training.sizes import configuration_folder
 from ..version import __version__
 from .facts import PICTURES, CardFacts
 from .intervals import Interval, wilson
+from .papers import PAPERS
 
 
 def template_path() -> Path:
@@ -78,7 +79,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
         pipeline_tag="image-classification",
         license=facts.license,
         base_model=facts.base_model,
-        tags=sorted({"image-classification", "vision", "custom_code", *facts.tags}),
+        tags=sorted({"image-classification", "vision", "custom_code", facts.family, *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
         metrics=["accuracy"],
         model_name=facts.name,
@@ -100,5 +101,6 @@ def render_card(facts: CardFacts) -> ModelCard:
         percent=percent,
         recall_interval=recall_interval,
         version=__version__,
+        paper=PAPERS[facts.family].strip(),
         pictures={name: PICTURES[name] for name in facts.pictures},
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..families import FAMILIES
 from .intervals import Interval
 
 PICTURES = {
@@ -25,7 +26,7 @@ class CardFacts:
     name: str
     repository: str
     license: str
-    architecture: str
+    family: str  # as a recipe says it
     parameters: int
     data_name: str
     data_source: str  # a word, a folder, or the id of a Hub data set
@@ -50,6 +51,10 @@ class CardFacts:
     split_hashes: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     revision: str = "main"
+
+    @property
+    def architecture(self) -> str:
+        return FAMILIES[self.family].title
 
     @property
     def megabytes(self) -> float:
