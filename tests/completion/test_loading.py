@@ -12,6 +12,7 @@ from vit_hf import (
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
+    __version__,
 )
 
 Classifier = VisionTransformerForImageClassification
@@ -165,6 +166,17 @@ def test_an_unknown_weight_is_an_error(saved):
     folder, _ = saved
     rewritten(folder, lambda state: state | {"vit.layers.7.strange": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"has unknown vit\.layers\.7\.strange"):
+        Classifier.from_pretrained(folder)
+
+
+def test_the_version_that_wrote_what_does_not_fit_is_named(saved, lines):
+    folder, _ = saved
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vit_hf_version": "9.0", "mixture_of_experts": 8}))
+    Classifier.from_pretrained(folder)
+    assert f"does not use. vit_hf 9.0 wrote it, and this is {__version__}." in lines.text
+    rewritten(folder, lambda state: state | {"vit.layers.7.strange": torch.zeros(1)})
+    with pytest.raises(ValueError, match=r"convert them first\. vit_hf 9\.0 wrote it"):
         Classifier.from_pretrained(folder)
 
 

@@ -1,7 +1,7 @@
 """Configurations that refuse what no model can be built from: misspelt fields, and numbers that do not go together."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
@@ -99,7 +99,8 @@ def keeping_notes(from_dict):
         config = from_dict(cls, known, **kwargs)
         for name, value in notes.items():
             if name != VERSION_NOTE:
-                logger.warning("The saved configuration holds %s=%r, which %s does not use.", name, value, cls.__name__)
+                unused = f"The saved configuration holds {name}={value!r}, which {cls.__name__} does not use."
+                logger.warning("%s%s", unused, writer_of(notes))
             setattr(config[0] if isinstance(config, tuple) else config, name, value)
         return config
 
@@ -118,6 +119,12 @@ def naming_the_version(save):
         return save(self, *args, **kwargs)
 
     return wrapper
+
+
+def writer_of(saved: Mapping[str, Any]) -> str:
+    """A sentence where another version of the package wrote what is read."""
+    version = saved.get(VERSION_NOTE, __version__)
+    return "" if version == __version__ else f" vit_hf {version} wrote it, and this is {__version__}."
 
 
 def own_fields(config_class: Any) -> list[str]:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .adaptation import adapt, changed_fields
+from .configurations import writer_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def from_pretrained(
         model = adapted(whole, config, source, *inputs, **kwargs)
     if output_loading_info:
         return model, info
-    account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"])
+    account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
     return model
 
 
@@ -114,15 +115,18 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         ) from error
 
 
-def account_for(wanted: str, source, missing, unexpected) -> None:
-    """Raises: ValueError unless only heads are missing or left over; those are named in the log."""
+def account_for(wanted: str, source, missing, unexpected, writer: str = "") -> None:
+    """writer: a sentence on who wrote the weights, where that may be why.
+
+    Raises: ValueError unless only heads are missing or left over; those are named in the log.
+    """
     lost = {key for key in missing if not of_head(key)}
     strange = {key for key in unexpected if not of_head(key)}
     if lost or strange:
         complaints = [f"lacks {first_few(lost)}"] * bool(lost) + [f"has unknown {first_few(strange)}"] * bool(strange)
         raise ValueError(
             f"The weights in {source} are not those of a {wanted}: the file {' and '.join(complaints)}. "
-            "Load the class that saved them, or convert them first."
+            f"Load the class that saved them, or convert them first.{writer}"
         )
     if missing:
         logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(missing))
