@@ -15,10 +15,10 @@ from .timm import timm_runnable
 from .timm_config import timm_arguments
 from .vit_pytorch import vit_pytorch_runnable
 
-Peer = Callable[[VisionTransformerConfig, Mapping[str, Tensor], Path, bool], Runnable | None]
+Peer = Callable[[Any, Mapping[str, Tensor], Path, bool], Runnable | None]
 
 
-def peer_of(kind: str, config: VisionTransformerConfig, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
+def peer_of(kind: str, config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
     """-> the other model, or a sentence that says why there is none to compare with.
 
     state: the weights under the names of their library. head: whether a classifier is among them.
