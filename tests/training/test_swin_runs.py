@@ -42,7 +42,7 @@ def test_a_pretrained_encoder_becomes_a_classifier_with_other_windows():
     model = continue_classifier(pretrained, settings, ["ant", "bee"], "there")
     assert model.swin.stages[0].layers[0].attention.relative_bias.table.shape == (25, 2)
     assert model.swin.stages[1].layers[1].drop_path.rate == pytest.approx(0.2)
-    assert torch.equal(model.swin.norm.weight, pretrained.norm.weight)
+    assert torch.equal(model.swin.state_dict()["norm.weight"], pretrained.state_dict()["norm.weight"])
     with pytest.raises(ValueError, match="are of a model with embed_dim=8, which cannot be changed"):
         continue_classifier(pretrained, {"embed_dim": 16}, ["ant"], "there")
 
