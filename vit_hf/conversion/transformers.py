@@ -75,7 +75,9 @@ def task_of(theirs: Any) -> str:
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
     ending = next((ending for ending in TASKS if name.endswith(ending)), None)
     if trunk.config.model_type not in WORDS:
-        raise ValueError(f"{name} has no like among our models; of transformers those of {', '.join(WORDS)} have.")
+        raise ValueError(
+            f"{name} has no like among our models; of transformers those of {', '.join([*WORDS, 'swin'])} have."
+        )
     if ending is None:
         encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
         raise ValueError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
