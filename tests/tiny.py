@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vit_hf import SwinTransformerConfig, VisionTransformerConfig
+from vit_hf import SwinTransformerConfig, TimeSformerConfig, VisionTransformerConfig
 
 TINY = {
     "image_size": 32,
@@ -53,6 +53,18 @@ def tiny_swin(model_class, **fields):
     return shaken(model_class(tiny_swin_config(**fields))).eval()
 
 
+def tiny_clip_config(**fields) -> TimeSformerConfig:
+    """As `tiny_config`, of four frames."""
+    if "id2label" in fields:
+        fields["num_labels"] = len(fields["id2label"])
+    return TimeSformerConfig(**{**TINY, "num_frames": 4, **fields})
+
+
+def tiny_timesformer(model_class, **fields):
+    """As `tiny`, of the TimeSformer family."""
+    return shaken(model_class(tiny_clip_config(**fields))).eval()
+
+
 def shaken(model: nn.Module) -> nn.Module:
     """The model with a little noise on every parameter."""
     with torch.no_grad():
@@ -63,3 +75,7 @@ def shaken(model: nn.Module) -> nn.Module:
 
 def images(batch: int = 2, height: int = 32, width: int = 32, channels: int = 3) -> Tensor:
     return torch.randn(batch, channels, height, width)
+
+
+def clips(batch: int = 2, frames: int = 4, height: int = 32, width: int = 32, channels: int = 3) -> Tensor:
+    return torch.randn(batch, frames, channels, height, width)

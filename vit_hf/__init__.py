@@ -9,9 +9,11 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .models.configuration_swin import SwinTransformerConfig
+    from .models.configuration_timesformer import TimeSformerConfig
     from .models.configuration_vit import VisionTransformerConfig
     from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
     from .models.modeling_swin_backbone import SwinTransformerBackbone
+    from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
     from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
     from .models.modeling_vit_backbone import VisionTransformerBackbone
     from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
@@ -21,6 +23,9 @@ __all__ = [
     "SwinTransformerConfig",
     "SwinTransformerForImageClassification",
     "SwinTransformerModel",
+    "TimeSformerConfig",
+    "TimeSformerForVideoClassification",
+    "TimeSformerModel",
     "VisionTransformerBackbone",
     "VisionTransformerConfig",
     "VisionTransformerForImageClassification",

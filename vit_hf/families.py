@@ -49,6 +49,15 @@ FAMILIES = {
             "AutoBackbone": "modeling_swin_backbone.SwinTransformerBackbone",
         },
     ),
+    "timesformer": Family(
+        model_type="timesformer_hf",
+        title="TimeSformer",
+        config="configuration_timesformer.TimeSformerConfig",
+        classes={
+            "AutoModel": "modeling_timesformer.TimeSformerModel",
+            "AutoModelForVideoClassification": "modeling_timesformer.TimeSformerForVideoClassification",
+        },
+    ),
 }
 
 # By the name of each public class, its module.

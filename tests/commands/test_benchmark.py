@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
-from vit_hf.commands.benchmark import main, swin
+from vit_hf.commands.benchmark import main, swin, timesformer
 from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, build_ours, libraries_beside
@@ -19,7 +19,7 @@ from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
 from vit_hf.commands.benchmark.workloads import highest
 from vit_hf.training.costs import forward_operations, training_operations
-from vit_hf.training.operations import Numbers, SwinNumbers, linear_operations
+from vit_hf.training.operations import ClipNumbers, Numbers, SwinNumbers, linear_operations
 from vit_hf.training.sizes import model_sizes
 
 
@@ -75,6 +75,19 @@ def test_a_tiny_transformer_has_the_operations_counted_by_hand():
     assert linear_operations(numbers) == linears == 128
     assert forward_operations(model) == linears + scores_and_values + patch + head == 184
     assert training_operations(model) == 3 * 184 - patch  # pixels need no gradient
+
+
+def test_a_tiny_timesformer_has_the_operations_counted_by_hand():
+    sizes = {"width": 2, "layers": 1, "heads": 1, "inner": 4, "patch": 1, "side": 1, "labels": 3}
+    numbers = ClipNumbers(**sizes, frames=3)  # one place in three frames, one class token
+    over_time = 2 * 3 * (2 * 6 + 2 * 2 + 2 * 2)
+    over_space = 2 * 3 * 2 * (2 * 6 + 2 * 2)
+    feed_forward = 2 * 4 * (2 * 4 + 4 * 2)
+    scores_and_values = 2 * (2 * 3 * 3 * 2) + 3 * 2 * (2 * 2 * 2 * 2)
+    patches, head = 3 * 2 * 3 * 2, 2 * 2 * 3
+    linears = over_time + over_space + feed_forward
+    assert linear_operations(numbers) == linears == 440
+    assert forward_operations(timesformer.build_ours(numbers).model) == linears + scores_and_values + patches + head
 
 
 @pytest.mark.parametrize("side", [224, 100])

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from vit_hf import (
     SwinTransformerConfig,
     SwinTransformerForImageClassification,
+    TimeSformerConfig,
+    TimeSformerForVideoClassification,
     VisionTransformerConfig,
     VisionTransformerForImageClassification,
 )
+from vit_hf.models import configuration_timesformer as clip_words
 from vit_hf.models import words
 from vit_hf.models.shapes import pair
 
@@ -77,6 +80,37 @@ SWIN_CONFIGS = st.fixed_dictionaries(
 )
 
 
+CLIP_CONFIGS = st.fixed_dictionaries(
+    {
+        "image_size": st.one_of(st.integers(0, 9), st.lists(st.integers(1, 9), min_size=1, max_size=3)),
+        "patch_size": st.one_of(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=2, max_size=2)),
+        "num_channels": st.integers(0, 4),
+        "num_frames": st.integers(0, 4),
+        "attention_type": st.sampled_from(get_args(clip_words.AttentionType)),
+        "class_attention": st.sampled_from(get_args(clip_words.ClassAttention)),
+        "temporal_projection": st.booleans(),
+        "hidden_size": st.sampled_from([4, 6, 8]),
+        "num_hidden_layers": st.integers(0, 2),
+        "num_attention_heads": st.integers(1, 4),
+        "head_dim": st.sampled_from([None, 1, 4, 8]),
+        "intermediate_size": st.integers(1, 9),
+        "gated_feed_forward": st.booleans(),
+        "hidden_act": st.sampled_from(get_args(words.HiddenAct)),
+        "qkv_bias": st.booleans(),
+        "qk_norm": st.booleans(),
+        "hidden_dropout_prob": st.sampled_from([0, 0.1]),
+        "attention_probs_dropout_prob": st.sampled_from([0.0, 0.5]),
+        "drop_path_rate": st.sampled_from([0, 0.3, -1.0]),
+        "layer_scale_init_value": st.sampled_from([None, 1e-4]),
+        "patch_embedding": st.sampled_from(get_args(words.PatchEmbedding)),
+        "position_embedding": st.sampled_from(get_args(clip_words.ClipPositionEmbedding)),
+        "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
+        "label_smoothing": st.sampled_from([0, 0.1]),
+        "num_labels": st.integers(2, 4),
+    }
+)
+
+
 def works_or_refuses(config_class, model_class, fields) -> None:
     try:
         config = config_class(**fields)
@@ -87,10 +121,13 @@ def works_or_refuses(config_class, model_class, fields) -> None:
         assert "\n" not in sentence, sentence
         return
     (rows, columns), (height, width) = config.patch_grid, pair(config.patch_size)
-    pixels = torch.randn(2, config.num_channels, rows * height, columns * width)
+    frames = [config.num_frames] if hasattr(config, "num_frames") else []
+    pixels = torch.randn(2, *frames, config.num_channels, rows * height, columns * width)
     model.train()(pixels, labels=torch.tensor([0, 1])).loss.backward()
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
-    larger = torch.randn(1, config.num_channels, 2 * rows * height, 3 * columns * width)
+    larger = torch.randn(
+        1, *(count + 1 for count in frames), config.num_channels, 2 * rows * height, 3 * columns * width
+    )
     assert model.eval()(larger).logits.isfinite().all()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -111,3 +148,9 @@ def test_a_config_works_and_survives_its_file_or_is_refused_in_a_sentence(fields
 @given(SWIN_CONFIGS)
 def test_a_config_of_swin_does_too(fields):
     works_or_refuses(SwinTransformerConfig, SwinTransformerForImageClassification, fields)
+
+
+@settings(max_examples=150)
+@given(CLIP_CONFIGS)
+def test_a_config_of_timesformer_does_too(fields):
+    works_or_refuses(TimeSformerConfig, TimeSformerForVideoClassification, fields)

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import images, tiny, tiny_config, tiny_swin
+from tiny import clips, images, tiny, tiny_config, tiny_swin, tiny_timesformer
 
 from vit_hf import (
     SwinTransformerForImageClassification,
+    TimeSformerForVideoClassification,
     VisionTransformerForImageClassification,
     VisionTransformerModel,
 )
@@ -64,6 +65,36 @@ def test_swin_loads_through_the_meta_device(tmp_path):
     model.save_pretrained(tmp_path)
     placed = SwinTransformerForImageClassification.from_pretrained(tmp_path, device_map="auto")
     pixels = images()
+    torch.testing.assert_close(placed(pixels).logits.cpu(), model(pixels).logits)
+
+
+CLIP_FORMS = [("divided_space_time", "learned"), ("divided_space_time", "rotary"), ("joint_space_time", "embedding")]
+
+
+@pytest.mark.parametrize(("attention_type", "position_embedding"), CLIP_FORMS)
+def test_one_graph_holds_all_of_timesformer_in_training(attention_type, position_embedding):
+    words = {"attention_type": attention_type, "position_embedding": position_embedding, "drop_path_rate": 0.2}
+    model = tiny_timesformer(TimeSformerForVideoClassification, **words).train()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    seen = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    compiled(clips(frames=3), labels=torch.tensor([0, 1]), frame_mask=seen).loss.backward()
+    assert model.timesformer.layers[0].attention.qkv.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("attention_type", "position_embedding"), CLIP_FORMS)
+def test_an_exported_timesformer_takes_any_batch(attention_type, position_embedding):
+    words = {"attention_type": attention_type, "position_embedding": position_embedding}
+    model = tiny_timesformer(TimeSformerForVideoClassification, **words)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(model, (clips(frames=3),), dynamic_shapes=({0: batch},), strict=False)
+    pixels = clips(5, frames=3)
+    torch.testing.assert_close(exported.module()(pixels).logits, model(pixels).logits)
+
+
+def test_timesformer_loads_through_the_meta_device(tmp_path):
+    model, pixels = tiny_timesformer(TimeSformerForVideoClassification), clips()
+    model.save_pretrained(tmp_path)
+    placed = TimeSformerForVideoClassification.from_pretrained(tmp_path, device_map="auto")
     torch.testing.assert_close(placed(pixels).logits.cpu(), model(pixels).logits)
 
 

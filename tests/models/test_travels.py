@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny import images, tiny, tiny_swin
+from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
 from transformers import ViTImageProcessorPil, pipeline
 
 import vit_hf
 from vit_hf import (
     SwinTransformerForImageClassification,
     SwinTransformerModel,
+    TimeSformerForVideoClassification,
+    TimeSformerModel,
     VisionTransformerBackbone,
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
@@ -96,6 +98,16 @@ def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
     assert lines_of_code(tmp_path) < 1300
 
 
+CLIP_FILES = ("clip_inputs", "clips", "divided", "image_start", "modeling_base")
+CLIP_CODE = {f"{name}.py" for name in (*PARTS, *CLIP_FILES, "configuration_timesformer", "modeling_timesformer")}
+
+
+def test_a_folder_of_timesformer_holds_its_own_code_and_the_parts(tmp_path):
+    tiny_timesformer(TimeSformerForVideoClassification).save_pretrained(tmp_path)
+    assert {file.name for file in tmp_path.glob("*.py")} == CLIP_CODE
+    assert lines_of_code(tmp_path) < 1500
+
+
 @pytest.mark.parametrize(
     ("head", "file"),
     [
@@ -131,6 +143,23 @@ def test_a_stranger_gets_the_same_numbers_bit_for_bit(auto, tmp_path):
 def test_a_stranger_gets_swins_numbers_bit_for_bit(auto, tmp_path):
     model = tiny_swin(SWIN_CLASSES[auto], ape=True)
     assert_same_for_a_stranger(model, auto, images(height=36, width=46), tmp_path)
+
+
+CLIP_CLASSES = {"AutoModel": TimeSformerModel, "AutoModelForVideoClassification": TimeSformerForVideoClassification}
+
+
+@pytest.mark.parametrize(
+    ("auto", "position_embedding", "attention_type"),
+    [
+        ("AutoModel", "rotary", "divided_space_time"),
+        ("AutoModel", "embedding", "joint_space_time"),
+        ("AutoModelForVideoClassification", "learned", "divided_space_time"),
+    ],
+)
+def test_a_stranger_gets_timesformers_numbers_bit_for_bit(auto, position_embedding, attention_type, tmp_path):
+    words = {"position_embedding": position_embedding, "attention_type": attention_type}
+    model = tiny_timesformer(CLIP_CLASSES[auto], **words)
+    assert_same_for_a_stranger(model, auto, clips(frames=3, height=40), tmp_path)
 
 
 def assert_same_for_a_stranger(model, auto, pixels, tmp_path):

@@ -4,10 +4,13 @@ import re
 
 import pytest
 import torch
+import transformers
 
 from vit_hf import (
     SwinTransformerConfig,
     SwinTransformerForImageClassification,
+    TimeSformerConfig,
+    TimeSformerForVideoClassification,
     VisionTransformerConfig,
     VisionTransformerForImageClassification,
 )
@@ -78,3 +81,25 @@ def test_swins_table_says_what_the_numbers_below_it_give():
     }
     sizes = model_sizes("swin")
     assert rows == {size: (sizes[size]["embed_dim"], sizes[size]["depths"], SWIN[size]) for size in sizes}
+
+
+CLIP_ROW = re.compile(r"^# (\w+) +(\d+) +(\d+) +([\d,]+)$", re.MULTILINE)
+
+
+def test_timesformers_table_says_what_the_numbers_below_it_give():
+    text = (configuration_folder() / "models" / "timesformer.yaml").read_text(encoding="utf-8")
+    rows = {size: [int(number.replace(",", "")) for number in numbers] for size, *numbers in CLIP_ROW.findall(text)}
+    counted = {}
+    for size, fields in model_sizes("timesformer").items():
+        with torch.device("meta"):
+            config = TimeSformerConfig(**fields, num_labels=400)
+            count = TimeSformerForVideoClassification(config).num_parameters()
+        counted[size] = [config.num_frames, config.image_size, count]
+    assert rows == counted
+
+
+def test_timesformers_base_is_as_large_as_transformers():
+    with torch.device("meta"):
+        theirs = transformers.TimesformerForVideoClassification(transformers.TimesformerConfig(num_labels=400))
+        ours = TimeSformerForVideoClassification(TimeSformerConfig(**model_sizes("timesformer")["b"], num_labels=400))
+    assert ours.num_parameters() == theirs.num_parameters()

@@ -7,6 +7,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional
 
+from ..models.clips import nearest_frames
 from ..models.positions import resample_grid, resize_matrix
 from ..models.shapes import pair
 
@@ -18,6 +19,7 @@ def changed_fields(old, new) -> set[str]:
     """Of the fields that weights can be adapted to, those that differ between two configs."""
     named = [name for name in ("image_size", "patch_size", "window_size") if hasattr(old, name)]
     sizes = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
+    sizes |= {"num_frames"} if getattr(old, "num_frames", None) != getattr(new, "num_frames", None) else set()
     channels = {"num_channels"} if old.num_channels != new.num_channels else set()
     return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
 
@@ -37,6 +39,10 @@ def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[s
     state, report = dict(state), []
     if changed & {"patch_size", "num_channels"}:
         report += adapt_patches(state, old, new)
+    if "num_frames" in changed:
+        report += adapt_frames(state, old.num_frames, new.num_frames)
+    if hasattr(old, "num_frames") and (old.num_frames, old.patch_grid) != (new.num_frames, new.patch_grid):
+        report += adapt_clip_positions(state, old, new)
     if old.patch_grid != new.patch_grid:
         report += adapt_positions(state, old.patch_grid, new.patch_grid)
     if bias_grid(old) != bias_grid(new):
@@ -76,6 +82,24 @@ def adapt_positions(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[
             state[key] = torch.cat([first, resample_grid(patches, old, new)], dim=-2)
             learned = True
     return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+
+
+def adapt_frames(state: dict[str, Tensor], old: int, new: int) -> list[str]:
+    found = keys_ending(state, "frame_positions.table")
+    for key in found:
+        state[key] = nearest_frames(state[key], new)
+    return [f"positions in time taken from the nearest of {old} for {new} frames"] if found else []
+
+
+def adapt_clip_positions(state: dict[str, Tensor], old, new) -> list[str]:
+    """Of one table for all places in all frames: (1 t h w) d -> (1 t' h' w') d."""
+    found = keys_ending(state, "clip_positions.table.weight")
+    for key in found:
+        first, rest = state[key][:1], state[key][1:].unflatten(0, (old.num_frames, -1))
+        rest = resample_grid(nearest_frames(rest, new.num_frames), old.patch_grid, new.patch_grid)
+        state[key] = torch.cat([first, rest.flatten(0, 1)])
+    sizes = (f"{config.num_frames} frames of {written(config.patch_grid)}" for config in (old, new))
+    return [f"positions resampled from {' to '.join(sizes)} patches"] if found else []
 
 
 def bias_grid(config) -> Kernel:

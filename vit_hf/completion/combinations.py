@@ -129,6 +129,26 @@ def check_swin_numbers(config: Any) -> None:
         raise ValueError(f"mlp_ratio={config.mlp_ratio} of embed_dim={config.embed_dim} leaves no width; take more.")
 
 
+def check_timesformer_numbers(config: Any) -> None:
+    require_positive(config, "num_channels", "num_frames", "hidden_size", "num_hidden_layers", "num_attention_heads")
+    require_positive(config, "intermediate_size", "layer_norm_eps", "initializer_range")
+    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+    require_share(config, "drop_path_rate", "label_smoothing")
+
+
+def check_space_and_time(config: Any) -> None:
+    kind = config.attention_type
+    if kind == "joint_space_time" and config.position_embedding == "rotary":
+        raise ValueError(
+            "position_embedding='rotary' turns tokens by place or by frame, which attention_type='joint_space_time' "
+            "does not hold apart; take position_embedding='learned', or attention_type='divided_space_time'."
+        )
+    if kind != "divided_space_time" and config.class_attention == "all":
+        raise ValueError(
+            f"class_attention='all' is a form of 'divided_space_time'; leave it out with attention_type={kind!r}."
+        )
+
+
 # By the name of the family. The first that refuses is heard.
 CHECKS: dict[str, list[Callable[[Any], None]]] = {
     "vit_hf": [
@@ -140,4 +160,11 @@ CHECKS: dict[str, list[Callable[[Any], None]]] = {
         check_positions,
     ],
     "swin_hf": [check_stages, check_swin_numbers],
+    "timesformer_hf": [
+        check_heads,
+        check_timesformer_numbers,
+        check_patch_grid,
+        check_positions,
+        check_space_and_time,
+    ],
 }

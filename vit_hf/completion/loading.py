@@ -39,7 +39,8 @@ def from_pretrained(
     output_loading_info=False,
     **kwargs,
 ):
-    """As in transformers; beyond it, `image_size`, `patch_size`, `window_size`, `num_channels` and labels may differ.
+    """As in transformers; beyond it, `image_size`, `patch_size`, `window_size`, `num_frames`, `num_channels`
+    and labels may differ.
 
     What is learned of positions and patches is resampled, channels are adapted, and a head for other labels
     starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule

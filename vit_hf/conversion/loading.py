@@ -144,7 +144,9 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         loaded, kind = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch"
     else:
         model, notes, kind, found = convert_from_original(path, **words)
-        loaded = Loaded(source, "original", model, processor_of(found.images or {}, model.config), notes=notes)
+        loaded = Loaded(source, "original", model, notes=notes)
+        if found.images is not None:
+            loaded.processor = processor_of(found.images, model.config)
     theirs = peer_of(kind, model.config, found.state, path, head=hasattr(model, "classifier"))
     if isinstance(theirs, str):
         loaded.notes.append(theirs)

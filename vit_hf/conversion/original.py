@@ -14,6 +14,8 @@ from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
 from .original_swin import ANCHOR as SWIN
 from .original_swin import find_swin
+from .original_timesformer import ANCHOR as FACEBOOK
+from .original_timesformer import APART, JOINT, LUCIDRAINS, SHIFTED, find_facebook, find_lucidrains
 from .original_timm import ANCHOR as TIMM
 from .original_timm import find_timm
 from .original_torchvision import ANCHOR as TORCHVISION
@@ -23,17 +25,27 @@ from .reading import first_few, open_checkpoint, under_prefix
 
 logger = logging.getLogger(__name__)
 
-FINDERS = {"swin": (SWIN, find_swin), "timm": (TIMM, find_timm), "torchvision": (TORCHVISION, find_torchvision)}
+FINDERS = {
+    "swin": (SWIN, find_swin),
+    "timesformer": (FACEBOOK, find_facebook),
+    "timesformer, joint": (JOINT, find_facebook),
+    "timesformer-pytorch": (LUCIDRAINS, find_lucidrains),
+    "timesformer-pytorch, shifted": (SHIFTED, find_lucidrains),
+    "timm": (TIMM, find_timm),
+    "torchvision": (TORCHVISION, find_torchvision),
+}
 
 
 def from_original(source: str | Path, *, part: str | None = None, **words: Any) -> Any:
     """Our classifier with the weights of a published file; without a head in it, our model of its tokens.
 
-    source: an .npz of Google's (AugReg, ViT, SigLIP), a .pth of DeiT, DeiT III, MAE, DINO, DINOv2 or Swin, a state
-        dict of torchvision's vit_*, in any form that `open_checkpoint` reads.
+    source: an .npz of Google's (AugReg, ViT, SigLIP), a .pth of DeiT, DeiT III, MAE, DINO, DINOv2 or Swin, a .pyth of
+        TimeSformer or a .pt of lucidrains', a state dict of torchvision's vit_*, in any form that `open_checkpoint`
+        reads.
     part: which of several state dicts in the file, as "student".
     words: fields of our configuration that the weights do not tell, or that hold over what they seem to tell:
-        num_attention_heads, image_size where it is no square, num_labels=0 to leave the head out, ...
+        num_attention_heads, image_size where it is no square, num_labels=0 to leave the head out, and
+        attention_type="space_only" of a TimeSformer that looks like any ViT, ...
 
     Raises: ValueError for other files, for what our words cannot say, and for keys that no rule covers.
     """
@@ -61,6 +73,8 @@ def processor_of(images: dict[str, Any], config: VisionTransformerConfig) -> Any
 
 def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:
     """-> whose file it is, what the weights are, and the keys that belong to something else."""
+    if said.get("attention_type") == "space_only" and (found := under_prefix(state, APART)) is not None:
+        return "timesformer", find_facebook(found[0], said), found[1]
     if (google := under_google_prefix(state)) is not None:
         return "google", find_google(google[0], said), google[1]
     for kind, (anchor, find) in FINDERS.items():
@@ -68,6 +82,7 @@ def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any])
             return kind, find(found[0], said), found[1]
     raise ValueError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
-        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}) and of torchvision "
-        f"({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, from_transformers and from_timm their folders."
+        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}), of TimeSformer "
+        f"({FACEBOOK}, {LUCIDRAINS}) and of torchvision ({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, "
+        "from_transformers and from_timm their folders."
     )

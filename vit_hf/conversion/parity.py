@@ -152,7 +152,15 @@ def norms_one_token(model: Any) -> bool:
 
 
 def sample_images(config) -> Tensor:
-    """-> b c h w: two random images, a photograph and a digit, of a config's size, scaled to about N(0, 1)."""
+    """-> b c h w, or b t c h w where a config says num_frames: two random images, a photograph and a digit, of a
+    config's size, scaled to about N(0, 1). In clips they fade."""
+    images = still_images(config)
+    if not (frames := getattr(config, "num_frames", 0)):
+        return images
+    return images[:, None] * torch.linspace(1, 0.5, frames)[:, None, None, None]
+
+
+def still_images(config) -> Tensor:
     size = pair(config.image_size)
     real = torch.cat([functional.interpolate(images, size, mode="bilinear") for images in real_images()])
     channels = real.mean(1, keepdim=True) if config.num_channels == 1 else real

@@ -10,14 +10,15 @@ from ..models.configuration_vit import VisionTransformerConfig
 from . import swin_timm
 from .optional import required
 from .parity import Outputs, Runnable
+from .timesformer_peers import of_facebook, of_lucidrains
 from .timm import timm_runnable
 from .timm_config import timm_arguments
 from .vit_pytorch import vit_pytorch_runnable
 
-Peer = Callable[[VisionTransformerConfig, Mapping[str, Tensor], Path, bool], Runnable | None]
+Peer = Callable[[Any, Mapping[str, Tensor], Path, bool], Runnable | None]
 
 
-def peer_of(kind: str, config: VisionTransformerConfig, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
+def peer_of(kind: str, config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
     """-> the other model, or a sentence that says why there is none to compare with.
 
     state: the weights under the names of their library. head: whether a classifier is among them.
@@ -123,6 +124,9 @@ def as_pair(size: Any) -> Any:
 PEERS: dict[str, Peer] = {
     "google": of_google,
     "swin": of_swin,
+    "timesformer": of_facebook,
+    "timesformer, joint": of_facebook,
+    "timesformer-pytorch": of_lucidrains,
     "timm": of_timm,
     "torchvision": of_torchvision,
     "vit-pytorch": of_vit_pytorch,

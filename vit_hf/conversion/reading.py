@@ -27,7 +27,7 @@ OF_A_FOLDER = (
     "pytorch_model.bin.index.json",
 )
 # Where training programs put a model's weights beside their optimizer, the best first.
-WRAPPERS = ("model_ema", "state_dict_ema", "teacher", "model", "state_dict", "student", "module")
+WRAPPERS = ("model_ema", "state_dict_ema", "teacher", "model", "state_dict", "model_state", "student", "module")
 # What they put before a model's own names, the one to keep first where several models lie side by side.
 PREFIXES = ("teacher.", "student.", "module.", "_orig_mod.", "model.", "encoder.", "backbone.")
 
@@ -51,7 +51,7 @@ class Tensors(Mapping[str, Tensor]):
 def open_checkpoint(source: str | Path, *, part: str | None = None) -> Mapping[str, Tensor]:
     """The weights in a file, or in a folder of one model, in the dtypes they were saved in.
 
-    source: .safetensors, .npz, .pth, .pt, .bin, .ckpt, or a folder with such a file or with shards and their index.
+    source: .safetensors, .npz, .pth, .pt, .pyth, .bin, .ckpt, or a folder with such a file, or shards and their index.
     part: which of several state dicts in one file, as "student"; None takes the first of `WRAPPERS`.
 
     Raises: ValueError, with what would do, for anything that is no checkpoint, or is damaged, or holds code.
@@ -207,6 +207,7 @@ READERS = {
     ".npz": read_npz,
     ".pth": read_torch,
     ".pt": read_torch,
+    ".pyth": read_torch,
     ".bin": read_torch,
     ".ckpt": read_torch,
 }

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
-from . import swin_transformers as swin
+from . import swin_transformers, timesformer_transformers
 from . import transformers_rules as rules
 from .parity import Outputs, Runnable
 from .rules import Table, constant, dropped, listed, under, weight_and_bias
@@ -34,6 +34,8 @@ TASKS = {
     "ModelWithProjection": "tokens",
     "Model": "tokens",
 }
+# Other families than the plain ViT, by what they call theirs.
+OTHER_FAMILIES: dict[str, Any] = {"swin": swin_transformers, "timesformer": timesformer_transformers}
 # What their classes call the encoder on which a head sits.
 TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
 # What their classifiers go past.
@@ -94,8 +96,8 @@ def trunk_of(theirs: Any) -> tuple[str, Any]:
 
 def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
-    if theirs.config.model_type == "swin":
-        return swin.convert_from_transformers(theirs)
+    if family := OTHER_FAMILIES.get(theirs.config.model_type):
+        return family.convert_from_transformers(theirs)
     task, (prefix, trunk) = task_of(theirs), trunk_of(theirs)
     state = theirs.state_dict()
     words, table = WORDS[trunk.config.model_type](trunk.config), []
@@ -185,8 +187,8 @@ def left_beside(theirs: Any, state: dict[str, Tensor], prefix: str, table: Table
 
 
 def transformers_runnable(model: Any) -> Runnable:
-    if model.config.model_type == "swin":
-        return swin.transformers_runnable(model)
+    if family := OTHER_FAMILIES.get(model.config.model_type):
+        return family.transformers_runnable(model)
     trunk = trunk_of(model)[1]
     classifies = type(model).__name__.endswith("ForImageClassification")
     encoder = getattr(trunk, "encoder", getattr(trunk, "model", trunk))

@@ -8,11 +8,11 @@ import transformers
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
+from ..families import word_of
 from ..models.configuration_vit import VisionTransformerConfig
-from . import swin_transformers as swin
 from . import transformers_rules as rules
 from .rules import Table, listed, turned, under
-from .transformers import OURS, TABLES, head_table, labels_of, trunk_of
+from .transformers import OTHER_FAMILIES, OURS, TABLES, head_table, labels_of, trunk_of
 from .transformers_targets import TARGETS, target_of
 from .weights import fill
 
@@ -42,8 +42,8 @@ def to_transformers(model: Any) -> PreTrainedModel:
 
 def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model, and what changes in training or at other sizes."""
-    if model.config.model_type == "swin_hf":
-        return swin.convert_to_transformers(model)
+    if family := OTHER_FAMILIES.get(str(word_of(model.config.model_type))):
+        return family.convert_to_transformers(model)
     config, task = model.config, task_of_ours(model)
     kind = target_of(config, task)
     target = TARGETS[kind]

@@ -24,11 +24,12 @@ def twin_without_storage(model: Any) -> Any:
 
 
 def blank_inputs(model: Any, batch: int) -> dict[str, torch.Tensor]:
-    """b c h w of the configured size, and where the model paints them, the first of each image's patches hidden."""
+    """b c h w or b t c h w of the configured size; where the model paints them, the first of its patches hidden."""
     config, device = model.config, next(model.parameters()).device
     side = config.image_size
     height, width = (side, side) if isinstance(side, int) else side
-    inputs = {"pixel_values": torch.zeros(batch, config.num_channels, height, width, device=device)}
+    frames = [config.num_frames] if hasattr(config, "num_frames") else []
+    inputs = {"pixel_values": torch.zeros(batch, *frames, config.num_channels, height, width, device=device)}
     if hasattr(model, "decoder"):
         rows, columns = config.patch_grid
         inputs["bool_masked_pos"] = torch.zeros(batch, rows * columns, dtype=torch.bool, device=device)

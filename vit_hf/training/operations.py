@@ -12,10 +12,12 @@ Product = tuple[int, int, int]  # rows of an image, inputs, outputs
 
 
 class Counted(Protocol):
-    """The size of a model; sides in pixels."""
+    """The size of a model."""
 
     @property
-    def side(self) -> int: ...
+    def shape(self) -> tuple[int, ...]:
+        """c h w of an image, or t c h w of a clip."""
+        ...
 
     @property
     def products(self) -> list[Product]:
@@ -48,6 +50,10 @@ class Numbers:
         )
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return (3, self.side, self.side)
+
+    @property
     def tokens(self) -> int:
         return (self.side // self.patch) ** 2 + 1
 
@@ -75,6 +81,10 @@ class SwinNumbers:
         return cls(fields["embed_dim"], tuple(fields["depths"]), tuple(fields["num_heads"]), side=side)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return (3, self.side, self.side)
+
+    @property
     def stages(self) -> list[tuple[int, int, int, int]]:
         """(side of the grid, side of a window, that of the padded grid, width) of each stage."""
         found, grid = [], -(-self.side // self.patch)
@@ -91,6 +101,31 @@ class SwinNumbers:
             found += [(grid**2, 2 * width, width)] * (stage > 0)
             found += block_products(padded**2, grid**2, width, int(width * self.ratio)) * self.depths[stage]
         return found
+
+
+@dataclass(frozen=True)
+class ClipNumbers(Numbers):
+    """The size of a TimeSformer with attention divided over space and time; sides in pixels."""
+
+    frames: int = 8
+
+    @classmethod
+    def of(cls, fields: dict[str, Any], side: int) -> "ClipNumbers":
+        names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
+        frames = {"frames": fields["num_frames"]} if "num_frames" in fields else {}
+        sizes = {name: fields[field] for name, field in names.items()}
+        return cls(**sizes, layers=12, patch=16, side=fields.get("image_size", side), **frames)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, 3, self.side, self.side)
+
+    @property
+    def products(self) -> list[Product]:
+        over_time, width = self.frames * (self.tokens - 1), self.width
+        temporal = [(over_time, width, 3 * width), (over_time, width, width), (over_time, width, width)]
+        space = block_products(self.frames * self.tokens, 1 + over_time, width, self.inner)
+        return (temporal + space) * self.layers
 
 
 def block_products(attended: int, tokens: int, width: int, inner: int) -> list[Product]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ...training.operations import Numbers, SwinNumbers
+from ...training.operations import ClipNumbers, Numbers, SwinNumbers
 from ...training.sizes import model_sizes
 from ..door import guarded, parser, words_of
-from . import data, peers, recipe, swin, training
+from . import data, peers, recipe, swin, timesformer, training
 from .measure import Mode, compare
 from .peers import installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
@@ -22,6 +22,7 @@ from .workloads import Conditions
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
   {program} --family swin --peers .venv/peers
+  {program} --family timesformer --batch 1 --mode inference --peers .venv/peers
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
   {program} training --help
   {program} data --help
@@ -34,6 +35,7 @@ OTHERS = {"training": training, "data": data, "recipe": recipe}
 FAMILIES: dict[str, tuple[Any, Any, list[str]]] = {
     "vit": (Numbers, peers.BUILDERS, ["ti", "s", "b"]),
     "swin": (SwinNumbers, swin.BUILDERS, ["t"]),
+    "timesformer": (ClipNumbers, timesformer.BUILDERS, ["b"]),
 }
 BATCHES: dict[tuple[str, str], list[int]] = {
     ("cpu", "inference"): [1, 8],

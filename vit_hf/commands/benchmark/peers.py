@@ -89,7 +89,7 @@ BUILDERS: dict[str, Callable[[Numbers], nn.Module]] = {
 
 def installed_version(library: str) -> str | None:
     """None where it is not installed."""
-    if library == OURS:
+    if library.startswith(OURS):
         return __version__
     try:
         return version(library)

@@ -1,0 +1,227 @@
+"""TimeSformer (arXiv:2102.05095), and its head for classification."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+from .attention import Attention
+from .blocks import Block, FeedForward, drop_path_rates, hooked
+from .clip_inputs import Embeddings, check_clips, seen_frames
+from .clips import Clip, FrameTable, mean_of_frames, rotary_clip, rotary_frame
+from .configuration_timesformer import TimeSformerConfig
+from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
+from .image_start import fields_of_images, merge_projection, weights_of_images
+from .modeling_base import VisionPreTrainedModel, padding_mask
+from .shapes import grid_of
+
+
+@dataclass
+class ClipModelOutput(BaseModelOutputWithPooling):
+    """Beside the attentions of space, or of all tokens, those of time: (b n) heads t t of each layer."""
+
+    temporal_attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class ClipClassifierOutput(ImageClassifierOutput):
+    """As `ClipModelOutput`."""
+
+    temporal_attentions: tuple[Tensor, ...] | None = None
+
+
+def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
+    """One block of the numbers in a config."""
+    numbers = {
+        "width": config.hidden_size,
+        "heads": config.num_attention_heads,
+        "head_width": config.attention_head_size,
+        "bias": config.qkv_bias,
+        "dropout": config.attention_probs_dropout_prob,
+        "output_dropout": config.hidden_dropout_prob,
+        "norm_eps": config.layer_norm_eps if config.qk_norm else None,
+    }
+    attention = ATTENTIONS[config.attention_type](config, **numbers)
+    build_feed_forward = GatedFeedForward if config.gated_feed_forward else FeedForward
+    feed_forward = build_feed_forward(
+        width=config.hidden_size,
+        inner=config.intermediate_size,
+        activation=config.hidden_act,
+        dropout=config.hidden_dropout_prob,
+    )
+    options: dict[str, Any] = {"width": config.hidden_size, "eps": config.layer_norm_eps, "drop_path": drop_path}
+    options["layer_scale"] = config.layer_scale_init_value
+    if config.attention_type != "divided_space_time":
+        return Block(attention, feed_forward, **options)
+    temporal = PlaceAttention(config, **numbers)
+    return DividedBlock(attention, feed_forward, temporal=temporal, projection=config.temporal_projection, **options)
+
+
+class TimeSformerPreTrainedModel(VisionPreTrainedModel):
+    config: TimeSformerConfig
+    config_class = TimeSformerConfig
+    base_model_prefix = "timesformer"
+    input_modalities = ["video"]
+    _no_split_modules = ["Embeddings", "Block", "DividedBlock"]
+    _can_record_outputs = {
+        "hidden_states": Block,
+        "attentions": OutputRecorder(Attention, index=1, layer_name="attention"),
+        "temporal_attentions": OutputRecorder(Attention, index=1, layer_name="temporal_attention"),
+    }
+    _input_embed_layer = "patches"
+
+    @classmethod
+    def from_image_model(cls, vit: Any, *, num_frames: int = 8, **fields: Any):
+        """A clip model of a `VisionTransformer...`'s weights, with its head where both have one of the same labels.
+
+        Of a clip that stands still it makes what the image model makes of the image; but for "joint_space_time", where
+        the class token sees the image's patches once for each frame. fields: of our configuration, beside those of vit.
+
+        Raises: ValueError for image models that have no form in clips.
+        """
+        config = TimeSformerConfig(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
+        model: Any = cls(config).to(vit.device, vit.dtype)
+        weights = weights_of_images(vit.base_model.state_dict(), model.config)
+        unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
+        if unused:
+            raise ValueError(f"{unused[:4]} of the image model have no place in a clip model.")
+        if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
+            model.classifier.load_state_dict(vit.classifier.state_dict())
+        return model.train(vit.training)
+
+    def merge_temporal_projections(self):
+        """For inference: the two Linears after attention over time become one, which is 1 / 17 of the work less.
+
+        The same function but for rounding and for dropout between the two; returns the model itself.
+        """
+        for module in self.modules():
+            merge_projection(module)
+        self.config.temporal_projection = False
+        return self
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Time begins as if it were not there: rows of frames, and what attention over time adds, are zero."""
+        super()._init_weights(module)
+        if isinstance(module, FrameTable):
+            init.zeros_(module.table)
+        elif isinstance(module, TimeProjection):
+            init.zeros_(module.weight)
+
+
+class TimeSformerModel(TimeSformerPreTrainedModel):
+    """b t c (h p) (w p) -> tokens b n d and that of the class b d."""
+
+    def __init__(self, config: TimeSformerConfig):
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+        rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
+        self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.post_init()
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        frame_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        check_finite: bool = False,
+        pooled_only: bool = False,
+        return_dict: bool | None = None,
+    ) -> ClipModelOutput:
+        """b t c (h p) (w p) -> last_hidden_state b (1 t h w) d, or of "space_only" b (1 h w) d, and pooler_output b d.
+
+        On request, of each layer: hidden_states; attentions: of space (b t) heads (1 n) (1 n), of "joint_space_time"
+        b heads (1 t n) (1 t n); temporal_attentions: (b n) heads t t.
+        frame_mask: b t, False or 0 for frames that only fill a short clip up: what they show changes nothing. They
+            count where frames outnumber learned positions.
+        check_finite: refuse NaN and infinite pixels, which costs a look at each.
+        pooled_only: of the last layer compute the class token alone, where nothing else is asked for; then
+            last_hidden_state is b 1 d.
+
+        Raises: ValueError for clips of the wrong rank, channels, size or dtype.
+        """
+        check_clips(pixel_values, self.config.num_channels, finite=check_finite)
+        asked = self.config.output_attentions if output_attentions is None else output_attentions
+        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return self.encode(
+            pixel_values.to(self.norm.weight.dtype),
+            seen_frames(frame_mask, pixel_values),
+            alone=pooled_only and not asked and not states,
+            output_attentions=bool(asked),
+            output_temporal_attentions=bool(asked) and self.config.attention_type == "divided_space_time",
+            output_hidden_states=states,
+            return_dict=self.config.return_dict if return_dict is None else return_dict,
+        )
+
+    @capture_outputs(tie_last_hidden_states=False)
+    def encode(self, pixel_values, seen, *, alone: bool, output_attentions: bool, **recorded: Any) -> ClipModelOutput:
+        clip = self.clip_of(pixel_values, seen, written_out=output_attentions)
+        tokens = self.embeddings(pixel_values, clip)  # b (1 t n) d
+        *early, last = self.layers
+        for layer in early:
+            tokens = layer(tokens, clip, output_attentions)  # b (1 t n) d
+        alone = alone and (torch.compiler.is_compiling() or not hooked(last.modules()))
+        tokens = last(tokens, clip, output_attentions, 1 if alone else None)  # b (1 t n) d, or b 1 d
+        if self.embeddings.apart:
+            tokens = mean_of_frames(tokens.unflatten(0, (-1, clip.frames)), seen)  # (b t) (1 n) d -> b (1 n) d
+        tokens = self.norm(tokens)
+        return ClipModelOutput(last_hidden_state=tokens, pooler_output=tokens[:, 0])
+
+    def clip_of(self, pixel_values: Tensor, seen: Tensor | None, *, written_out: bool) -> Clip:
+        """b t c h w, b t -> what the layers are told of these clips."""
+        config, frames = self.config, pixel_values.shape[1]
+        grid = grid_of(pixel_values.shape[-2:], config.patch_size)
+        divided, rotary = config.attention_type == "divided_space_time", config.position_embedding == "rotary"
+        prefix, width = int(config.class_attention == "all"), config.attention_head_size
+        in_space = rotary_frame(grid, width, like=pixel_values) if rotary else None
+        in_time = rotary_clip(frames, width, prefix=prefix, like=pixel_values) if rotary and divided else None
+        over_time = over_all = None
+        if seen is not None:
+            patches, pad = grid[0] * grid[1], nn.functional.pad
+            time, everything = seen.repeat_interleave(patches, dim=0), seen.repeat_interleave(patches, dim=1)
+            time, everything = pad(time, (prefix, 0), value=True), pad(everything, (1, 0), value=True)
+            over_time = self.mask(time, pixel_values, written_out) if divided else None
+            over_all = None if self.embeddings.apart else self.mask(everything, pixel_values, written_out)
+        return Clip(frames, grid, seen, over_time, over_all, in_space, in_time)
+
+    def mask(self, seen: Tensor, like: Tensor, written_out: bool):
+        """b n -> the form that the attention backend takes."""
+        return padding_mask(self.config, like.new_empty(*seen.shape, 1), seen, written_out=written_out)
+
+
+class TimeSformerForVideoClassification(TimeSformerPreTrainedModel):
+    """b t c (h p) (w p) -> logits b labels; without labels (num_labels=0) the class token b d."""
+
+    def __init__(self, config: TimeSformerConfig):
+        super().__init__(config)
+        self.timesformer = TimeSformerModel(config)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
+        self.post_init()
+
+    @can_return_tuple
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ClipClassifierOutput:
+        """labels: b whole numbers, or b labels of shares that need not be whole; see `loss_function`.
+
+        options: those of `TimeSformerModel.forward`, as for every head.
+        """
+        outputs = self.timesformer(pixel_values, pooled_only=True, **options)
+        logits = self.classifier(outputs.pooler_output)
+        return ClipClassifierOutput(
+            loss=None if labels is None else self.loss_function(labels, logits, self.config),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            temporal_attentions=outputs.temporal_attentions,
+        )
+
+
+TimeSformerConfig.register_for_auto_class()
+TimeSformerModel.register_for_auto_class("AutoModel")
+TimeSformerForVideoClassification.register_for_auto_class("AutoModelForVideoClassification")
