@@ -44,6 +44,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ViTForMaskedImageModeling": ("ViT", MASKED),
     "DeiTModel": ("DeiT", {}),
     "DeiTForImageClassification": ("DeiT", LABELS),
+    "DeiTForImageClassificationWithTeacher": ("DeiT", LABELS),
     "DeiTForMaskedImageModeling": ("DeiT", MASKED),
     "ViTMAEModel": ("ViTMAE", {}),
     "ViTMAEForPreTraining": ("ViTMAE", DECODER),
@@ -279,7 +280,6 @@ def test_words_that_we_lack_are_refused_by_name_and_value(name, words, complaint
 @pytest.mark.parametrize(
     ("name", "config", "complaint"),
     [
-        ("DeiTForImageClassificationWithTeacher", "DeiTConfig", "DeiTModel.from_pretrained"),
         ("Dinov2ForImageClassification", "Dinov2Config", "Dinov2Model.from_pretrained"),
         ("Dinov2Backbone", "Dinov2Config", "convert the encoder alone"),
         ("Swinv2Model", "Swinv2Config", "vit, deit, vit_mae"),
