@@ -44,6 +44,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "ViTForMaskedImageModeling": ("ViT", MASKED),
     "DeiTModel": ("DeiT", {}),
     "DeiTForImageClassification": ("DeiT", LABELS),
+    "DeiTForImageClassificationWithTeacher": ("DeiT", LABELS),
     "DeiTForMaskedImageModeling": ("DeiT", MASKED),
     "ViTMAEModel": ("ViTMAE", {}),
     "ViTMAEForPreTraining": ("ViTMAE", DECODER),
@@ -279,14 +280,15 @@ def test_words_that_we_lack_are_refused_by_name_and_value(name, words, complaint
 @pytest.mark.parametrize(
     ("name", "config", "complaint"),
     [
-        ("DeiTForImageClassificationWithTeacher", "DeiTConfig", "DeiTModel.from_pretrained"),
         ("Dinov2ForImageClassification", "Dinov2Config", "Dinov2Model.from_pretrained"),
         ("Dinov2Backbone", "Dinov2Config", "convert the encoder alone"),
-        ("IJepaModel", "IJepaConfig", "vit, deit, vit_mae"),
+        ("Swinv2Model", "Swinv2Config", "vit, deit, vit_mae"),
+        ("SwinForMaskedImageModeling", "SwinConfig", "no like among our models.* SwinModel"),
     ],
 )
 def test_heads_and_families_that_we_lack_are_refused_with_what_would_do(name, config, complaint):
-    theirs = randomised(getattr(transformers, name)(getattr(transformers, config)(**SIZES, **LABELS)))
+    sizes = {"embed_dim": 8, "depths": [1], "num_heads": [1]} if name.startswith("Swin") else SIZES
+    theirs = randomised(getattr(transformers, name)(getattr(transformers, config)(**sizes, **LABELS)))
     with pytest.raises(ValueError, match=complaint):
         from_transformers(theirs)
 

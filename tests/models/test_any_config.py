@@ -48,6 +48,7 @@ CONFIGS = st.fixed_dictionaries(
         "pooling": st.sampled_from(get_args(words.Pooling)),
         "final_norm": st.sampled_from(get_args(words.FinalNorm)),
         "add_pooling_layer": st.booleans(),
+        "distillation_token": st.booleans(),
         "label_smoothing": st.sampled_from([0, 0.1]),
         "num_labels": st.integers(2, 4),
     }

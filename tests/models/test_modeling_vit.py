@@ -142,6 +142,16 @@ def test_the_class_token_alone_gives_the_same_logits_and_gradients_as_all_tokens
     )
 
 
+def test_a_taught_head_answers_from_its_own_token_and_the_logits_are_the_mean_of_both():
+    model = tiny(VisionTransformerForImageClassification, num_register_tokens=2, distillation_token=True).double()
+    pixels = images().double()
+    tokens, out = model.vit(pixels).last_hidden_state, model(pixels)
+    of_class, taught = model.classifier(tokens[:, 0]), model.distillation_classifier(tokens[:, 1])
+    torch.testing.assert_close(out.distillation_logits, taught, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(out.logits, (of_class + taught) / 2, rtol=1e-12, atol=1e-12)
+    assert tiny(VisionTransformerForImageClassification)(images()).distillation_logits is None
+
+
 def test_only_the_class_token_leaves_the_last_layer_when_nothing_else_is_looked_at():
     model, pixels = tiny(VisionTransformerModel), images()
     assert model(pixels, pooled_only=True).last_hidden_state.shape == (2, 1, 32)

@@ -95,7 +95,7 @@ def test_the_folder_holds_the_code_of_the_model_and_nothing_else(classifier, tmp
 def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
     tiny_swin(SwinTransformerForImageClassification).save_pretrained(tmp_path)
     assert {file.name for file in tmp_path.glob("*.py")} == SWIN_CODE
-    assert lines_of_code(tmp_path) < 1250
+    assert lines_of_code(tmp_path) < 1300
 
 
 CLIP_FILES = ("clip_inputs", "clips", "divided", "image_start", "modeling_base")

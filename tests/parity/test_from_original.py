@@ -102,13 +102,16 @@ def test_dinov2_adds_no_positions_to_its_registers(tmp_path):
     assert_same_tokens(found, theirs.forward_features)
 
 
-def test_distilled_deit_converts_without_its_two_heads(tmp_path):
+def test_distilled_deit_converts_with_its_two_heads_and_without_them(tmp_path):
     from timm.models.deit import VisionTransformerDistilled
 
     theirs = prepared(VisionTransformerDistilled(**SIZES))
     path = saved({"model": theirs.state_dict()}, tmp_path)
-    with pytest.raises(ValueError, match="two heads, head and head_dist.* say num_labels=0"):
-        from_original(path, **HEADS)
+    found = from_original(path, **HEADS)
+    assert_same_logits(found, theirs)
+    theirs.distilled_training = True
+    torch.testing.assert_close(found(PIXELS).distillation_logits, theirs.train()(PIXELS)[1], rtol=0, atol=1e-11)
+    theirs.eval()
     assert_same_tokens(from_original(path, **HEADS, num_labels=0), theirs.forward_features)
 
 

@@ -71,6 +71,23 @@ def test_alpha_is_the_teachers_share_of_the_loss():
     assert set(inputs) == {"pixel_values", "labels"}
 
 
+def test_a_taught_head_learns_from_the_teacher_alone_and_the_other_from_the_labels():
+    model = small_model(num_register_tokens=1, distillation_token=True).eval()
+    pixels, labels = torch.randn(2, 3, 8, 8), torch.tensor([0, 2])
+    teacher = torch.randn(2, 3)
+    settings = OptimisationSettings(distillation={"teacher": "x", "kind": "hard"})  # pyright: ignore[reportArgumentType]
+    objective = build_objective(settings, lambda _: teacher)
+    assert objective is not None
+    loss, out = objective(model, {"pixel_values": pixels, "labels": labels})
+    assert model.distillation_classifier is not None
+    of_class, taught = 2 * out.logits - out.distillation_logits, out.distillation_logits
+    expected = [functional.cross_entropy(of_class, labels), functional.cross_entropy(taught, teacher.argmax(-1))]
+    assert loss.item() == pytest.approx((0.5 * expected[0] + 0.5 * expected[1]).item())
+    (lesson,) = torch.autograd.grad(0.5 * expected[1], model.distillation_classifier.bias, retain_graph=True)
+    (learnt,) = torch.autograd.grad(loss, model.distillation_classifier.bias)
+    torch.testing.assert_close(learnt, lesson)
+
+
 def test_a_recipe_without_wishes_keeps_the_models_own_loss():
     assert build_objective(OptimisationSettings(), None) is None
     with pytest.raises(ValueError, match="needs a teacher"):

@@ -43,7 +43,7 @@ def test_a_recipe_says_all_of_it_and_says_it_again(recipe: Path, tmp_path: Path)
         (["--optimisation.ema", "{decy: 0.9}"], r"optimisation.ema: .*did you mean 'decay'"),
         (["--optimisation.ema.decay", "1.0"], r"optimisation.ema.decay: .*given: 1.0"),
         (["--optimisation.loss", "mse"], r"optimisation.loss: .*'cross_entropy' or 'bce'"),
-        (["--optimisation.distillation", "{teacher: x, kind: token}"], "have no distillation token; take 'soft'"),
+        (["--optimisation.distillation", "{teacher: x, kind: token}"], "write model.distillation_token: true"),
         (["--optimisation.distillation", "{teacher: x, kind: hard, temperature: 2}"], "does not change which class"),
         (["--optimisation", "{lora: {}, freeze: trunk}"], "value"),
         (["--optimisation.lora", "{}", "--optimisation.freeze", "trunk"], "lora freezes the trunk already"),

@@ -92,7 +92,7 @@ def test_timesformers_table_says_what_the_numbers_below_it_give():
     counted = {}
     for size, fields in model_sizes("timesformer").items():
         with torch.device("meta"):
-            config = TimeSformerConfig(**fields, num_labels=400)
+            config = TimeSformerConfig(**{**fields, "num_labels": 400})
             count = TimeSformerForVideoClassification(config).num_parameters()
         counted[size] = [config.num_frames, config.image_size, count]
     assert rows == counted
@@ -100,6 +100,10 @@ def test_timesformers_table_says_what_the_numbers_below_it_give():
 
 def test_timesformers_base_is_as_large_as_transformers():
     with torch.device("meta"):
-        theirs = transformers.TimesformerForVideoClassification(transformers.TimesformerConfig(num_labels=400))
-        ours = TimeSformerForVideoClassification(TimeSformerConfig(**model_sizes("timesformer")["b"], num_labels=400))
+        theirs = transformers.TimesformerForVideoClassification(
+            transformers.TimesformerConfig.from_dict({"num_labels": 400})
+        )
+        ours = TimeSformerForVideoClassification(
+            TimeSformerConfig(**{**model_sizes("timesformer")["b"], "num_labels": 400})
+        )
     assert ours.num_parameters() == theirs.num_parameters()

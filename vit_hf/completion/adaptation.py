@@ -129,7 +129,7 @@ def resample_steps(table: Tensor, old: Kernel, new: Kernel) -> Tensor:
 
 
 def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, str]) -> list[str]:
-    heads = keys_with(state, "classifier")
+    heads = keys_with(state, "classifier") + keys_with(state, "distillation_classifier")
     if not heads:
         return []
     if sorted(old.values()) == sorted(new.values()) and len(set(old.values())) == len(old):

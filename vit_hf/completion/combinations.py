@@ -99,6 +99,16 @@ def check_pooling(config: Any) -> None:
         )
 
 
+def check_distillation(config: Any) -> None:
+    """Its token is a register beside the class token, normalised with all others."""
+    plain = config.pooling == "cls" and config.final_norm == "tokens" and not config.add_pooling_layer
+    if config.distillation_token and not (plain and config.num_register_tokens):
+        raise ValueError(
+            "distillation_token=True makes the first register answer beside the class token; it takes pooling='cls', "
+            "final_norm='tokens', add_pooling_layer=False and num_register_tokens=1 or more."
+        )
+
+
 def check_stages(config: Any) -> None:
     """Each stage has blocks, and heads that divide its width."""
     depths, heads = config.depths, config.num_heads
@@ -158,6 +168,7 @@ CHECKS: dict[str, list[Callable[[Any], None]]] = {
         check_patch_norm,
         check_pooling,
         check_positions,
+        check_distillation,
     ],
     "swin_hf": [check_stages, check_swin_numbers],
     "timesformer_hf": [

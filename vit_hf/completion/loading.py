@@ -18,7 +18,7 @@ WHEREABOUTS = ("cache_dir", "force_download", "local_files_only", "token", "revi
 # Names that `from_pretrained` takes for the model although configurations have them too.
 OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
 # Parts that come and go with the task; everything else belongs to the trunk, which is never left untrained.
-HEAD_PARTS = {"classifier", "decoder", "norms", "pool", "pooler", "mask_token"}
+HEAD_PARTS = {"classifier", "distillation_classifier", "decoder", "norms", "pool", "pooler", "mask_token"}
 
 
 def complete(models: ModuleType) -> None:

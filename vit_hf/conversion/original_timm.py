@@ -42,11 +42,6 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         for reason in sorted(set(beside.values()))
     ]
     distilled = "dist_token" in state
-    if distilled and "head_dist.weight" in state and said.get("num_labels") != 0:
-        raise ValueError(
-            "The weights hold two heads, head and head_dist of the distillation token, whose mean none of our models "
-            "takes; say num_labels=0 to convert the encoder without them."
-        )
     width, channels, *sides = state["patch_embed.proj.weight"].shape
     patch_size = (sides[0], sides[1])
     first = int("cls_token" in state)
@@ -70,13 +65,16 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         "pooling": "mean" if "fc_norm.weight" in state or not first else "cls",
         "final_norm": "pooled" if "fc_norm.weight" in state else "tokens",
     }
-    head = state.get("head.weight")
+    head, table_of_heads = state.get("head.weight"), weight_and_bias("head", "classifier")
     if head is not None:
         words["num_labels"] = head.shape[0]
+    if "head_dist.weight" in state:
+        words["distillation_token"] = True
+        table_of_heads += weight_and_bias("head_dist", "distillation_classifier")
     table = partial(
         table_of, no_embed_class=bool(without_class), distilled=distilled, registers=registers, beside=beside
     )
-    return Found(state, words, table, None if head is None else weight_and_bias("head", "classifier"), notes, IMAGES)
+    return Found(state, words, table, None if head is None else table_of_heads, notes, IMAGES)
 
 
 def renamed(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -109,7 +107,6 @@ def table_of(
         table.append(pair("reg_token", "embeddings.register_tokens"))
     if distilled:
         table = [folded(rule) if "pos_embed" in rule.theirs else rule for rule in table]
-        table += [dropped(f"head_dist.{part}", "num_labels=0 was said") for part in ("weight", "bias")]
     return [*table, *(dropped(key, reason) for key, reason in beside.items())]
 
 

@@ -139,9 +139,11 @@ def ours(model: Any) -> Runnable:
     def run(pixel_values: Tensor) -> Outputs:
         outputs = trunk(pixel_values)
         tokens, pooled = outputs.last_hidden_state, outputs.pooler_output
-        if norms_one_token(model):
-            tokens = None
-        return Outputs(tokens, model.classifier(pooled) if hasattr(model, "classifier") else pooled)
+        if hasattr(model, "classifier"):
+            pooled = model.classifier(pooled)
+        if (taught := getattr(model, "distillation_classifier", None)) is not None:
+            pooled = (pooled + taught(tokens[:, 1])) / 2
+        return Outputs(None if norms_one_token(model) else tokens, pooled)
 
     return Runnable(model, [part for part in trunk.modules() if isinstance(part, Block)], run)
 

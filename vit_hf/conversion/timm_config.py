@@ -212,8 +212,9 @@ def unsayable_to_timm(config: VisionTransformerConfig) -> Iterator[str]:
         yield f"position_embedding={config.position_embedding!r}"
     if config.dual_patch_norm:
         yield "dual_patch_norm=True"
-    if config.add_pooling_layer:
-        yield "add_pooling_layer=True"
+    for name in ("add_pooling_layer", "distillation_token"):
+        if getattr(config, name):
+            yield f"{name}=True"
     if config.attention_head_size * config.num_attention_heads != config.hidden_size:
         yield f"head_dim={config.head_dim} other than hidden_size / num_attention_heads"
     if config.patch_bias == config.pre_norm:

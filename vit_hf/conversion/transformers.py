@@ -29,6 +29,7 @@ OURS = {
 # How the names of their classes end, and which of ours it is.
 TASKS = {
     "ForImageClassification": "classifier",
+    "ForImageClassificationWithTeacher": "classifier",
     "ForMaskedImageModeling": "painter",
     "ForPreTraining": "tokens",
     "ModelWithProjection": "tokens",
@@ -77,7 +78,9 @@ def task_of(theirs: Any) -> str:
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
     ending = next((ending for ending in TASKS if name.endswith(ending)), None)
     if trunk.config.model_type not in WORDS:
-        raise ValueError(f"{name} has no like among our models; of transformers those of {', '.join(WORDS)} have.")
+        raise ValueError(
+            f"{name} has no like among our models; of transformers those of {', '.join([*WORDS, 'swin'])} have."
+        )
     if ending is None:
         encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
         raise ValueError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
@@ -151,6 +154,8 @@ def require_tanh(config: Any) -> None:
 def pooled_words(theirs: Any, state: dict[str, Tensor]) -> dict[str, Any]:
     """What their classifier looks at, where that is not what their encoder pools."""
     family = type(theirs).__name__
+    if family.endswith("WithTeacher"):
+        return {"distillation_token": True}
     if family.startswith("CLIP"):
         return {"pooling": "mean", "final_norm": "none"}
     if family.startswith("Siglip"):
@@ -168,6 +173,9 @@ def pooled_words(theirs: Any, state: dict[str, Tensor]) -> dict[str, Any]:
 
 def head_table(theirs: Any, words: dict[str, Any]) -> Table:
     name = type(theirs).__name__
+    if name.endswith("WithTeacher"):
+        taught = weight_and_bias("distillation_classifier", "distillation_classifier")
+        return [*weight_and_bias("cls_classifier", "classifier"), *taught]
     if name.startswith("Dinov2"):
         return rules.classifier_of_both(words["pooling"])
     return weight_and_bias("classifier", "classifier")
@@ -188,7 +196,7 @@ def transformers_runnable(model: Any) -> Runnable:
     if family := OTHER_FAMILIES.get(model.config.model_type):
         return family.transformers_runnable(model)
     trunk = trunk_of(model)[1]
-    classifies = type(model).__name__.endswith("ForImageClassification")
+    classifies = "ForImageClassification" in type(model).__name__
     encoder = getattr(trunk, "encoder", getattr(trunk, "model", trunk))
     blocks = encoder.layer if hasattr(encoder, "layer") else encoder.layers
 

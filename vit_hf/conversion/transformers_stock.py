@@ -47,7 +47,8 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     config, task = model.config, task_of_ours(model)
     kind = target_of(config, task)
     target = TARGETS[kind]
-    model_class = getattr(transformers, target.classes[task])
+    taught = "WithTeacher" if config.distillation_token and task == "classifier" else ""
+    model_class = getattr(transformers, f"{target.classes[task]}{taught}")
     arguments = target.arguments(config)
     if task == "classifier":
         arguments |= {**labels_of(config), "label2id": config.label2id}

@@ -34,6 +34,7 @@ PLAIN = {
     "num_register_tokens": (0,),
     "layer_scale_init_value": (None,),
     "add_pooling_layer": (False,),
+    "distillation_token": (False,),
     "position_embedding": ("learned", "embedding", "sincos_2d", "none"),
     "pooling": ("cls",),
     "final_norm": ("tokens",),
@@ -181,6 +182,7 @@ TARGETS = {
             "num_register_tokens": (1,),
             "position_embedding": ("learned",),
             "add_pooling_layer": (False, True),
+            "distillation_token": (False, True),
         },
         vit_arguments,
     ),
@@ -266,6 +268,8 @@ def wrong_sizes(config: VisionTransformerConfig, target: Target, task: str) -> I
 
 def idle(config: VisionTransformerConfig, name: str, task: str, target: Target) -> bool:
     """Whether a word makes no difference: nothing is pooled, or the norm of one token is that of all."""
+    if name == "distillation_token":
+        return task != "classifier"
     if task == "painter":
         return name in ("pooling", "final_norm", "add_pooling_layer")
     one_token = config.pooling == "cls" and config.final_norm == "pooled" and target.says["final_norm"] == ("tokens",)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .attention import Attention, build_dropout
+from .attention import build_dropout
 
 
 class FeedForward(nn.Module):
@@ -42,8 +42,8 @@ def watched(tensor: Tensor, *givers: nn.Module) -> bool:
 
 
 def hooked(modules: Iterable[nn.Module | None]) -> bool:
-    """Whether someone is called with what one of these gives."""
-    return any(module is not None and module._forward_hooks for module in modules)
+    """Whether someone is called with what one of these gives. A compiler keeps to what it has seen."""
+    return not torch.compiler.is_compiling() and any(module is not None and module._forward_hooks for module in modules)
 
 
 def add(tokens: Tensor, branch: Tensor, *givers: nn.Module) -> Tensor:
@@ -96,16 +96,7 @@ class Block(GradientCheckpointingLayer):
     What else attention is `told` passes through. Source: arXiv:2010.11929, eq. 2 and 3.
     """
 
-    def __init__(
-        self,
-        attention: Attention,
-        feed_forward: FeedForward,
-        *,
-        width: int,
-        eps: float,
-        drop_path: float = 0.0,
-        layer_scale: float | None = None,
-    ):
+    def __init__(self, attention, feed_forward, *, width: int, eps: float, drop_path: float = 0.0, layer_scale=None):
         super().__init__()
         self.attention_norm = nn.LayerNorm(width, eps=eps)
         self.attention = attention

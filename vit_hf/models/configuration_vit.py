@@ -33,6 +33,7 @@ class VisionTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
         learned query of all tokens) or "attention_patches".
     final_norm: LayerNorm of all "tokens" before they are pooled, only of what was "pooled", or "none".
     add_pooling_layer: Linear and tanh after pooling, as in BERT.
+    distillation_token: the first register learns from a teacher, by a head of its own (arXiv:2012.12877).
     layer_scale_init_value: start of LayerScale (arXiv:2103.17239); None leaves it out.
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
@@ -74,6 +75,7 @@ class VisionTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     pooling: Pooling = "cls"
     final_norm: FinalNorm = "tokens"
     add_pooling_layer: bool = False
+    distillation_token: bool = False
     label_smoothing: float | int = 0.0
 
     def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):

@@ -1,5 +1,7 @@
 """The Vision Transformer (arXiv:2010.11929), and its head for classification; other heads have files of their own."""
 
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from .blocks import Block, FeedForward, drop_path_rates, hooked
 from .configuration_vit import VisionTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
 from .patches import build_patches
-from .pooling import ClassTokenPool, Pooler, build_pool
+from .pooling import ClassTokenPool, build_pool
 from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
 from .shapes import grid_of
 
@@ -116,7 +118,10 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.norm = nn.Identity() if config.final_norm == "none" else norm
         self.pool = build_pool(config) if pool else None
-        self.pooler = Pooler(config.hidden_size) if pool and config.add_pooling_layer else None
+        self.pooler = None
+        if pool and config.add_pooling_layer:
+            dense = nn.Linear(config.hidden_size, config.hidden_size)
+            self.pooler = nn.Sequential(OrderedDict(dense=dense, tanh=nn.Tanh()))
         self.post_init()
 
     @capture_outputs(tie_last_hidden_states=False)
@@ -155,8 +160,8 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         for layer in early:
             tokens = layer(tokens, grid, mask, rotary, bool(asked))  # b n d
         alone = pooled_only and isinstance(self.pool, ClassTokenPool) and not (asked or states or seen is not None)
-        alone = alone and (torch.compiler.is_compiling() or not hooked(last.modules()))
-        tokens = last(tokens, grid, mask, rotary, bool(asked), 1 if alone else None)  # b n d, or b 1 d
+        wanted = 1 + self.config.distillation_token if alone and not hooked(last.modules()) else None
+        tokens = last(tokens, grid, mask, rotary, bool(asked), wanted)  # b n d, or b 1 d
 
         if self.pool is None:
             return BaseModelOutputWithPooling(last_hidden_state=self.norm(tokens))
@@ -170,6 +175,13 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         return BaseModelOutputWithPooling(last_hidden_state=tokens, pooler_output=pooled)
 
 
+@dataclass
+class ClassifierOutput(ImageClassifierOutput):
+    """logits: the mean of both heads where a teacher taught one, whose own are the `distillation_logits`."""
+
+    distillation_logits: Tensor | None = None
+
+
 class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
     """b c (h p) (w p) -> logits b labels; without labels (num_labels=0) the pooled features b d."""
 
@@ -177,17 +189,23 @@ class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
         super().__init__(config)
         self.vit = VisionTransformerModel(config)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
+        taught = config.num_labels if config.distillation_token else None
+        self.distillation_classifier = nn.Linear(config.hidden_size, taught) if taught else None
         self.post_init()
 
     @can_return_tuple
-    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ImageClassifierOutput:
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ClassifierOutput:
         """labels: b whole numbers, or b labels of shares that need not be whole; see `loss_function`.
 
         options: those of `VisionTransformerModel.forward`, as for every head.
         """
         outputs = self.vit(pixel_values, pooled_only=True, **options)
-        logits = self.classifier(outputs.pooler_output)
-        return ImageClassifierOutput(
+        logits, taught = self.classifier(outputs.pooler_output), None
+        if self.distillation_classifier is not None:
+            taught = self.distillation_classifier(outputs.last_hidden_state[:, 1])
+            logits = (logits + taught) / 2
+        return ClassifierOutput(
+            distillation_logits=taught,
             loss=None if labels is None else self.loss_function(labels, logits, self.config),
             logits=logits,
             hidden_states=outputs.hidden_states,

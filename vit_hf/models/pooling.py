@@ -75,14 +75,3 @@ POOLS = {
     "attention": lambda config: attention_pool(config, skip=0),
     "attention_patches": lambda config: attention_pool(config, skip=config.num_prefix_tokens),
 }
-
-
-class Pooler(nn.Module):
-    """b d -> b d: Linear and tanh. Source: BERT (arXiv:1810.04805), released code."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.dense = nn.Linear(width, width)
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        return self.dense(pooled).tanh()

@@ -50,6 +50,12 @@ def distillation(student: Tensor, teacher: Tensor, *, kind: str, temperature: fl
     return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
 
 
+def heads_of(outputs: Any) -> tuple[Tensor, Tensor]:
+    """-> b labels, b labels: what learns from labels, and what from a teacher: one and the same without a token."""
+    mean, taught = outputs.logits, getattr(outputs, "distillation_logits", None)
+    return (mean, mean) if taught is None else (2 * mean - taught, taught)
+
+
 class Objective:
     """The loss of a recipe: on labels of whole numbers or shares, and on what a teacher says."""
 
@@ -66,12 +72,13 @@ class Objective:
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         outputs = model(**inputs)
-        loss = self.on_labels(outputs.logits, labels)
+        ours, pupil = heads_of(outputs)
+        loss = self.on_labels(ours, labels)
         taught = self.settings.distillation
         if taught is not None and self.teacher is not None:
             with torch.no_grad():
                 said = self.teacher(inputs["pixel_values"])
-            lesson = distillation(outputs.logits, said, kind=taught.kind, temperature=taught.temperature)
+            lesson = distillation(pupil, said, kind=taught.kind, temperature=taught.temperature)
             loss = (1 - taught.alpha) * loss + taught.alpha * lesson
         return loss, outputs
 

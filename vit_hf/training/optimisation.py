@@ -18,7 +18,8 @@ class EmaSettings(Section):
 
 
 class DistillationSettings(Section):
-    """Learn from what another classifier says of the same images."""
+    """Learn from what another classifier says of the same images. A model with a distillation token learns it by that
+    token's head, and labels by the other."""
 
     teacher: str = Field(description="the output folder of a training, or the id of a model on the Hub")
     kind: Literal["soft", "hard"] = Field(default="soft", description="its probabilities, or its best class alone")
@@ -30,7 +31,8 @@ class DistillationSettings(Section):
     def refuse_token(cls, kind):
         if kind == "token":
             raise ValueError(
-                "the models have no distillation token; take 'soft' or 'hard', which teach the class output itself."
+                "a distillation token is a part of the model: write model.distillation_token: true, and here 'soft' or "
+                "'hard'."
             )
         return kind
 
