@@ -21,6 +21,12 @@ def require_share(config: Any, *names: str) -> None:
             raise ValueError(f"{name}={value} must be at least 0 and less than 1.")
 
 
+def require_rates(config: Any) -> None:
+    """What every family drops and smooths in training."""
+    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
+    require_share(config, "drop_path_rate", "label_smoothing")
+
+
 def require_size(config: Any, *names: str, sides: str = "one number of pixels, or [height, width]") -> None:
     """Each named field is one number, or a pair of them."""
     for name in names:
@@ -34,8 +40,7 @@ def require_size(config: Any, *names: str, sides: str = "one number of pixels, o
 def check_numbers(config: Any) -> None:
     require_positive(config, "num_channels", "hidden_size", "num_hidden_layers", "num_attention_heads")
     require_positive(config, "intermediate_size", "layer_norm_eps", "initializer_range", "rope_theta")
-    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
-    require_share(config, "drop_path_rate", "label_smoothing")
+    require_rates(config)
     if config.num_register_tokens < 0:
         raise ValueError(f"num_register_tokens={config.num_register_tokens} must be 0 or more.")
 
@@ -131,8 +136,7 @@ def check_stages(config: Any) -> None:
 
 def check_swin_numbers(config: Any) -> None:
     require_positive(config, "num_channels", "mlp_ratio", "layer_norm_eps", "initializer_range")
-    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
-    require_share(config, "drop_path_rate", "label_smoothing")
+    require_rates(config)
     require_size(config, "image_size", "patch_size")
     require_size(config, "window_size", sides="one number of patches, or [rows, columns]")
     if int(config.mlp_ratio * config.embed_dim) < 1:
@@ -142,8 +146,7 @@ def check_swin_numbers(config: Any) -> None:
 def check_timesformer_numbers(config: Any) -> None:
     require_positive(config, "num_channels", "num_frames", "hidden_size", "num_hidden_layers", "num_attention_heads")
     require_positive(config, "intermediate_size", "layer_norm_eps", "initializer_range")
-    require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
-    require_share(config, "drop_path_rate", "label_smoothing")
+    require_rates(config)
 
 
 def check_space_and_time(config: Any) -> None:

@@ -167,8 +167,8 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         *early, last = self.layers
         for layer in early:
             tokens = layer(tokens, clip, output_attentions)  # b (1 t n) d
-        alone = alone and (torch.compiler.is_compiling() or not hooked(last.modules()))
-        tokens = last(tokens, clip, output_attentions, 1 if alone else None)  # b (1 t n) d, or b 1 d
+        wanted = 1 if alone and not hooked(last.modules()) else None
+        tokens = last(tokens, clip, output_attentions, wanted)  # b (1 t n) d, or b 1 d
         if self.embeddings.apart:
             tokens = mean_of_frames(tokens.unflatten(0, (-1, clip.frames)), seen)  # (b t) (1 n) d -> b (1 n) d
         tokens = self.norm(tokens)
