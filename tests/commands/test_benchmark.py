@@ -173,6 +173,17 @@ def test_the_whole_benchmark_measures_and_writes_what_it_measured(tmp_path: Path
         assert version is not None or f"{name} is not installed" in printed
 
 
+def test_projections_that_are_merged_for_inference_are_not_trained(tmp_path: Path):
+    out = tmp_path / "clips.json"
+    words = "--family timesformer --sizes ti --batch 1 --rounds 1 --image-size 32 --device cpu --json"
+    assert main([*words.split(), str(out)]) == 0
+    inference, training = (
+        {row["library"] for row in comparison["rows"]} for comparison in json.loads(out.read_text())["comparisons"]
+    )
+    assert inference - training == {timesformer.MERGED}
+    assert {OURS, "transformers"} <= training
+
+
 def test_an_unknown_size_is_answered_with_the_known_ones(capsys):
     assert main(["--sizes", "huge"]) == 2
     assert "no size huge; there are ti, s, m, b, l, so400m, h, g" in capsys.readouterr().err

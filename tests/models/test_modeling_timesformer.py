@@ -107,6 +107,24 @@ def test_the_class_token_alone_is_what_it_is_among_all(words):
     torch.testing.assert_close(alone.pooler_output, model(pixels).pooler_output, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("projection", [True, False])
+@pytest.mark.parametrize("class_attention", ["frames", "all"])
+def test_what_a_hook_was_given_stays_as_it_was(class_attention, projection):
+    model = tiny_timesformer(TimeSformerModel, class_attention=class_attention, temporal_projection=projection)
+    given: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+
+    def keep(name, made):
+        made = made[0] if isinstance(made, tuple) else made
+        given.append((name, made, made.clone()))
+
+    for name, module in model.layers.named_modules():
+        module.register_forward_hook(lambda module, before, made, name=name: keep(name, made))
+    with torch.inference_mode():
+        model(clips())
+    assert {"0", "0.temporal_attention", "0.temporal_projection", "1.attention"} <= {name for name, _, _ in given}
+    assert not [name for name, made, before in given if not torch.equal(made, before)]
+
+
 @pytest.mark.parametrize("words", FORMS, ids=lambda words: "-".join(words.values()))
 def test_checkpointing_gradients_changes_none(words):
     model, pixels, gradients = tiny_timesformer(Classifier, **words).double().train(), clips().double(), []

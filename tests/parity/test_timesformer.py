@@ -7,15 +7,20 @@ import torch
 import transformers
 from einops import repeat
 from parity.comparing import NUM_LABELS, TIGHT, assert_equal, randomise
+from safetensors.torch import load_file
 from timesformer_pytorch import TimeSformer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vit_hf import TimeSformerForVideoClassification
+from vit_hf.commands.convert import main as convert
 from vit_hf.conversion import from_original, from_transformers, load_any, to_transformers
+from vit_hf.conversion.original import convert_from_original, processor_of
+from vit_hf.conversion.preprocessing import preprocessing_words
 from vit_hf.conversion.rules import translate, turned, under, weight_and_bias
 from vit_hf.conversion.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
 from vit_hf.conversion.timesformer_transformers import frames_first
+from vit_hf.training.sizes import model_sizes
 
 SIZES: dict[str, Any] = {
     "image_size": 32,
@@ -163,12 +168,12 @@ def facebook(state: dict[str, Tensor], clips: Tensor, kind: str, heads: int) -> 
     return linear("head", norm("norm", each.mean(1))[:, 0])
 
 
-def state_of_facebook(frames: int, kind: str) -> dict[str, Tensor]:
+def state_of_facebook(frames: int, kind: str, places: int = 16) -> dict[str, Tensor]:
     """Random weights under the original's names."""
     width, inner = 32, 48
     shapes: dict[str, tuple[int, ...]] = {
         "cls_token": (1, 1, width),
-        "pos_embed": (1, 17, width),
+        "pos_embed": (1, 1 + places, width),
         "patch_embed.proj.weight": (width, 3, 8, 8),
         "patch_embed.proj.bias": (width,),
     }
@@ -207,6 +212,58 @@ def test_the_originals_file_is_the_function_of_the_paper_and_comes_back_bit_for_
     back = translate(ours.state_dict(), turned(table), 2)
     assert back.keys() == state.keys()
     assert all(torch.equal(tensor, state[key]) for key, tensor in back.items())
+
+
+@pytest.mark.parametrize("size", ["b", "b_hr", "b_long"])
+def test_every_published_size_converts_with_the_preprocessing_of_its_authors(size, tmp_path):
+    """At a width of 32 and with patches of 8 pixels, not 16, so that images are half as large."""
+    named = {"num_frames": 8, "image_size": 224, **model_sizes("timesformer")[size]}
+    state = state_of_facebook(named["num_frames"], "divided_space_time", (named["image_size"] // 16) ** 2)
+    torch.save({"model_state": state}, tmp_path / "theirs.pyth")
+    ours, notes, kind, found = convert_from_original(tmp_path / "theirs.pyth", num_attention_heads=4)
+    assert (kind, notes) == ("timesformer", [])
+    assert ours.config.num_frames == named["num_frames"]
+    assert ours.config.image_size == named["image_size"] // 2
+    assert torch.equal(ours.timesformer.embeddings.frame_positions.table, state["time_embed"][0])
+    assert found.images is not None
+    processor = processor_of(found.images, ours.config)
+    assert (
+        preprocessing_words(processor).items()
+        >= {
+            "mean": [0.45] * 3,
+            "std": [0.225] * 3,
+            "crop_pct": 1.0,
+            "interpolation": "bilinear",
+        }.items()
+    )
+
+
+def test_the_command_takes_a_file_to_transformers_and_back_with_its_preprocessing(tmp_path, capsys):
+    state = {key: tensor.float() for key, tensor in state_of_facebook(4, "divided_space_time").items()}
+    torch.save({"model_state": state}, tmp_path / "theirs.pyth")
+    steps = [("theirs.pyth", "ours", "vit_hf"), ("ours", "stock", "transformers"), ("stock", "back", "vit_hf")]
+    for source, dest, to in steps:
+        say = ["--say", "num_attention_heads=4"] if source == "theirs.pyth" else []
+        assert convert([str(tmp_path / source), str(tmp_path / dest), "--to", to, *say]) == 0
+        said = capsys.readouterr().out.split("Next, you could")[1]
+        assert "folder_finetune --model.family timesformer --model.from" in said
+        assert ("one.mp4" in said) == (to == "vit_hf")
+        assert f"--to {'transformers' if to == 'vit_hf' else 'vit_hf'}" in said
+        assert list(load_any(tmp_path / dest).processor.image_std) == [0.225] * 3
+    one, other = (load_file(tmp_path / folder / "model.safetensors") for folder in ("ours", "back"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(other[key], tensor) for key, tensor in one.items())
+    assert convert([str(tmp_path / "ours"), str(tmp_path / "timm"), "--to", "timm"]) == 2
+    assert "timm has no models of videos; transformers has a TimeSformer" in capsys.readouterr().err
+
+
+def test_a_model_of_lucidrains_is_not_offered_to_a_library_that_has_no_like(tmp_path, capsys):
+    torch.save(of_lucidrains(rotary=True).float().state_dict(), tmp_path / "theirs.pt")
+    said = ["num_attention_heads=3", "num_frames=4", "patch_size=8", "image_size=32"]
+    assert convert([str(tmp_path / "theirs.pt"), str(tmp_path / "ours"), "--say", *said]) == 0
+    out = capsys.readouterr().out
+    assert "one.mp4" in out
+    assert "--to" not in out.split("Next, you could")[1]
 
 
 def of_lucidrains(*, rotary: bool, image_size: int = 32) -> Any:

@@ -26,6 +26,7 @@ EXAMPLES = """\
   {program} B_16.npz converted/b16 --to transformers
   {program} weights.safetensors converted/s16 --architecture vit_small_patch16_224
   {program} vit.pt converted/mine --say heads=8 image_size=128
+  {program} TimeSformer_divST_8x32_224_K400.pyth converted/timesformer
 
 SOURCE is a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights; DEST is a new folder.
 The same images are run through the model before and after. Above 1e-4 (in double precision 1e-9) nothing is written.
@@ -124,7 +125,7 @@ def convert(given: Any) -> int:
         conversion_card(facts_of(given, loaded, reports)).save(folder / "README.md")
     for note in loaded.notes:
         print(f"note: {note}")
-    print(f"{licence_sentence(loaded.licence)}\nWritten to {given.dest}.\n{next_commands(given)}")
+    print(f"{licence_sentence(loaded.licence)}\nWritten to {given.dest}.\n{next_commands(given, loaded.model.config)}")
     return 0
 
 
@@ -145,18 +146,28 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
     )
 
 
-def next_commands(given: Any) -> str:
-    dest = given.dest
-    back = next(name for name in TARGETS[1:] if name != given.to)
-    predict = f"{program('predict')} {dest} one.jpg folder/" if given.to == "vit_hf" else f"ls {dest}"
-    return "\n".join(
-        [
-            "\nNext, you could",
-            f"  {predict}",
-            f"  {program('train')} folder_finetune --model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
-            f"  {program('convert')} {dest} {dest}-{back} --to {back}",
-        ]
-    )
+def next_commands(given: Any, config: Any) -> str:
+    dest, clips = given.dest, config.model_type == "timesformer_hf"
+    one, family = ("one.mp4", "--model.family timesformer ") if clips else ("one.jpg", "")
+    predict = f"{program('predict')} {dest} {one} folder/" if given.to == "vit_hf" else f"ls {dest}"
+    lines = [
+        predict,
+        f"{program('train')} folder_finetune {family}--model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
+    ]
+    if (other := other_target(given.to, config)) is not None:
+        lines.append(f"{program('convert')} {dest} {dest}-{other} --to {other}")
+    return "\n  ".join(["\nNext, you could", *lines])
+
+
+def other_target(to: str, config: Any) -> str | None:
+    """Another library that has the model, or None. timm has none of videos."""
+    if config.model_type != "timesformer_hf":
+        return next(name for name in TARGETS[1:] if name != to)
+    if to != "vit_hf":
+        return "vit_hf"
+    from ..conversion.timesformer_transformers import unsayable
+
+    return None if any(unsayable(config)) else "transformers"
 
 
 def main(words: Sequence[str] | None = None) -> int:

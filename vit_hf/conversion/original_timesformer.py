@@ -17,6 +17,8 @@ JOINT = "time_embed"
 APART = "blocks.0.attn.qkv.weight"
 LUCIDRAINS = "layers.0.1.fn.to_qkv.weight"
 SHIFTED = "layers.0.1.fn.fn.to_qkv.weight"
+# Source: facebookresearch/TimeSformer, released configurations; of its three crops the middle one.
+IMAGES = {"mean": (0.45,) * 3, "std": (0.225,) * 3, "crop_pct": 1.0, "interpolation": "bilinear"}
 
 
 def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
@@ -41,7 +43,7 @@ def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found
     if head is not None:
         words["num_labels"] = head.shape[0]
     rules = None if head is None else weight_and_bias("head", "classifier")
-    return Found(state, words, partial(trunk_table, FACEBOOK), rules, notes, family="timesformer")
+    return Found(state, words, partial(trunk_table, FACEBOOK), rules, notes, IMAGES, family="timesformer")
 
 
 def find_lucidrains(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:

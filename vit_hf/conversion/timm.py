@@ -130,6 +130,8 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
     """
     if model.config.model_type == "swin_hf":
         return swin.to_timm(model, processor, share=share)
+    if model.config.model_type == "timesformer_hf":
+        raise ValueError("timm has no models of videos; transformers has a TimeSformer.")
     timm, config = required_timm(), model.config
     state, head = model.state_dict(), hasattr(model, "classifier")
     pooled = head or model.pool is not None

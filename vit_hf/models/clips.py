@@ -28,11 +28,17 @@ class Clip(NamedTuple):
     in_time: Angles | None = None
 
 
+def class_apart(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """... (1 n) d -> ... 1 d, ... n d: the class token and the others. Gradients of two slices would be padded."""
+    first, rest = tokens.split([1, tokens.shape[-2] - 1], dim=-2)
+    return first, rest
+
+
 def frames_of(tokens: Tensor, frames: int) -> Tensor:
     """b (1 t n) d -> (b t) (1 n) d: the tokens of each frame, behind the class token that all of them share."""
-    patches = tokens[:, 1:].unflatten(1, (frames, -1))  # b t n d
-    first = tokens[:, None, :1].expand(-1, frames, -1, -1)  # b t 1 d
-    return torch.cat([first, patches], dim=2).flatten(0, 1)
+    first, patches = class_apart(tokens)
+    first = first[:, None].expand(-1, frames, -1, -1)  # b t 1 d
+    return torch.cat([first, patches.unflatten(1, (frames, -1))], dim=2).flatten(0, 1)
 
 
 def places_of(tokens: Tensor, frames: int) -> Tensor:

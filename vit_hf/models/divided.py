@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import Attention
-from .blocks import Block, FeedForward
-from .clips import Clip, frames_of, mean_of_frames, places_of
+from .blocks import Block, FeedForward, add
+from .clips import Clip, class_apart, frames_of, mean_of_frames, places_of
 
 
 class ClipAttention(Attention):
@@ -39,12 +39,9 @@ class FrameAttention(GroupAttention):
     def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, wanted=None):
         frames = frames_of(tokens, clip.frames)
         mixed, weights = super().forward(frames, clip.grid, None, clip.in_space, output_attentions, wanted)
-        mixed = mixed.unflatten(0, (-1, clip.frames))  # b t (1 n) d
-        if self.class_sees_all:
-            first = self.class_among_all(tokens, clip)
-        else:
-            first = mean_of_frames(mixed[:, :, :1], clip.seen)
-        return torch.cat([first, mixed[:, :, 1:].flatten(1, 2)], dim=1), weights
+        first, patches = class_apart(mixed.unflatten(0, (-1, clip.frames)))  # b t 1 d, b t n d
+        first = self.class_among_all(tokens, clip) if self.class_sees_all else mean_of_frames(first, clip.seen)
+        return torch.cat([first, *patches.unbind(1)], dim=1), weights
 
 
 class PlaceAttention(GroupAttention):
@@ -54,12 +51,12 @@ class PlaceAttention(GroupAttention):
     """
 
     def forward(self, tokens: Tensor, clip: Clip, output_attentions=False):
-        patches = tokens[:, 1:]
+        first, patches = class_apart(tokens)
         places = places_of(patches, clip.frames)
         count = patches.shape[1] // clip.frames
         if self.class_sees_all:
-            first = tokens[:, None, :1].expand(-1, count, -1, -1).flatten(0, 1)
-            places = torch.cat([first, places], dim=1)
+            shared = first[:, None].expand(-1, count, -1, -1).flatten(0, 1)
+            places = torch.cat([shared, places], dim=1)
         mixed, weights = super().forward(places, clip.grid, clip.over_time, clip.in_time, output_attentions)
         mixed = mixed.unflatten(0, (-1, count))[:, :, -clip.frames :].transpose(1, 2).flatten(1, 2)
         if self.class_sees_all:
@@ -105,5 +102,6 @@ class DividedBlock(Block):
     def forward(self, tokens: Tensor, clip: Clip, output_attentions: bool = False, wanted: int | None = None) -> Tensor:
         moved, _ = self.temporal_attention(self.temporal_norm(tokens), clip, output_attentions)
         moved = self.drop_path(self.temporal_projection(moved))
-        moved = functional.pad(moved, (0, 0, tokens.shape[1] - moved.shape[1], 0))  # nothing for the class token
-        return super().forward(tokens + moved, clip, output_attentions, wanted)
+        # A copy, with nothing for the class token.
+        moved = functional.pad(moved, (0, 0, tokens.shape[1] - moved.shape[1], 0))
+        return super().forward(add(tokens, moved), clip, output_attentions, wanted)

@@ -71,9 +71,10 @@ def benchmark(given: Namespace) -> int:
         for size in asked:
             numbers = counted.of(sizes[size], given.image_size)
             for mode in modes:
+                able = {name: builders[name] for name in builders if mode == "inference" or name != timesformer.MERGED}
                 for batch in given.batch or BATCHES[conditions.device.type, mode]:
                     comparison = compare(
-                        builders, numbers, conditions, mode=mode, size=size, batch=batch, rounds=given.rounds
+                        able, numbers, conditions, mode=mode, size=size, batch=batch, rounds=given.rounds
                     )
                     comparisons.append(comparison)
                     print(comparison_words(comparison), flush=True)

@@ -11,6 +11,8 @@ from ...models.modeling_timesformer import TimeSformerForVideoClassification
 from ...training.operations import ClipNumbers
 from .peers import OURS, Logits, config_fields
 
+MERGED = f"{OURS}, merged"  # for inference alone
+
 
 def clip_fields(numbers: ClipNumbers) -> dict[str, Any]:
     """The numbers in the words that transformers' configuration and ours share; theirs has one form of attention."""
@@ -51,7 +53,7 @@ def build_lucidrains(numbers: ClipNumbers) -> nn.Module:
 
 BUILDERS: dict[str, Callable[[ClipNumbers], nn.Module]] = {
     OURS: build_ours,
-    f"{OURS}, merged": build_merged,
+    MERGED: build_merged,
     "transformers": build_transformers,
     "timesformer-pytorch": build_lucidrains,
 }
