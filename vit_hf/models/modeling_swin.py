@@ -19,7 +19,7 @@ from .pooling import MeanPool
 from .positions import Grid, build_positions
 from .shapes import pair
 from .window_attention import WindowAttention
-from .windows import WindowBias, Windows, placed, windows_of
+from .windows import WindowBias, Windows, fixed, placed, windows_of
 
 
 class Embeddings(nn.Module):
@@ -45,8 +45,10 @@ class Embeddings(nn.Module):
     def fill(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         """b c h w -> b c (h p) (w p): zeros below and to the right, up to whole patches."""
         height, width = pixel_values.shape[-2:]
-        missing = (grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height)
-        return functional.pad(pixel_values, (0, missing[0], 0, missing[1])) if any(missing) else pixel_values
+        right, below = grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height
+        if fixed(*grid) and not (right or below):
+            return pixel_values
+        return functional.pad(pixel_values, (0, right, 0, below))
 
 
 class Merge(nn.Module):
@@ -58,10 +60,11 @@ class Merge(nn.Module):
         self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
 
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        rows, columns = grid
-        if rows % 2 or columns % 2:
-            tokens = functional.pad(tokens.unflatten(1, grid), (0, 0, 0, columns % 2, 0, rows % 2)).flatten(1, 2)
-        squares = rearrange(tokens, "b (h r w c) d -> b (h w) (c r d)", r=2, c=2, w=-(-columns // 2))
+        below, right = (2 * half - side for half, side in zip(halved(grid), grid, strict=True))
+        tokens = tokens.unflatten(1, grid)
+        if not fixed(*grid) or below or right:
+            tokens = functional.pad(tokens, (0, 0, 0, right, 0, below))
+        squares = rearrange(tokens, "b (h r) (w c) d -> b (h w) (c r d)", r=2, c=2)
         return self.reduction(self.norm(squares))
 
 
@@ -118,7 +121,7 @@ class Stage(nn.Module):
 
 def halved(grid: Grid) -> Grid:
     """The grid after patches were merged."""
-    return -(-grid[0] // 2), -(-grid[1] // 2)
+    return (grid[0] + 1) // 2, (grid[1] + 1) // 2
 
 
 class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
@@ -156,7 +159,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         """b c h w -> (rows, columns) of patches, begun ones included."""
         height, width = pixel_values.shape[-2:]
         down, across = self.embeddings.patch_size
-        return -(-height // down), -(-width // across)
+        return (height + down - 1) // down, (width + across - 1) // across
 
     @capture_outputs(tie_last_hidden_states=False)
     def forward(
