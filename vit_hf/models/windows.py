@@ -121,7 +121,7 @@ class Side(NamedTuple):
 
 def side_of(side: int, window: int, clamped: bool, shifted: bool) -> Side:
     reach = torch.sym_min(window, side) if clamped else window
-    windows = (side + reach - 1) // reach
+    windows = (side - 1) // reach + 1
     shift = reach // 2 if shifted else 0
     if clamped and shifted:
         shift = torch.sym_min(shift, (windows - 1) * reach)  # none where one window covers the side
@@ -200,7 +200,7 @@ class WindowBias(RelativeBias):
 
 
 def step_index(grid: Grid, whole: Grid, device=None) -> Tensor:
-    """-> m m: for each pair of places in a window, the row of the step between them in the table of a `whole` window."""
+    """-> m m: for each pair of places in a window, the row that holds their step in the table of a `whole` one."""
     rows, columns = (torch.arange(side, device=device) for side in grid)
     down = rows[:, None] - rows + whole[0] - 1
     right = columns[:, None] - columns + whole[1] - 1
