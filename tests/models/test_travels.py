@@ -79,7 +79,14 @@ PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes", "wo
 CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_base", "modeling_vit")}
 
 
-SWIN_PARTS = ("windows", "window_attention", "configuration_swin", "modeling_swin")
+SWIN_PARTS = (
+    "windows",
+    "window_attention",
+    "window_attention_v2",
+    "window_blocks",
+    "configuration_swin",
+    "modeling_swin",
+)
 SWIN_CODE = {f"{name}.py" for name in (*PARTS, *SWIN_PARTS, "modeling_base")}
 
 
@@ -95,7 +102,7 @@ def test_the_folder_holds_the_code_of_the_model_and_nothing_else(classifier, tmp
 def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
     tiny_swin(SwinTransformerForImageClassification).save_pretrained(tmp_path)
     assert {file.name for file in tmp_path.glob("*.py")} == SWIN_CODE
-    assert lines_of_code(tmp_path) < 1300
+    assert lines_of_code(tmp_path) < 1500
 
 
 CLIP_FILES = ("clip_inputs", "clips", "divided", "image_start", "modeling_base")

@@ -50,6 +50,9 @@ class WindowAttention(Attention):
         for image, place in zip(parts, mixed, strict=True):
             parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
             query, key, value = parts_of_windows  # heads w m e
+            if self.query_norm is not None and self.key_norm is not None:
+                query = self.query_norm(query.transpose(0, 1)).transpose(0, 1)
+                key = self.key_norm(key.transpose(0, 1)).transpose(0, 1)
             scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
             weights = scores.add_(term).softmax(dim=-1)
             torch.matmul(weights, value, out=place.view_as(value))
