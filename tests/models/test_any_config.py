@@ -16,6 +16,7 @@ from vit_hf import (
     VisionTransformerConfig,
     VisionTransformerForImageClassification,
 )
+from vit_hf.models import configuration_swin as swin_words
 from vit_hf.models import configuration_timesformer as clip_words
 from vit_hf.models import words
 from vit_hf.models.shapes import pair
@@ -74,6 +75,10 @@ SWIN_CONFIGS = st.fixed_dictionaries(
         "patch_norm": st.booleans(),
         "ape": st.booleans(),
         "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
+        "block": st.sampled_from(get_args(swin_words.Block)),
+        "attention": st.sampled_from(get_args(swin_words.WindowAttentionKind)),
+        "position_bias": st.sampled_from(get_args(swin_words.PositionBias)),
+        "pretrained_window_sizes": st.one_of(st.none(), st.lists(st.integers(-1, 3), max_size=3)),
         "mask_padding": st.booleans(),
         "label_smoothing": st.sampled_from([0, 0.1]),
         "num_labels": st.integers(2, 4),

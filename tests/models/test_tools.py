@@ -3,7 +3,7 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import clips, images, tiny, tiny_config, tiny_swin, tiny_timesformer
+from tiny import V2, clips, images, tiny, tiny_config, tiny_swin, tiny_timesformer
 
 from vit_hf import (
     SwinTransformerForImageClassification,
@@ -36,8 +36,9 @@ def test_one_graph_holds_the_whole_model_in_training(position_embedding):
     assert model.vit.layers[0].attention.qkv.weight.grad.abs().sum() > 0
 
 
-def test_one_graph_holds_all_of_swin_in_training():
-    model = tiny_swin(SwinTransformerForImageClassification, drop_path_rate=0.2, ape=True).train()
+@pytest.mark.parametrize("words", [{"ape": True}, V2], ids=["v1", "v2"])
+def test_one_graph_holds_all_of_swin_in_training(words):
+    model = tiny_swin(SwinTransformerForImageClassification, drop_path_rate=0.2, **words).train()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     compiled(images(height=28, width=36), labels=torch.tensor([0, 1])).loss.backward()
     assert model.swin.stages[1].layers[1].attention.qkv.weight.grad.abs().sum() > 0
@@ -50,8 +51,9 @@ def test_swins_compiled_code_computes_the_same():
         torch.testing.assert_close(compiled, model(pixels).logits, atol=1e-4, rtol=1e-4)
 
 
-def test_swin_loads_through_the_meta_device(tmp_path):
-    model = tiny_swin(SwinTransformerForImageClassification, ape=True)
+@pytest.mark.parametrize("words", [{"ape": True}, V2], ids=["v1", "v2"])
+def test_swin_loads_through_the_meta_device(words, tmp_path):
+    model = tiny_swin(SwinTransformerForImageClassification, **words)
     model.save_pretrained(tmp_path)
     placed = SwinTransformerForImageClassification.from_pretrained(tmp_path, device_map="auto")
     pixels = images()
@@ -111,6 +113,11 @@ FAMILIES = {
     "vit": lambda **words: (tiny(Classifier, **words), images(), "vit.layers.0"),
     "swin": lambda **words: (
         tiny_swin(SwinTransformerForImageClassification, **words),
+        images(height=28, width=36),
+        "swin.stages.0.layers.0",
+    ),
+    "swin, v2": lambda **words: (
+        tiny_swin(SwinTransformerForImageClassification, **V2, **words),
         images(height=28, width=36),
         "swin.stages.0.layers.0",
     ),

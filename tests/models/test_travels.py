@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
+from tiny import V2, clips, images, tiny, tiny_swin, tiny_timesformer
 from transformers import ViTImageProcessorPil, pipeline
 
 import vit_hf
@@ -146,9 +146,11 @@ def test_a_stranger_gets_the_same_numbers_bit_for_bit(auto, tmp_path):
     assert_same_for_a_stranger(tiny(CLASSES[auto], position_embedding="sincos_2d"), auto, images(), tmp_path)
 
 
-@pytest.mark.parametrize("auto", SWIN_CLASSES)
-def test_a_stranger_gets_swins_numbers_bit_for_bit(auto, tmp_path):
-    model = tiny_swin(SWIN_CLASSES[auto], ape=True)
+@pytest.mark.parametrize(
+    ("auto", "words"), [("AutoModel", V2), ("AutoModelForImageClassification", {"ape": True})], ids=["v2", "v1"]
+)
+def test_a_stranger_gets_swins_numbers_bit_for_bit(auto, words, tmp_path):
+    model = tiny_swin(SWIN_CLASSES[auto], **words)
     assert_same_for_a_stranger(model, auto, images(height=36, width=46), tmp_path)
 
 
