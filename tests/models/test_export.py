@@ -5,7 +5,7 @@ import logging
 import onnxruntime
 import pytest
 import torch
-from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
+from tiny import V2, clips, images, tiny, tiny_swin, tiny_timesformer
 from torch.export import Dim
 
 from vit_hf import (
@@ -105,9 +105,10 @@ def test_one_graph_takes_images_of_any_size_in_torch_and_in_onnx(family, monkeyp
     "model",
     [
         lambda: tiny_swin(SwinTransformerForImageClassification, mask_padding=True, ape=True, depths=[2, 1]),
+        lambda: tiny_swin(SwinTransformerForImageClassification, **V2, depths=[2, 1]),
         lambda: tiny(Classifier, position_embedding="rotary", pooling="attention"),
     ],
-    ids=["swin", "vit"],
+    ids=["swin", "swin, v2", "vit"],
 )
 def test_a_model_goes_to_onnx_by_itself_for_any_batch(model):
     model = model()
