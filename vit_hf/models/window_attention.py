@@ -45,14 +45,16 @@ class WindowAttention(Attention):
         parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
         size = windows.shape[0] * windows.shape[1]
         bias: Any = self.relative_bias
+        norms: Any = (self.query_norm, self.key_norm)
         term = bias.beside(windows.mask, windows.shape)  # heads w m m
         mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
         for image, place in zip(parts, mixed, strict=True):
             parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
             query, key, value = parts_of_windows  # heads w m e
-            if self.query_norm is not None and self.key_norm is not None:
-                query = self.query_norm(query.transpose(0, 1)).transpose(0, 1)
-                key = self.key_norm(key.transpose(0, 1)).transpose(0, 1)
+            if norms[0] is not None:  # w heads m e
+                query, key = (
+                    norm(one.transpose(0, 1)).transpose(0, 1) for norm, one in zip(norms, (query, key), strict=True)
+                )
             scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
             weights = scores.add_(term).softmax(dim=-1)
             torch.matmul(weights, value, out=place.view_as(value))

@@ -3,14 +3,13 @@
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
 from .blocks import Block, add
 from .positions import Grid
 from .window_attention import WindowAttention
-from .windows import step_index
+from .windows import bias_of, step_index
 
 
 class PostNorm(nn.LayerNorm):
@@ -85,7 +84,7 @@ class ContinuousBias(nn.Module):
     def forward(self, grid: Grid) -> Tensor:
         like = self.inner.weight
         table = 16 * self.outer(self.inner(log_steps(grid, self.span or grid, like)).relu()).sigmoid()
-        return rearrange(table[step_index(grid, grid, like.device)], "m k heads -> 1 heads m k")
+        return bias_of(table, step_index(grid, grid, like.device), learns=self.training)
 
     def beside(self, mask: Tensor | None, grid: Grid) -> Tensor:
         """w 1 m m -> heads w m m: bias and mask as one term."""

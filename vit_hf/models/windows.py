@@ -120,12 +120,16 @@ class Side(NamedTuple):
 
 
 def side_of(side: int, window: int, clamped: bool, shifted: bool) -> Side:
-    reach = torch.sym_min(window, side) if clamped else window
+    """The windows along a side; where clamped, one that covers the side is cut down to it, and not shifted."""
+    reach = least(window, side) if clamped else window
     windows = (side - 1) // reach + 1
     shift = reach // 2 if shifted else 0
-    if clamped and shifted:
-        shift = torch.sym_min(shift, (windows - 1) * reach)  # none where one window covers the side
-    return Side(windows, reach, shift)
+    return Side(windows, reach, least(shift, (windows - 1) * reach) if clamped else shift)
+
+
+def least(one: int, other: int) -> int:
+    """Of sizes that an export leaves open, too."""
+    return torch.sym_min(one, other)  # pyright: ignore[reportReturnType] (of integers an integer)
 
 
 def head_rows(into: Tensor, back: Tensor, heads: int) -> tuple[Tensor, Tensor]:
@@ -181,9 +185,7 @@ class WindowBias(RelativeBias):
         self.kept: tuple[Tensor, Tensor | None, Grid, Tensor] | None = None
 
     def forward(self, grid: Grid) -> Tensor:
-        # Torch lays attention out in two ways for biases with and without gradients, and an export to ONNX asks twice.
-        table = self.table.detach() if torch.compiler.is_exporting() and not self.training else self.table
-        return rearrange(table[step_index(grid, self.grid, table.device)], "m k heads -> 1 heads m k")
+        return bias_of(self.table, step_index(grid, self.grid, self.table.device), learns=self.training)
 
     def beside(self, mask: Tensor | None, grid: Grid) -> Tensor:
         """w 1 m m -> heads w m m: bias and mask as one term, without gradients; kept for as long as it holds."""
@@ -206,6 +208,13 @@ def step_index(grid: Grid, whole: Grid, device=None) -> Tensor:
     right = columns[:, None] - columns + whole[1] - 1
     index = down[:, None, :, None] * (2 * whole[1] - 1) + right[:, None]
     return index.flatten(2).flatten(0, 1)
+
+
+def bias_of(table: Tensor, index: Tensor, *, learns: bool) -> Tensor:
+    """steps heads, m m -> 1 heads m m"""
+    bias = rearrange(table[index], "m k heads -> 1 heads m k")
+    # Torch lays attention out in two ways for biases with and without gradients, and an export to ONNX asks twice.
+    return bias.detach() if torch.compiler.is_exporting() and not learns else bias
 
 
 def placed(weights: Tensor, windows: Windows, tokens: int) -> Tensor:
