@@ -36,6 +36,11 @@ def exported(model, pixels, sizes) -> torch.export.ExportedProgram:
     return torch.export.export(model, (pixels,), dynamic_shapes=(sizes,), strict=False)
 
 
+def silence(monkeypatch) -> None:
+    """pytest listens to torch's trace of its own work, and what is then written takes many times as long as that."""
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "handlers", [])
+
+
 def session_of(program) -> onnxruntime.InferenceSession:
     """What ONNX's own runtime makes of a model or of what was exported of it."""
     return onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -89,8 +94,7 @@ OPEN = {
 
 @pytest.mark.parametrize("family", OPEN)
 def test_one_graph_takes_images_of_any_size_in_torch_and_in_onnx(family, monkeypatch):
-    # pytest listens to it, and what torch then writes of each open size takes five times as long as the rest.
-    monkeypatch.setattr(logging.getLogger("torch.__trace"), "handlers", [])
+    silence(monkeypatch)
     model, example, sizes, others = OPEN[family]()
     program = exported(model, example, sizes)
     session = session_of(torch.onnx.export(program, dynamo=True, verbose=False))
@@ -110,7 +114,8 @@ def test_one_graph_takes_images_of_any_size_in_torch_and_in_onnx(family, monkeyp
     ],
     ids=["swin", "swin, v2", "vit"],
 )
-def test_a_model_goes_to_onnx_by_itself_for_any_batch(model):
+def test_a_model_goes_to_onnx_by_itself_for_any_batch(model, monkeypatch):
+    silence(monkeypatch)
     model = model()
     session = session_of(
         torch.onnx.export(model, (images(),), dynamo=True, verbose=False, dynamic_shapes=({0: BATCH},))
