@@ -53,6 +53,10 @@ def tiny_swin(model_class, **fields):
     return shaken(model_class(tiny_swin_config(**fields))).eval()
 
 
+# What makes a Swin Transformer one of Swin V2.
+V2 = {"block": "post_norm", "attention": "cosine", "position_bias": "continuous"}
+
+
 def tiny_clip_config(**fields) -> TimeSformerConfig:
     """As `tiny_config`, of four frames."""
     if "id2label" in fields:

@@ -282,12 +282,14 @@ def test_words_that_we_lack_are_refused_by_name_and_value(name, words, complaint
     [
         ("Dinov2ForImageClassification", "Dinov2Config", "Dinov2Model.from_pretrained"),
         ("Dinov2Backbone", "Dinov2Config", "convert the encoder alone"),
-        ("Swinv2Model", "Swinv2Config", "vit, deit, vit_mae"),
+        ("FocalNetModel", "FocalNetConfig", "vit, deit, vit_mae"),
         ("SwinForMaskedImageModeling", "SwinConfig", "no like among our models.* SwinModel"),
+        ("Swinv2Backbone", "Swinv2Config", "no like among our models.* Swinv2Model"),
     ],
 )
 def test_heads_and_families_that_we_lack_are_refused_with_what_would_do(name, config, complaint):
-    sizes = {"embed_dim": 8, "depths": [1], "num_heads": [1]} if name.startswith("Swin") else SIZES
+    small = {"embed_dim": 8, "depths": [1], "num_heads": [1]}
+    sizes = small if name.startswith(("Swin", "FocalNet")) else SIZES
     theirs = randomised(getattr(transformers, name)(getattr(transformers, config)(**sizes, **LABELS)))
     with pytest.raises(ValueError, match=complaint):
         from_transformers(theirs)

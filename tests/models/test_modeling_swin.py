@@ -1,8 +1,11 @@
 import pytest
 import torch
-from tiny import images, tiny_swin, tiny_swin_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import V2, images, tiny_swin, tiny_swin_config
 
 from vit_hf import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
+from vit_hf.models.window_attention import WindowAttention
 from vit_hf.models.windows import KEPT
 
 Classifier = SwinTransformerForImageClassification
@@ -23,9 +26,10 @@ def test_images_of_any_size_go_through(size):
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
 
 
-def test_the_same_image_gives_the_same_logits_whatever_came_before():
+@pytest.mark.parametrize("words", [{}, V2], ids=["v1", "v2"])
+def test_the_same_image_gives_the_same_logits_whatever_came_before(words):
     """transformers' Swin keeps the smaller windows, and no shift, of the smallest image that it has seen."""
-    model, image = tiny_swin(Classifier), images()
+    model, image = tiny_swin(Classifier, **words), images()
     first = model(image).logits
     for size in ODD:
         model(images(height=size[0], width=size[1]))
@@ -113,7 +117,55 @@ def test_no_labels_give_the_features():
     torch.testing.assert_close(model(pixels).logits, torch.nn.AdaptiveAvgPool1d(1)(tokens.transpose(1, 2))[..., 0])
 
 
+ANY = st.fixed_dictionaries(
+    {
+        "window_size": st.lists(st.integers(1, 6), min_size=2, max_size=2),
+        "patch_size": st.lists(st.integers(1, 3), min_size=2, max_size=2),
+        "mask_padding": st.booleans(),
+        "position_bias": st.sampled_from(["table", "continuous"]),
+    }
+)
+SIDE = st.integers(1, 21)
+
+
+@settings(max_examples=60)
+@given(ANY, SIDE, SIDE, SIDE, SIDE)
+def test_an_image_of_any_size_is_answered_for_itself(words, height, width, other_height, other_width):
+    """Whatever lies beside it in the batch, and whichever sizes came before."""
+    model = tiny_swin(Classifier, **words, attn_implementation="sdpa").double()
+    pixels, others = images(3, height, width).double(), images(1, other_height, other_width).double()
+    for context in (torch.no_grad, torch.enable_grad):
+        with context():
+            alone = model(pixels[1:2]).logits
+            model(others)
+            together = model(pixels).logits
+            model(images(2, height, width).double())
+            torch.testing.assert_close(together[1:2], alone, atol=1e-12, rtol=0)
+            assert torch.equal(model(pixels[1:2]).logits, alone)
+
+
+@settings(max_examples=60)
+@given(ANY, SIDE, SIDE)
+def test_attention_of_windows_is_that_of_the_image_with_all_others_hidden(words, height, width):
+    """The first block's maps in image coordinates, with values mixed by them, are what the block makes."""
+    model = tiny_swin(SwinTransformerModel, **{**words, "mask_padding": True}, depths=[2], num_heads=[2]).double()
+    pixels = images(2, height, width).double()
+    maps = model.placed_attentions(model(pixels, output_attentions=True).attentions, pixels)
+    tokens, grid = model.embeddings(pixels, model.grid_of(pixels)), model.grid_of(pixels)
+    for layer, weights, windows in zip(
+        model.stages[0].layers, maps, model.stages[0].arrangements(grid, tokens), strict=True
+    ):
+        torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)), atol=1e-12, rtol=0)
+        attention, normed = layer.attention, layer.attention_norm(tokens)
+        value = attention.qkv(normed).chunk(3, dim=-1)[2].unflatten(-1, (2, -1)).transpose(1, 2)
+        expected = attention.output((weights @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(attention(normed, windows)[0], expected, atol=1e-12, rtol=0)
+        tokens = layer(tokens, windows)
+
+
 REFUSED = [
+    ({"pretrained_window_sizes": [2, 2]}, "are for position_bias='continuous'"),
+    ({"pretrained_window_sizes": [2], **V2}, r"must name one number of patches for each of 2 stages"),
     ({"embed_dim": 9}, "9 into 2; take another number there, or embed_dim=10"),
     ({"depths": [2]}, r"depths=\[2\] and num_heads=\[2, 2\] must name one number for each stage"),
     ({"depths": [], "num_heads": []}, "at least one"),
@@ -133,16 +185,19 @@ def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, senten
 
 
 @pytest.mark.parametrize("size", [(32, 32), (30, 44), (9, 60)])
-@pytest.mark.parametrize("mask_padding", [False, True])
-def test_image_by_image_attention_is_the_same(size, mask_padding):
+@pytest.mark.parametrize("words", [{}, {"mask_padding": True}, V2], ids=str)
+def test_image_by_image_attention_is_the_same(size, words, monkeypatch):
     """What a CPU does when it only looks, beside what it does to learn."""
-    model = tiny_swin(Classifier, mask_padding=mask_padding, attn_implementation="sdpa").double()
+    calls, own = [], WindowAttention.image_by_image
+    monkeypatch.setattr(WindowAttention, "image_by_image", lambda *given: calls.append(given) or own(*given))
+    model = tiny_swin(Classifier, **words, attn_implementation="sdpa").double()
     pixels = images(height=size[0], width=size[1]).double()
     expected = model(pixels).logits
+    assert not calls
     with torch.no_grad():
         looked = model(pixels).logits
+        assert len(calls) == 4
     torch.testing.assert_close(looked, expected, atol=1e-12, rtol=0)
-    assert not torch.equal(looked, expected)
 
 
 def test_half_precision_by_autocast_and_by_weights_works():

@@ -5,16 +5,25 @@ from typing import get_args
 import pytest
 from transformers.activations import ACT2FN
 
+from vit_hf.models import configuration_swin as swin_words
 from vit_hf.models import words
 from vit_hf.models.patches import PATCHES
 from vit_hf.models.pooling import POOLS
 from vit_hf.models.positions import POSITIONS
+from vit_hf.models.window_blocks import ATTENTIONS, BIASES, BLOCKS
 
 
 @pytest.mark.parametrize(
     ("word", "table"),
-    [(words.PatchEmbedding, PATCHES), (words.PositionEmbedding, POSITIONS), (words.Pooling, POOLS)],
-    ids=["patch_embedding", "position_embedding", "pooling"],
+    [
+        (words.PatchEmbedding, PATCHES),
+        (words.PositionEmbedding, POSITIONS),
+        (words.Pooling, POOLS),
+        (swin_words.Block, BLOCKS),
+        (swin_words.WindowAttentionKind, ATTENTIONS),
+        (swin_words.PositionBias, BIASES),
+    ],
+    ids=["patch_embedding", "position_embedding", "pooling", "block", "attention", "position_bias"],
 )
 def test_the_words_are_those_of_the_table(word, table):
     assert set(get_args(word)) == set(table)

@@ -59,8 +59,9 @@ def test_an_unknown_family_is_answered_with_the_known_ones():
         model_sizes("resnet")
 
 
-# timm's counts for swin_{tiny,small,base,large}_patch4_window7_224.
+# timm's counts for swin_{tiny,small,base,large}_patch4_window7_224 and swinv2_{tiny,small,base}_window8_256.
 SWIN = {"t": 28_288_354, "s": 49_606_258, "b": 87_768_224, "l": 196_532_476}
+SWIN |= {"v2_t": 28_347_154, "v2_s": 49_728_418, "v2_b": 87_918_816}
 SWIN_ROW = re.compile(r"^# (\w+) +(\d+) +([\d, ]+?)  +([\d,]+)  ", re.MULTILINE)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import tiny_swin
+from tiny import V2, tiny_swin
 from training.small_runs import NAMES, Noise, trainer_of, weights_of
 
 from vit_hf import SwinTransformerForImageClassification, SwinTransformerModel
@@ -25,12 +25,14 @@ def test_it_learns_by_heart(tmp_path):
     assert (logits.argmax(-1) == data.labels).all()
 
 
-@pytest.mark.parametrize("optimisation", [{}, {"ema": {"decay": 0.5}, "layer_decay": 0.7}])
-def test_a_resumed_run_ends_with_the_same_bits(optimisation, tmp_path):
+@pytest.mark.parametrize(
+    ("optimisation", "words"), [({}, {}), ({"ema": {"decay": 0.5}, "layer_decay": 0.7}, {}), ({}, V2)]
+)
+def test_a_resumed_run_ends_with_the_same_bits(optimisation, words, tmp_path):
     settings = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
-    whole = trainer_of(small_swin(), tmp_path / "whole", optimisation, **settings)
+    whole = trainer_of(small_swin(**words), tmp_path / "whole", optimisation, **settings)
     whole.train()
-    resumed = trainer_of(small_swin(), tmp_path / "whole", optimisation, **settings)
+    resumed = trainer_of(small_swin(**words), tmp_path / "whole", optimisation, **settings)
     resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
     expected = weights_of(whole.model)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights_of(resumed.model).items())

@@ -3,8 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+from tiny import V2, tiny_swin
 
-from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf import (
+    SwinTransformerForImageClassification,
+    VisionTransformerConfig,
+    VisionTransformerForImageClassification,
+)
 from vit_hf.training.arguments import TrainingArguments
 from vit_hf.training.trainer import Trainer
 
@@ -54,6 +59,14 @@ def test_only_matrices_decay(tmp_path: Path):
     assert [name for name in shapes if "token" in name or "position" in name] != []
     assert not [name for name in names if "token" in name or "position" in name or "norm" in name]
     assert "classifier.weight" in names
+
+
+def test_what_makes_biases_of_steps_does_not_decay(tmp_path: Path):
+    """As in Swin V2's released code."""
+    model = tiny_swin(SwinTransformerForImageClassification, **V2)
+    names = Trainer(model=model, args=arguments(tmp_path)).get_decay_parameter_names(model)
+    assert "swin.stages.0.layers.0.attention.qkv.weight" in names
+    assert not [name for name in names if "relative_bias" in name or "norm" in name]
 
 
 def test_a_saved_model_holds_weights_and_code_and_no_pickle(tmp_path: Path):

@@ -139,6 +139,17 @@ def check_swin_numbers(config: Any) -> None:
     require_rates(config)
     require_size(config, "image_size", "patch_size")
     require_size(config, "window_size", sides="one number of patches, or [rows, columns]")
+    sizes = config.pretrained_window_sizes
+    if sizes is not None and (len(sizes) != len(config.depths) or min(sizes) < 0):
+        raise ValueError(
+            f"pretrained_window_sizes={sizes} must name one number of patches for each of {len(config.depths)} stages, "
+            "0 where the window is the one it was learned with."
+        )
+    if sizes is not None and config.position_bias == "table":
+        raise ValueError(
+            f"pretrained_window_sizes={sizes} are for position_bias='continuous'; tables of biases are resampled when "
+            "window_size changes at load."
+        )
     if int(config.mlp_ratio * config.embed_dim) < 1:
         raise ValueError(f"mlp_ratio={config.mlp_ratio} of embed_dim={config.embed_dim} leaves no width; take more.")
 

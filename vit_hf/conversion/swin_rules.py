@@ -8,9 +8,30 @@ from torch.nn import functional
 
 from ..models.configuration_swin import SwinTransformerConfig
 from ..models.shapes import pair as both
-from .rules import Table, dropped, pair, patch_kernel, query_key_value, same, under, weight_and_bias
+from .rules import (
+    Table,
+    dropped,
+    pair,
+    patch_kernel,
+    query_key_value,
+    same,
+    split_in_three,
+    stack,
+    under,
+    weight_and_bias,
+)
 
 Window = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """What a library calls the attention of Swin V2, whose keys have no bias; see `Names`."""
+
+    weights: tuple[str, ...]
+    biases: tuple[str, str]
+    scale: str
+    mlp: str
 
 
 @dataclass(frozen=True)
@@ -18,6 +39,7 @@ class Names:
     """What a library calls the parts; `{stage}` and `{block}` stand for numbers, `{part}` for q, k and v.
 
     merges_last: whether patches are merged at the end of a stage, for the next one.
+    cosine: of Swin V2, in place of `qkv` and `bias`.
     buffers: what it may have beside weights in each block.
     """
 
@@ -34,6 +56,8 @@ class Names:
     head: str
     merges_last: bool
     buffers: tuple[str, ...] = ()
+    feed_forward: tuple[str, str] = ("mlp.fc1", "mlp.fc2")
+    cosine: Cosine | None = None
 
 
 TIMM = Names(
@@ -66,6 +90,36 @@ TRANSFORMERS = Names(
     head="classifier",
     merges_last=True,
 )
+TIMM_V2 = replace(
+    TIMM,
+    buffers=("attn.relative_position_index", "attn.relative_coords_table", "attn_mask"),
+    cosine=Cosine(("attn.qkv.weight",), ("attn.q_bias", "attn.v_bias"), "attn.logit_scale", "attn.cpb_mlp"),
+)
+TRANSFORMERS_V2 = replace(
+    TRANSFORMERS,
+    output="attention.output.dense",
+    feed_forward=("intermediate.dense", "output.dense"),
+    cosine=Cosine(
+        tuple(f"attention.self.{part}.weight" for part in ("query", "key", "value")),
+        ("attention.self.query.bias", "attention.self.value.bias"),
+        "attention.self.logit_scale",
+        "attention.self.continuous_position_bias_mlp",
+    ),
+)
+# What `block`, `attention` and `position_bias` say of the two models that other libraries have.
+VERSIONS = {("pre_norm", "dot_product", "table"): 1, ("post_norm", "cosine", "continuous"): 2}
+V2_WORDS = {"block": "post_norm", "attention": "cosine", "position_bias": "continuous"}
+
+
+def version_of(config: SwinTransformerConfig) -> int:
+    """1, or 2 for Swin V2. Raises: ValueError for what lies between them."""
+    said = (config.block, config.attention, config.position_bias)
+    if said not in VERSIONS:
+        raise ValueError(
+            f"Other libraries cannot represent block={said[0]!r}, attention={said[1]!r} and position_bias={said[2]!r} "
+            "together; they have Swin with the first word of each, and Swin V2 with the last."
+        )
+    return VERSIONS[said]
 
 
 def clamped_windows(config: SwinTransformerConfig) -> list[Window]:
@@ -106,6 +160,19 @@ def trunk_table(names: Names, config: SwinTransformerConfig, windows: list[Windo
 
 
 def block_table(names: Names, window: Window, whole: Window) -> Table:
+    inner, outer = names.feed_forward
+    return [
+        *weight_and_bias(names.norms[0], "attention_norm"),
+        *(dot_product_table(names, window, whole) if names.cosine is None else cosine_table(names.cosine)),
+        *weight_and_bias(names.output, "attention.output"),
+        *weight_and_bias(names.norms[1], "feed_forward_norm"),
+        *weight_and_bias(inner, "feed_forward.inner"),
+        *weight_and_bias(outer, "feed_forward.outer"),
+        *(dropped(buffer, "it follows from the sizes") for buffer in names.buffers),
+    ]
+
+
+def dot_product_table(names: Names, window: Window, whole: Window) -> Table:
     if "{part}" in names.qkv:
         qkv = query_key_value(names.qkv, "attention.qkv")
     else:
@@ -113,16 +180,22 @@ def block_table(names: Names, window: Window, whole: Window) -> Table:
     widened, cropped = (
         (same, same) if window == whole else (partial(widen, window, whole), partial(crop, window, whole))
     )
+    return [*qkv, pair(names.bias, "attention.relative_bias.table", widened, cropped)]
+
+
+def cosine_table(names: Cosine) -> Table:
+    weights = pair(names.weights, "attention.qkv.weight", stack, split_in_three)
     return [
-        *weight_and_bias(names.norms[0], "attention_norm"),
-        *qkv,
-        pair(names.bias, "attention.relative_bias.table", widened, cropped),
-        *weight_and_bias(names.output, "attention.output"),
-        *weight_and_bias(names.norms[1], "feed_forward_norm"),
-        *weight_and_bias("mlp.fc1", "feed_forward.inner"),
-        *weight_and_bias("mlp.fc2", "feed_forward.outer"),
-        *(dropped(buffer, "it follows from the sizes") for buffer in names.buffers),
+        pair(names.weights, "attention.qkv.weight") if len(names.weights) == 1 else weights,
+        pair(names.biases, "attention.qkv.bias", stack, halves),
+        pair(names.scale, "attention.query_norm.scale"),
+        *weight_and_bias(f"{names.mlp}.0", "attention.relative_bias.inner"),
+        pair(f"{names.mlp}.2.weight", "attention.relative_bias.outer.weight"),
     ]
+
+
+def halves(stacked: Tensor) -> tuple[Tensor, ...]:
+    return stacked.chunk(2)
 
 
 def steps(window: Window) -> Window:

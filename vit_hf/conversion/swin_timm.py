@@ -1,4 +1,4 @@
-"""timm's SwinTransformer and ours, both ways."""
+"""timm's SwinTransformer and SwinTransformerV2 and ours, both ways."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,21 +14,23 @@ from .optional import required
 from .parity import Outputs, Runnable
 from .preprocessing import pretrained_cfg_of
 from .rules import Table, turned, under, weight_and_bias
-from .swin_rules import TIMM, clamped_windows, trunk_table
+from .swin_rules import TIMM, TIMM_V2, V2_WORDS, clamped_windows, trunk_table, version_of
 from .timm_config import kind, size_of
 from .weights import fill
 
+KINDS = ("SwinTransformer", "SwinTransformerV2")
 ARCHITECTURE = "swin_tiny_patch4_window7_224"
-EPS = 1e-5  # of all norms of what timm builds under that name
+ARCHITECTURE_V2 = "swinv2_tiny_window8_256"
+EPS = 1e-5  # of all norms of what timm builds under these names
 
 
 def table_for(config: SwinTransformerConfig, *, head: bool) -> Table:
-    table = trunk_table(TIMM, config, clamped_windows(config))
+    table = trunk_table(TIMM if version_of(config) == 1 else TIMM_V2, config, clamped_windows(config))
     return [*under(table, ours="swin."), *weight_and_bias(TIMM.head, "classifier")] if head else table
 
 
 def unsayable(model: Any) -> Iterator[str]:
-    """What our words cannot say of a live SwinTransformer of timm."""
+    """What our words cannot say of a live SwinTransformer or SwinTransformerV2 of timm."""
     blocks = [block for stage in model.layers for block in stage.blocks]
     widths = [stage.blocks[0].norm1.normalized_shape[0] for stage in model.layers]
     if widths != [widths[0] * 2**number for number in range(len(widths))]:
@@ -63,7 +65,7 @@ def config_from(model: Any) -> SwinTransformerConfig:
         num_heads=[stage.blocks[0].attn.num_heads for stage in model.layers],
         window_size=size_of(tuple(max(sides) for sides in zip(*windows, strict=True))),
         mlp_ratio=block.mlp.fc1.out_features / block.dim,
-        qkv_bias=block.attn.qkv.bias is not None,
+        **(v2_words(model) if kind(model) == "SwinTransformerV2" else {"qkv_bias": block.attn.qkv.bias is not None}),
         hidden_dropout_prob=block.attn.proj_drop.p,
         attention_probs_dropout_prob=block.attn.attn_drop.p,
         drop_path_rate=getattr(model.layers[-1].blocks[-1].drop_path1, "drop_prob", 0.0),
@@ -86,6 +88,18 @@ def config_from(model: Any) -> SwinTransformerConfig:
                 f"{shift}, as always_partition=True makes it."
             )
     return config
+
+
+def v2_words(model: Any) -> dict[str, Any]:
+    learned = [stage.blocks[0].attn.pretrained_window_size for stage in model.layers]
+    if any(rows != columns for rows, columns in learned):
+        raise ValueError(f"This model of timm has no form in our words: pretrained_window_sizes of {learned} patches.")
+    sizes = [rows for rows, _ in learned]
+    return {
+        **V2_WORDS,
+        "qkv_bias": model.layers[0].blocks[0].attn.q_bias is not None,
+        "pretrained_window_sizes": sizes if any(sizes) else None,
+    }
 
 
 def grids(config: SwinTransformerConfig) -> list[tuple[int, int]]:
@@ -138,7 +152,7 @@ def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, An
     """
     if reasons := list(unsayable_to_timm(config)):
         raise ValueError(f"timm's SwinTransformer cannot represent {'; '.join(reasons)}.")
-    eps = config.layer_norm_eps
+    eps, learned = config.layer_norm_eps, config.pretrained_window_sizes
     return {
         "img_size": config.image_size,
         "patch_size": config.patch_size,
@@ -154,6 +168,7 @@ def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, An
         "proj_drop_rate": config.hidden_dropout_prob,
         "attn_drop_rate": config.attention_probs_dropout_prob,
         "drop_path_rate": config.drop_path_rate,
+        **({} if learned is None else {"pretrained_window_sizes": learned}),
         **({} if eps == EPS else {"norm_layer": partial(nn.LayerNorm, eps=eps)}),
     }
 
@@ -161,8 +176,9 @@ def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, An
 def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
     """timm's SwinTransformer with the weights of ours; see `vit_hf.conversion.to_timm`."""
     timm, config, head = required("timm", "timm"), model.config, hasattr(model, "classifier")
-    theirs = timm.create_model(ARCHITECTURE, **timm_arguments(config, head=head))
-    theirs.pretrained_cfg = {"architecture": ARCHITECTURE, **pretrained_cfg_of(processor, config)}
+    architecture = ARCHITECTURE if version_of(config) == 1 else ARCHITECTURE_V2
+    theirs = timm.create_model(architecture, **timm_arguments(config, head=head))
+    theirs.pretrained_cfg = {"architecture": architecture, **pretrained_cfg_of(processor, config)}
     state = model.state_dict()
     fill(theirs, MappingProxyType(state) if share else state, turned(table_for(config, head=head)), 1)
     return theirs

@@ -1,4 +1,4 @@
-"""transformers' Swin and ours, both ways."""
+"""transformers' Swin and Swin V2 and ours, both ways."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from ..models.modeling_swin_backbone import SwinTransformerBackbone
 from ..models.shapes import pair
 from .parity import Outputs, Runnable
 from .rules import Table, turned, under, weight_and_bias
-from .swin_rules import TRANSFORMERS, clamped_windows, trunk_table
+from .swin_rules import TRANSFORMERS, TRANSFORMERS_V2, V2_WORDS, clamped_windows, trunk_table, version_of
 from .swin_timm import grids
 from .transformers_config import dropouts, sides
 from .transformers_rules import made
@@ -27,6 +27,12 @@ CLASSES: dict[str, Any] = {
     "SwinForImageClassification": SwinTransformerForImageClassification,
     "SwinBackbone": SwinTransformerBackbone,
 }
+CLASSES_V2: dict[str, Any] = {
+    "Swinv2Model": SwinTransformerModel,
+    "Swinv2ForImageClassification": SwinTransformerForImageClassification,
+}
+
+NO_POSITIONS = "transformers' Swin V2 has a position too many and cannot add them to its patches"
 
 # Fields of both, by the same name.
 ALIKE = (
@@ -56,7 +62,15 @@ def words_of(theirs: Any) -> dict[str, Any]:
         "patch_size": sides(theirs.patch_size),
         "window_size": theirs.window_size,
         "ape": theirs.use_absolute_embeddings,
+        **(v2_words(theirs) if theirs.model_type == "swinv2" else {}),
     }
+
+
+def v2_words(theirs: Any) -> dict[str, Any]:
+    if theirs.use_absolute_embeddings:
+        raise ValueError(f"use_absolute_embeddings=True: {NO_POSITIONS}.")
+    sizes = list(theirs.pretrained_window_sizes)
+    return {**V2_WORDS, "pretrained_window_sizes": sizes if any(sizes) else None}
 
 
 def covers_one_side(config: SwinTransformerConfig) -> bool:
@@ -69,11 +83,12 @@ def covers_one_side(config: SwinTransformerConfig) -> bool:
 def table_for(config: SwinTransformerConfig, name: str) -> Table:
     """For one of their classes; a backbone's trunk has no norm of its own."""
     whole = [pair(config.window_size)] * len(config.depths)
-    table = trunk_table(TRANSFORMERS, config, whole)
-    if name == "SwinModel":
+    table = trunk_table(TRANSFORMERS if name in CLASSES else TRANSFORMERS_V2, config, whole)
+    if name.endswith("Model"):
         return table
-    if name == "SwinForImageClassification":
-        return [*under(table, theirs="swin.", ours="swin."), *weight_and_bias("classifier", "classifier")]
+    if name.endswith("ForImageClassification"):
+        trunk = "swin." if name in CLASSES else "swinv2."
+        return [*under(table, theirs=trunk, ours="swin."), *weight_and_bias("classifier", "classifier")]
     trunk = [rule for rule in table if not rule.theirs[0].startswith(f"{TRANSFORMERS.norm}.")]
     norms = [weight_and_bias(f"hidden_states_norms.{stage}", f"norms.{stage}") for stage in config.stage_names]
     width = config.hidden_size
@@ -90,17 +105,18 @@ def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     Raises: ValueError for heads that we have no like of, and for sizes at which theirs is another function.
     """
     name = type(theirs).__name__
-    if name not in CLASSES:
-        raise ValueError(f"{name} has no like among our models; of transformers' Swin, {', '.join(CLASSES)} have.")
+    known = CLASSES | CLASSES_V2
+    if name not in known:
+        raise ValueError(f"{name} has no like among our models; of transformers' Swin, {', '.join(known)} have.")
     words = words_of(theirs.config)
-    if name == "SwinForImageClassification":
+    if name.endswith("ForImageClassification"):
         words |= {"id2label": theirs.config.id2label, "problem_type": theirs.config.problem_type}
     if name == "SwinBackbone":
         words["out_features"] = theirs.config.out_features
     config = SwinTransformerConfig(**words)
     refuse_uneven(config)
     with torch.device("meta"):
-        ours = CLASSES[name](config)
+        ours = known[name](config)
     fill(ours, theirs.state_dict(), table_for(config, name), 1)
     return ours, []
 
@@ -120,8 +136,10 @@ def unsayable(config: SwinTransformerConfig) -> Iterator[str]:
         yield "mask_padding=True"
     if len(set(pair(config.window_size))) > 1:
         yield f"window_size={config.window_size} (it takes squares)"
-    if clamped_windows(config) != [pair(config.window_size)] * len(config.depths):
+    if version_of(config) == 1 and clamped_windows(config) != [pair(config.window_size)] * len(config.depths):
         yield f"image_size={config.image_size}, at which a stage is smaller than window_size={config.window_size}"
+    if version_of(config) == 2 and config.ape:
+        yield f"ape=True ({NO_POSITIONS})"
     if config.layer_norm_eps != 1e-5:
         yield f"layer_norm_eps={config.layer_norm_eps} (it has 1e-5 in its embeddings)"
 
@@ -135,15 +153,24 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     if reasons := list(unsayable(config)):
         raise ValueError(f"transformers' Swin cannot represent {'; '.join(reasons)}.")
     refuse_uneven(config)
-    name = next(theirs for theirs, ours in CLASSES.items() if isinstance(model, ours))
+    classes = CLASSES if version_of(config) == 1 else CLASSES_V2
+    name = next((theirs for theirs, ours in classes.items() if isinstance(model, ours)), None)
+    if name is None:
+        raise ValueError(
+            f"transformers' Swin V2 has no like of {type(model).__name__}, only of a classifier and its trunk."
+        )
     arguments: dict[str, Any] = {field: getattr(config, field) for field in ALIKE}
     arguments |= {"window_size": pair(config.window_size)[0], "use_absolute_embeddings": config.ape}
-    if name == "SwinForImageClassification":
+    if name.endswith("ForImageClassification"):
         arguments |= {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
     if name == "SwinBackbone":
         arguments["out_features"] = config.out_features
+    config_class = transformers.SwinConfig
+    if classes is CLASSES_V2:
+        config_class = transformers.Swinv2Config
+        arguments["pretrained_window_sizes"] = config.pretrained_window_sizes or [0] * len(config.depths)
     with init.no_init_weights():
-        theirs = getattr(transformers, name)(transformers.SwinConfig(**arguments))
+        theirs = getattr(transformers, name)(config_class(**arguments))
     fill(theirs, model.state_dict(), turned(table_for(config, name)), 1)
     return theirs, list(changes_of_training(config))
 
@@ -156,7 +183,7 @@ def changes_of_training(config: SwinTransformerConfig) -> Iterator[str]:
 
 
 def transformers_runnable(model: Any) -> Runnable:
-    trunk = getattr(model, "swin", model)
+    trunk = getattr(model, "swin", getattr(model, "swinv2", model))
     classifies = hasattr(model, "classifier")
 
     def run(pixel_values: Tensor) -> Outputs:

@@ -51,7 +51,7 @@ def from_timm(source: Any, *, architecture: str | None = None) -> Any:
 
 def convert_from_timm(theirs: Any, state: Mapping[str, Tensor] | None = None) -> tuple[Any, list[str]]:
     """-> our model, and what is left out. state: the file that the weights of `theirs` are read from, to share them."""
-    if kind(theirs) == "SwinTransformer":
+    if kind(theirs) in swin.KINDS:
         ours, notes = swin.convert_from_timm(theirs, state)
     else:
         ours, notes = convert_vit(theirs, state)
@@ -91,7 +91,7 @@ def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mappin
     try:
         with torch.device("meta"):
             theirs = timm.create_model(architecture, **arguments)
-        if kind(theirs) == "SwinTransformer":  # whose masks are in no file, so that they are made now
+        if kind(theirs) in swin.KINDS:  # whose masks are in no file, so that they are made now
             theirs = timm.create_model(architecture, **arguments)
     except (RuntimeError, AssertionError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: timm {timm.__version__} cannot build it: {error}") from error
@@ -103,7 +103,7 @@ def load_timm(theirs: Any, state: Mapping[str, Tensor], source: Any) -> None:
     """Raises: ValueError for weights that are not those of the model; an idle attention pool is passed over."""
     shapes = shapes_of(theirs)
     # An idle attention pool, and what follows from the sizes of a Swin Transformer.
-    idle = re.compile(r"attn_pool\.|.*\.(relative_position_index|attn_mask)$")
+    idle = re.compile(r"attn_pool\.|.*\.(relative_position_index|relative_coords_table|attn_mask)$")
     strange = [key for key in state if key not in shapes and not idle.match(key)]
     missing = [key for key in shapes if key not in state]
     if strange or missing:
@@ -167,7 +167,7 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
     Raises: ValueError for norms whose eps timm's JSON cannot say.
     """
     timm, sayable = required_timm(), [*ARCHITECTURES]
-    if kind(model) == "SwinTransformer":
+    if kind(model) in swin.KINDS:
         sayable, block = [swin.EPS], model.layers[0].blocks[0]
     else:
         block = model.blocks[0]
@@ -183,7 +183,7 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
 
 
 def timm_runnable(model: Any) -> Runnable:
-    if kind(model) == "SwinTransformer":
+    if kind(model) in swin.KINDS:
         return swin.timm_runnable(model)
 
     def run(pixel_values: Tensor) -> Outputs:

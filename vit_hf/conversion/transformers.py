@@ -36,7 +36,11 @@ TASKS = {
     "Model": "tokens",
 }
 # Other families than the plain ViT, by what they call theirs.
-OTHER_FAMILIES: dict[str, Any] = {"swin": swin_transformers, "timesformer": timesformer_transformers}
+OTHER_FAMILIES: dict[str, Any] = {
+    "swin": swin_transformers,
+    "swinv2": swin_transformers,
+    "timesformer": timesformer_transformers,
+}
 # What their classes call the encoder on which a head sits.
 TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
 # What their classifiers go past.

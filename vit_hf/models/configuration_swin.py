@@ -1,11 +1,17 @@
 """Everything that one may say about a Swin Transformer."""
 
+from typing import Literal
+
 from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
 from .shapes import Size, pair
 from .words import HiddenAct, PatchEmbedding, PositionEmbeddingInit
+
+Block = Literal["pre_norm", "post_norm"]
+WindowAttentionKind = Literal["dot_product", "cosine"]
+PositionBias = Literal["table", "continuous"]
 
 AUTO_MAP = {
     "AutoConfig": "configuration_swin.SwinTransformerConfig",
@@ -28,6 +34,10 @@ class SwinTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     patch_norm: LayerNorm after the patch embedding.
     ape: absolute positions, learned, are added to the patches.
     position_embedding_init: "trunc_normal" (std .02) or "normal" (std 1), of absolute positions and biases.
+    block: "pre_norm", or "post_norm" of Swin V2 (arXiv:2111.09883): norms after branches, and after patches are merged.
+    attention: "dot_product", or "cosine" of Swin V2, of which each head learns the scale; keys then have no bias.
+    position_bias: "table", a number for each step within a window, or "continuous" of Swin V2, which a small MLP makes.
+    pretrained_window_sizes: of each stage, by which continuous biases measure steps; 0 or None for the window itself.
     mask_padding: whether what pads windows is hidden from attention. The original lets it be seen.
     drop_path_rate: stochastic depth of the last block; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
@@ -60,12 +70,18 @@ class SwinTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     patch_norm: bool = True
     ape: bool = False
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
+    block: Block = "pre_norm"
+    attention: WindowAttentionKind = "dot_product"
+    position_bias: PositionBias = "table"
+    pretrained_window_sizes: list[int] | tuple[int, ...] | None = None
     mask_padding: bool = False
     label_smoothing: float | int = 0.0
 
     def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):
         super().__post_init__(**kwargs)
         self.depths, self.num_heads = list(self.depths), list(self.num_heads)
+        if self.pretrained_window_sizes is not None:
+            self.pretrained_window_sizes = list(self.pretrained_window_sizes)
         # A saved list of stages is another spelling of depths, and is made anew.
         self.stage_names = ["stem", *(f"stage{stage + 1}" for stage in range(len(self.depths)))]
         self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)

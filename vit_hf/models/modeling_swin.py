@@ -1,25 +1,27 @@
 """The Swin Transformer (arXiv:2103.14030), and its head for classification; the backbone has a file of its own."""
 
+import math
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from .attention import Attention, build_dropout
-from .blocks import Block, FeedForward, drop_path_rates
+from .blocks import drop_path_rates
 from .configuration_swin import SwinTransformerConfig
 from .modeling_base import VisionPreTrainedModel, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
 from .positions import Grid, build_positions
 from .shapes import pair
-from .window_attention import WindowAttention
-from .windows import WindowBias, Windows, placed, windows_of
+from .window_attention_v2 import PostNorm, UnitLength
+from .window_blocks import Merge, build_block, halved
+from .windows import Windows, fixed, placed, windows_of
 
 
 class Embeddings(nn.Module):
@@ -45,45 +47,10 @@ class Embeddings(nn.Module):
     def fill(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         """b c h w -> b c (h p) (w p): zeros below and to the right, up to whole patches."""
         height, width = pixel_values.shape[-2:]
-        missing = (grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height)
-        return functional.pad(pixel_values, (0, missing[0], 0, missing[1])) if any(missing) else pixel_values
-
-
-class Merge(nn.Module):
-    """b (h 2 w 2) d -> b (h w) (2 d): squares of four tokens become one; zeros complete an odd side."""
-
-    def __init__(self, width: int, eps: float):
-        super().__init__()
-        self.norm = nn.LayerNorm(4 * width, eps=eps)
-        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
-
-    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
-        rows, columns = grid
-        if rows % 2 or columns % 2:
-            tokens = functional.pad(tokens.unflatten(1, grid), (0, 0, 0, columns % 2, 0, rows % 2)).flatten(1, 2)
-        squares = rearrange(tokens, "b (h r w c) d -> b (h w) (c r d)", r=2, c=2, w=-(-columns // 2))
-        return self.reduction(self.norm(squares))
-
-
-def build_block(config: SwinTransformerConfig, width: int, heads: int, drop_path: float) -> Block:
-    """One block of a stage of that width."""
-    attention = WindowAttention(
-        config,
-        width=width,
-        heads=heads,
-        head_width=width // heads,
-        bias=config.qkv_bias,
-        dropout=config.attention_probs_dropout_prob,
-        output_dropout=config.hidden_dropout_prob,
-        relative_bias=WindowBias(pair(config.window_size), heads),
-    )
-    feed_forward = FeedForward(
-        width=width,
-        inner=int(width * config.mlp_ratio),
-        activation=config.hidden_act,
-        dropout=config.hidden_dropout_prob,
-    )
-    return Block(attention, feed_forward, width=width, eps=config.layer_norm_eps, drop_path=drop_path)
+        right, below = grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height
+        if fixed(*grid) and not (right or below):
+            return pixel_values
+        return functional.pad(pixel_values, (0, right, 0, below))
 
 
 class Stage(nn.Module):
@@ -92,10 +59,11 @@ class Stage(nn.Module):
 
     def __init__(self, config: SwinTransformerConfig, number: int, rates: list[float], *, clamped: bool):
         super().__init__()
-        width, self.heads = config.embed_dim * 2**number, config.num_heads[number]
+        self.heads = config.num_heads[number]
         self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
-        self.merge = Merge(width // 2, config.layer_norm_eps) if number else None
-        self.layers = nn.ModuleList(build_block(config, width, self.heads, rate) for rate in rates)
+        width, post_norm = config.embed_dim * 2**number, config.block == "post_norm"
+        self.merge = Merge(width // 2, config.layer_norm_eps, post_norm=post_norm) if number else None
+        self.layers = nn.ModuleList(build_block(config, number, rate) for rate in rates)
 
     def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> Tensor:
         if self.merge is not None:
@@ -116,21 +84,25 @@ class Stage(nn.Module):
         return [both[number % 2] for number in range(len(self.layers))]
 
 
-def halved(grid: Grid) -> Grid:
-    """The grid after patches were merged."""
-    return -(-grid[0] // 2), -(-grid[1] // 2)
-
-
 class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
     config: SwinTransformerConfig
     config_class = SwinTransformerConfig
     base_model_prefix = "swin"
-    _no_split_modules = ["Embeddings", "Merge", "Block"]
+    _no_split_modules = ["Embeddings", "Merge", "Block", "PostNormBlock"]
     _can_record_outputs = {"hidden_states": Stage, "attentions": Attention}
     _input_embed_layer = "patches"
     # Their kernels take no bias.
     _supports_flash_attn = False
     _supports_flex_attn = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """As in other families; of Swin V2 norms after branches begin as zero, and scales of cosines at 10."""
+        super()._init_weights(module)
+        if isinstance(module, PostNorm):
+            init.zeros_(module.weight)
+        elif isinstance(module, UnitLength) and module.scale is not None:
+            init.constant_(module.scale, math.log(10))
 
 
 class SwinTransformerModel(SwinTransformerPreTrainedModel):
@@ -156,7 +128,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         """b c h w -> (rows, columns) of patches, begun ones included."""
         height, width = pixel_values.shape[-2:]
         down, across = self.embeddings.patch_size
-        return -(-height // down), -(-width // across)
+        return (height + down - 1) // down, (width + across - 1) // across
 
     @capture_outputs(tie_last_hidden_states=False)
     def forward(

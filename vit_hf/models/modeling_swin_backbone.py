@@ -9,7 +9,8 @@ from transformers.modeling_outputs import BackboneOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_swin import SwinTransformerConfig
-from .modeling_swin import SwinTransformerModel, SwinTransformerPreTrainedModel, halved
+from .modeling_swin import SwinTransformerModel, SwinTransformerPreTrainedModel
+from .window_blocks import halved
 
 
 class SwinTransformerBackbone(BackboneMixin, SwinTransformerPreTrainedModel):

@@ -7,32 +7,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from .attention import Attention
-from .positions import Angles
 from .windows import Windows, move
 
 
 class WindowAttention(Attention):
     """b (h w) d -> b (h w) d: the tokens of each window attend to each other. Its weights are (b w) heads m m."""
 
-    def forward(
-        self,
-        tokens,
-        windows: Windows,
-        mask: Tensor | None = None,
-        rotary: Angles | None = None,
-        output_attentions=False,
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, tokens, windows: Windows, output_attentions=False) -> tuple[Tensor, Tensor | None]:
         on_cpu = self.on_cpu(tokens)
         learns = torch.is_grad_enabled() or (self.training and self.dropout_rate > 0)
         if on_cpu and not (output_attentions or learns):
             return self.dropout(self.output(self.image_by_image(tokens, windows))), None
-        images, width = tokens.shape[0], tokens.shape[-1]
-        size = windows.shape[0] * windows.shape[1]
-        inside = move(tokens, windows.into, windows.back).reshape(-1, size, width)  # (b w) m d
-        if windows.mask is not None:
-            mask = windows.mask.expand(images, -1, -1, -1, -1).flatten(0, 1)  # (b w) 1 m m
-        mixed, weights = super().forward(inside, windows.shape, mask, rotary, output_attentions or on_cpu)
-        mixed = mixed.reshape(images, -1, width)  # b (w m) d
+        images, size = tokens.shape[0], windows.shape[0] * windows.shape[1]
+        # In two steps, so that an export need not know whether an image has more than one window.
+        inside = move(tokens, windows.into, windows.back).flatten(0, 1).unflatten(0, (-1, size))  # (b w) m d
+        mask = windows.mask
+        if mask is not None and mask.shape[0] != inside.shape[0]:
+            mask = mask.repeat(images, 1, 1, 1)  # (b w) 1 m m
+        mixed, weights = super().forward(inside, windows.shape, mask, None, output_attentions or on_cpu)
+        mixed = mixed.flatten(0, 1).unflatten(0, (images, -1))  # b (w m) d
         return move(mixed, windows.back, windows.into), weights if output_attentions else None
 
     def on_cpu(self, tokens: Tensor) -> bool:
@@ -52,11 +45,16 @@ class WindowAttention(Attention):
         parts = self.qkv(tokens).unflatten(-1, (3 * self.heads, -1)).flatten(1, 2)  # b (n three heads) e
         size = windows.shape[0] * windows.shape[1]
         bias: Any = self.relative_bias
+        norms: Any = (self.query_norm, self.key_norm)
         term = bias.beside(windows.mask, windows.shape)  # heads w m m
         mixed = tokens.new_empty(len(tokens), len(windows.split) // 3, parts.shape[-1])  # b (heads w m) e
         for image, place in zip(parts, mixed, strict=True):
             parts_of_windows = image.index_select(0, windows.split).unflatten(0, (3, self.heads, -1, size))
             query, key, value = parts_of_windows  # heads w m e
+            if norms[0] is not None:  # w heads m e
+                query, key = (
+                    norm(one.transpose(0, 1)).transpose(0, 1) for norm, one in zip(norms, (query, key), strict=True)
+                )
             scores = query.mul_(self.scaling) @ key.transpose(-1, -2)
             weights = scores.add_(term).softmax(dim=-1)
             torch.matmul(weights, value, out=place.view_as(value))

@@ -37,6 +37,7 @@ CHANGEABLE = {
     "image_size",
     "patch_size",
     "window_size",
+    "pretrained_window_sizes",
     "num_frames",
     "num_channels",
     "hidden_dropout_prob",

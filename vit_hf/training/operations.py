@@ -77,7 +77,9 @@ class SwinNumbers:
 
     @classmethod
     def of(cls, fields: dict[str, Any], side: int) -> "SwinNumbers":
-        """From the config fields of a named size."""
+        """From the config fields of a named size. Raises: ValueError for those of Swin V2, which computes more."""
+        if "attention" in fields:
+            raise ValueError("Swin V2 is not counted or timed; take a size of Swin: t, s, b or l.")
         return cls(fields["embed_dim"], tuple(fields["depths"]), tuple(fields["num_heads"]), side=side)
 
     @property

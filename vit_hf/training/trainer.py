@@ -199,5 +199,5 @@ class Trainer(FeedingTrainer):
         return [
             f"{name}.weight" if name else "weight"
             for name, module in model.named_modules()
-            if isinstance(module, owners) and isinstance(module.weight, torch.Tensor)
+            if isinstance(module, owners) and isinstance(module.weight, torch.Tensor) and ".relative_bias." not in name
         ]

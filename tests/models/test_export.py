@@ -1,0 +1,125 @@
+"""Graphs of whole models for other programs: torch.export and ONNX, of any batch, and of any size of image."""
+
+import logging
+
+import onnxruntime
+import pytest
+import torch
+from tiny import V2, clips, images, tiny, tiny_swin, tiny_timesformer
+from torch.export import Dim
+
+from vit_hf import (
+    SwinTransformerForImageClassification,
+    TimeSformerForVideoClassification,
+    VisionTransformerForImageClassification,
+)
+
+Classifier = VisionTransformerForImageClassification
+POSITIONS = ["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
+CLIP_FORMS = [("divided_space_time", "learned"), ("divided_space_time", "rotary"), ("joint_space_time", "embedding")]
+BATCH, ROWS, COLUMNS = Dim("batch", min=1, max=64), Dim("rows", min=2, max=32), Dim("columns", min=2, max=32)
+HEIGHT, WIDTH = Dim("height", min=5, max=512), Dim("width", min=5, max=512)
+
+pytestmark = [
+    # torch's exporter pickles by an old name, is told of torchvision's operators without torchvision, and asks
+    # for a leaf of a tree in an old way.
+    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated:FutureWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch.compiler.reset()
+
+
+def exported(model, pixels, sizes) -> torch.export.ExportedProgram:
+    return torch.export.export(model, (pixels,), dynamic_shapes=(sizes,), strict=False)
+
+
+def silence(monkeypatch) -> None:
+    """pytest listens to torch's trace of its own work, and what is then written takes many times as long as that."""
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "handlers", [])
+
+
+def session_of(program) -> onnxruntime.InferenceSession:
+    """What ONNX's own runtime makes of a model or of what was exported of it."""
+    return onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def logits_of(session: onnxruntime.InferenceSession, pixels: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(session.run(None, {"pixel_values": pixels.numpy()})[0])
+
+
+@pytest.mark.parametrize("position_embedding", POSITIONS)
+def test_an_exported_model_takes_any_batch(position_embedding):
+    model = tiny(Classifier, position_embedding=position_embedding, pooling="mean")
+    program, pixels = exported(model, images(), {0: BATCH}), images(batch=5)
+    torch.testing.assert_close(program.module()(pixels).logits, model(pixels).logits)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (28, 36)])
+def test_an_exported_swin_takes_any_batch(size):
+    model = tiny_swin(SwinTransformerForImageClassification)
+    program, pixels = exported(model, images(2, *size), {0: BATCH}), images(5, *size)
+    torch.testing.assert_close(program.module()(pixels).logits, model(pixels).logits)
+
+
+@pytest.mark.parametrize(("attention_type", "position_embedding"), CLIP_FORMS)
+def test_an_exported_timesformer_takes_any_batch(attention_type, position_embedding):
+    words = {"attention_type": attention_type, "position_embedding": position_embedding}
+    model = tiny_timesformer(TimeSformerForVideoClassification, **words)
+    program, pixels = exported(model, clips(frames=3), {0: BATCH}), clips(5, frames=3)
+    torch.testing.assert_close(program.module()(pixels).logits, model(pixels).logits)
+
+
+# The model, what it is exported with, the sizes that are left open, and others that go through the same graph.
+PATCHES = {0: BATCH, 2: 8 * ROWS, 3: 8 * COLUMNS}
+OPEN = {
+    "vit": lambda: (tiny(Classifier), images(2, 48, 40), PATCHES, [images(3, 64, 24), images(1, 16, 80)]),
+    # Images that patches or windows do not divide, that one window holds, or that are smaller.
+    "swin": lambda: (
+        tiny_swin(SwinTransformerForImageClassification, depths=[2, 1]),
+        images(2, 48, 40),
+        {0: BATCH, 2: HEIGHT, 3: WIDTH},
+        [images(3, 33, 45), images(1), images(2, 5, 70), images(1, 8, 8), images(2, 7, 6)],
+    ),
+    "timesformer": lambda: (
+        tiny_timesformer(TimeSformerForVideoClassification),
+        clips(2, height=48, width=40),
+        {0: BATCH, 3: 8 * ROWS, 4: 8 * COLUMNS},
+        [clips(3, height=64, width=24), clips(1, height=16, width=80)],
+    ),
+}
+
+
+@pytest.mark.parametrize("family", OPEN)
+def test_one_graph_takes_images_of_any_size_in_torch_and_in_onnx(family, monkeypatch):
+    silence(monkeypatch)
+    model, example, sizes, others = OPEN[family]()
+    program = exported(model, example, sizes)
+    session = session_of(torch.onnx.export(program, dynamo=True, verbose=False))
+    graph = program.module()
+    for pixels in [example, *others]:
+        expected = model(pixels).logits
+        torch.testing.assert_close(graph(pixels).logits, expected)
+        torch.testing.assert_close(logits_of(session, pixels), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: tiny_swin(SwinTransformerForImageClassification, mask_padding=True, ape=True, depths=[2, 1]),
+        lambda: tiny_swin(SwinTransformerForImageClassification, **V2, depths=[2, 1]),
+        lambda: tiny(Classifier, position_embedding="rotary", pooling="attention"),
+    ],
+    ids=["swin", "swin, v2", "vit"],
+)
+def test_a_model_goes_to_onnx_by_itself_for_any_batch(model, monkeypatch):
+    silence(monkeypatch)
+    model = model()
+    session = session_of(
+        torch.onnx.export(model, (images(),), dynamo=True, verbose=False, dynamic_shapes=({0: BATCH},))
+    )
+    for batch in (1, 2, 5):
+        pixels = images(batch)
+        torch.testing.assert_close(logits_of(session, pixels), model(pixels).logits, atol=1e-5, rtol=1e-5)
