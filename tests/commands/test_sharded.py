@@ -62,7 +62,11 @@ def test_shards_are_evaluated_with_their_average_and_end_as_one_process_does(rec
     weights = [load_file(folder / "model.safetensors") for folder in (sharded, alone)]
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[0].items():
-        torch.testing.assert_close(tensor, weights[1][name], atol=1e-5, rtol=0)
+        apart = (tensor - weights[1][name]).abs()
+        if name.endswith("qkv.bias"):
+            # The biases of keys cancel in the softmax: their gradients are rounding, which Adam makes steps of.
+            apart = apart.unflatten(0, (3, -1))[[0, 2]]
+        assert apart.max() <= 1e-5, name
 
 
 def test_the_layers_of_every_kind_of_model_are_sharded_one_by_one_and_the_patches_by_accelerate():
