@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
     from .models.modeling_vit_backbone import VisionTransformerBackbone
     from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+    from .models.video_processing_timesformer import TimeSformerVideoProcessor
 
 __all__ = [
     "SwinTransformerBackbone",
@@ -26,6 +27,7 @@ __all__ = [
     "TimeSformerConfig",
     "TimeSformerForVideoClassification",
     "TimeSformerModel",
+    "TimeSformerVideoProcessor",
     "VisionTransformerBackbone",
     "VisionTransformerConfig",
     "VisionTransformerForImageClassification",

@@ -13,12 +13,24 @@ class Family:
     """model_type: what its configuration is called. title: what people call it.
 
     config, classes: where a class lies, as "module.Class" in vit_hf.models; `classes` by the Auto class that finds it.
+    video_processor: where that of its videos lies.
     """
 
     model_type: str
     title: str
     config: str
     classes: dict[str, str]
+    video_processor: str | None = None
+
+    @property
+    def places(self) -> list[str]:
+        """Of all its public classes."""
+        return [self.config, *self.classes.values(), *([self.video_processor] if self.video_processor else [])]
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether it sees videos, and not images."""
+        return "AutoModelForVideoClassification" in self.classes
 
     @property
     def classifier(self) -> str:
@@ -57,6 +69,7 @@ FAMILIES = {
             "AutoModel": "modeling_timesformer.TimeSformerModel",
             "AutoModelForVideoClassification": "modeling_timesformer.TimeSformerForVideoClassification",
         },
+        video_processor="video_processing_timesformer.TimeSformerVideoProcessor",
     ),
 }
 
@@ -64,7 +77,7 @@ FAMILIES = {
 WHERE = {
     name: module
     for family in FAMILIES.values()
-    for module, _, name in (place.partition(".") for place in (family.config, *family.classes.values()))
+    for module, _, name in (place.partition(".") for place in family.places)
 }
 
 

@@ -23,6 +23,10 @@ def register_models(family: Family, auto: ModuleType, ours: ModuleType) -> None:
         getattr(auto, name).register(load(family.config), load(place))
 
 
+def register_video_processor(family: Family, auto: ModuleType, ours: ModuleType) -> None:
+    auto.AutoVideoProcessor.register(load(family.config), load(str(family.video_processor)))
+
+
 def complete_family(family: Family, ours: ModuleType, completion: ModuleType) -> None:
     completion.complete(family)
 
@@ -35,7 +39,13 @@ def pairs_of(family: Family) -> list[tuple]:
     configuration, modeling = (
         f"vit_hf.models.{place.partition('.')[0]}" for place in (family.config, family.classifier)
     )
+    videos = []
+    if family.video_processor:
+        module = f"vit_hf.models.{family.video_processor.partition('.')[0]}"
+        register = partial(register_video_processor, family)
+        videos = [("transformers.models.auto.video_processing_auto", module, register)]
     return [
+        *videos,
         ("transformers.models.auto.configuration_auto", configuration, partial(register_config, family)),
         ("transformers.models.auto.modeling_auto", modeling, partial(register_models, family)),
         (configuration, "vit_hf.completion.configurations", partial(complete_family, family)),

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +21,7 @@ from vit_hf import (
     SwinTransformerModel,
     TimeSformerForVideoClassification,
     TimeSformerModel,
+    TimeSformerVideoProcessor,
     VisionTransformerBackbone,
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
@@ -75,6 +78,31 @@ def classifier(tmp_path):
     return model
 
 
+@pytest.fixture
+def video_classifier(tmp_path):
+    """A saved classifier of clips of four frames of 32 x 24 pixels, and its video processor beside it."""
+    model = tiny_timesformer(
+        TimeSformerForVideoClassification, image_size=[32, 24], id2label={0: "run", 1: "sit", 2: "wave"}
+    )
+    model.save_pretrained(tmp_path)
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
+    TimeSformerVideoProcessor(num_frames=4, image_std=[0.2, 0.25, 0.3], **sizes).save_pretrained(tmp_path)
+    return model
+
+
+def frames(count: int = 9) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 48, 64, 3), np.uint8))
+
+
+def write_film(file: Path, codec: str) -> None:
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for frame in frames():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
 PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes", "words")
 CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_base", "modeling_vit")}
 
@@ -113,6 +141,14 @@ def test_a_folder_of_timesformer_holds_its_own_code_and_the_parts(tmp_path):
     tiny_timesformer(TimeSformerForVideoClassification).save_pretrained(tmp_path)
     assert {file.name for file in tmp_path.glob("*.py")} == CLIP_CODE
     assert lines_of_code(tmp_path) < 1500
+
+
+PROCESSOR_FILES = ("frame_choice", "image_processing_vit", "video_frames", "video_processing_timesformer")
+
+
+def test_a_processor_of_videos_adds_how_frames_are_read_and_chosen(video_classifier, tmp_path):
+    assert {file.name for file in tmp_path.glob("*.py")} == CLIP_CODE | {f"{name}.py" for name in PROCESSOR_FILES}
+    assert sum(len((tmp_path / f"{name}.py").read_text().splitlines()) for name in PROCESSOR_FILES) < 550
 
 
 @pytest.mark.parametrize(
@@ -269,3 +305,81 @@ def test_a_backbone_comes_back_too(tmp_path):
     loaded = VisionTransformerBackbone.from_pretrained(tmp_path)
     for one, other in zip(loaded(pixels).feature_maps, model(pixels).feature_maps, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_stranger_prepares_and_classifies_videos_bit_for_bit(video_classifier, tmp_path):
+    (tmp_path / "clip").mkdir()
+    for number, frame in enumerate(frames()):
+        Image.fromarray(frame).save(tmp_path / "clip" / f"{number}.png")
+    write_film(tmp_path / "clip.mp4", "libx264")
+    run_as_stranger(
+        """
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+processor = AutoVideoProcessor.from_pretrained(folder, trust_remote_code=True)
+model = transformers.AutoModelForVideoClassification.from_pretrained(folder, trust_remote_code=True)
+assert type(processor).__module__.startswith("transformers_modules"), type(processor).__module__
+inputs = processor(["clip", "clip.mp4"], return_tensors="pt")
+with torch.no_grad():
+    save_file(dict(pixels=inputs["pixel_values"], logits=model(**inputs).logits), "stranger.st")
+processor.save_pretrained("again")
+AutoVideoProcessor.from_pretrained("again", trust_remote_code=True)
+""",
+        tmp_path,
+    )
+    stranger = load_file(tmp_path / "stranger.st")
+    processor = TimeSformerVideoProcessor.from_pretrained(tmp_path)
+    inputs = processor([tmp_path / "clip", tmp_path / "clip.mp4"], return_tensors="pt")
+    assert torch.equal(stranger["pixels"], inputs["pixel_values"])
+    with torch.no_grad():
+        assert torch.equal(stranger["logits"], video_classifier(**inputs).logits)
+
+
+def test_a_stranger_without_pyav_reads_folders_and_animations(video_classifier, tmp_path):
+    write_film(tmp_path / "clip.mp4", "libx264")
+    first, *others = [Image.fromarray(frame) for frame in frames()]
+    first.save(tmp_path / "clip.png", save_all=True, append_images=others)
+    run_as_stranger(
+        """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *package: None if name == "av" else find(name, *package)
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+processor = AutoVideoProcessor.from_pretrained(folder, trust_remote_code=True)
+assert "av" not in sys.modules
+assert processor("clip.png", return_tensors="pt")["pixel_values"].shape == (1, 4, 3, 32, 24)
+try:
+    processor("clip.mp4")
+except ValueError as error:
+    assert "pip install av" in str(error), error
+else:
+    raise AssertionError("read by what is not there")
+""",
+        tmp_path,
+    )
+
+
+def test_the_video_pipeline_answers_alike_with_and_without_the_package(video_classifier, tmp_path):
+    films = {"clip.mp4": "libx264", "clip.avi": "mpeg4"}
+    for name, codec in films.items():
+        write_film(tmp_path / name, codec)
+    run_as_stranger(
+        """
+import json
+pipe = transformers.pipeline("video-classification", model=folder, trust_remote_code=True, device="cpu")
+assert type(pipe.video_processor).__module__.startswith("transformers_modules")
+json.dump(pipe(["clip.mp4", "clip.avi"], top_k=3), open("answers.json", "w"))
+""",
+        tmp_path,
+    )
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    pipe = pipeline("video-classification", model=str(tmp_path), device="cpu")
+    assert type(pipe.video_processor) is TimeSformerVideoProcessor
+    paths = [str(tmp_path / name) for name in films]
+    assert pipe(paths, top_k=3) == answers
+    inputs = TimeSformerVideoProcessor.from_pretrained(tmp_path)(paths, return_tensors="pt")
+    with torch.no_grad():
+        shares = video_classifier(**inputs).logits.softmax(-1)
+    for answer, expected in zip(answers, shares, strict=True):
+        scores = {one["label"]: one["score"] for one in answer}
+        given = torch.tensor([scores[label] for label in ("run", "sit", "wave")])
+        torch.testing.assert_close(given, expected)  # a batch of one adds up in another order than one of two

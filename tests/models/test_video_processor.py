@@ -1,0 +1,240 @@
+"""Videos come to a TimeSformer frame by frame as images come to a Vision Transformer."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_timesformer
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+
+from vit_hf import TimeSformerForVideoClassification, TimeSformerVideoProcessor
+from vit_hf.models.frame_choice import choose_frames
+from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
+from vit_hf.models.video_frames import UnreadableVideo
+
+SIZES = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
+
+
+def small(**fields) -> TimeSformerVideoProcessor:
+    """Of four frames of 32 x 24 pixels."""
+    return TimeSformerVideoProcessor(**{"num_frames": 4, **SIZES, **fields})
+
+
+def footage(frames: int = 6, height: int = 41, width: int = 50, channels: int = 3) -> np.ndarray:
+    """t h w c, of noise"""
+    return np.random.default_rng(frames).integers(0, 256, (frames, height, width, channels), np.uint8)
+
+
+def images(video: np.ndarray) -> list[Image.Image]:
+    return [Image.fromarray(frame) for frame in video]
+
+
+def pixels(processor, video, **options) -> torch.Tensor:
+    return processor(video, return_tensors="pt", **options)["pixel_values"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The same video as a folder of frames and as an animation."""
+    (tmp_path / "clip").mkdir()
+    frames = images(footage())
+    for number, frame in enumerate(frames):
+        frame.save(tmp_path / "clip" / f"{number}.png")
+    frames[0].save(tmp_path / "clip.webp", save_all=True, append_images=frames[1:], lossless=True)
+    return tmp_path / "clip", tmp_path / "clip.webp"
+
+
+@pytest.mark.parametrize(("height", "width"), [(41, 50), (50, 41), (32, 24), (33, 25), (20, 90), (300, 31)])
+@pytest.mark.parametrize("size", [{"shortest_edge": 32}, {"height": 36, "width": 27}])
+def test_each_frame_is_what_the_image_processor_makes_of_it(height, width, size):
+    processor = small(size=size)
+    fields = {name: getattr(processor, name) for name in ("resample", "image_mean", "image_std", "do_convert_rgb")}
+    of_images = VisionTransformerImageProcessor(**{**SIZES, "size": size}, **fields)
+    video = images(footage(4, height, width))
+    clip = pixels(processor, video)
+    assert clip.shape == (1, 4, 3, 32, 24)
+    for frame, image in zip(clip[0], video, strict=True):
+        assert torch.equal(frame, of_images(image, return_tensors="pt")["pixel_values"][0])
+
+
+def test_bytes_become_the_numbers_of_the_released_models():
+    """Mean 0.45 and spread 0.225, as in facebookresearch/TimeSformer; frames of 224 pixels are left as they are."""
+    video = footage(8, 224, 224)
+    expected = (torch.from_numpy(video).permute(0, 3, 1, 2) / 255 - 0.45) / 0.225
+    torch.testing.assert_close(pixels(TimeSformerVideoProcessor(), video)[0], expected, rtol=0, atol=1e-6)
+
+
+def test_all_forms_of_a_video_agree(files):
+    video = footage()
+    expected = pixels(small(), images(video))
+    folder, animation = files
+    forms = [
+        video,
+        video.transpose(0, 3, 1, 2),
+        torch.from_numpy(video),
+        torch.from_numpy(video).permute(0, 3, 1, 2),
+        list(video),
+        list(torch.from_numpy(video)),
+        tuple(images(video)),
+        folder,
+        str(folder),
+        animation,
+        str(animation),
+    ]
+    for form in forms:
+        assert torch.equal(pixels(small(), form), expected)
+        assert torch.equal(pixels(small(), [form, form]), expected.repeat(2, 1, 1, 1, 1))
+    batch = np.stack([video, video])
+    for whole in (batch, torch.from_numpy(batch), forms):
+        assert torch.equal(pixels(small(), whole), expected.repeat(len(whole), 1, 1, 1, 1))
+    assert torch.equal(small()(videos=video, return_tensors="pt")["pixel_values"], expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_images_of_all_colours_are_as_in_a_file(mode, tmp_path):
+    frame = images(footage(1))[0].convert(mode)
+    frame.save(tmp_path / "a.tif")
+    for channels in (1, 3):
+        processor = small(image_mean=[0.5] * channels, image_std=[0.5] * channels, do_convert_rgb=channels == 3)
+        clip = pixels(processor, [frame])
+        assert clip.shape == (1, 4, channels, 32, 24)
+        assert torch.equal(clip, pixels(processor, tmp_path / "a.tif"))
+        assert torch.equal(clip, pixels(processor, [frame.convert({1: "L", 3: "RGB"}[channels])]))
+
+
+def test_greys_agree_too():
+    processor = small(image_mean=[0.5], image_std=[0.25], do_convert_rgb=False)
+    video = footage(channels=1)
+    expected = pixels(processor, video)
+    assert expected.shape == (1, 4, 1, 32, 24)
+    for form in (video.transpose(0, 3, 1, 2), torch.from_numpy(video), list(video[..., 0]), images(video[..., 0])):
+        assert torch.equal(pixels(processor, form), expected)
+
+
+def test_greys_fill_all_channels_of_a_model_for_colours():
+    grey = footage(channels=1)
+    assert torch.equal(pixels(small(), list(grey[..., 0])), pixels(small(), grey.repeat(3, -1)))
+
+
+@pytest.mark.parametrize(("sampling", "rate"), [("uniform", 32), ("dense", 2), ("dense", 32)])
+def test_frames_are_chosen_as_the_fields_and_the_call_say(sampling, rate):
+    video = footage(12, 32, 24)
+    whole = pixels(small(), video, do_sample_frames=False)[0]
+    assert len(whole) == 12
+    for frames in (1, 3, 8):
+        fields = {"num_frames": frames, "sampling": sampling, "sampling_rate": rate}
+        expected = whole[choose_frames(12, frames, sampling, rate)]
+        assert torch.equal(pixels(small(), video, **fields)[0], expected)
+        assert torch.equal(pixels(small(**fields), video)[0], expected)
+
+
+def test_a_video_of_as_many_frames_as_a_clip_is_taken_whole():
+    video = footage(4)
+    whole = pixels(small(), video, do_sample_frames=False)
+    assert torch.equal(pixels(small(sampling="dense", sampling_rate=32), video), whole)
+
+
+def test_a_clip_may_be_cut_otherwise_for_a_call():
+    clip = pixels(small(), footage(), size={"shortest_edge": 48}, crop_size={"height": 40, "width": 40})
+    assert clip.shape == (1, 4, 3, 40, 40)
+    assert small().crop_size["height"] == 32
+
+
+@pytest.mark.parametrize("tensors", [None, "np"])
+def test_clips_come_as_numpy_too(tensors):
+    clips = small()([footage(), footage()], return_tensors=tensors)["pixel_values"]
+    assert np.array_equal(np.stack(clips), pixels(small(), [footage(), footage()]).numpy())
+
+
+FIELDS = {"num_frames": 3, "sampling": "dense", "sampling_rate": 2, "image_mean": [0.3, 0.4, 0.5], "resample": 3}
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        TimeSformerVideoProcessor.from_pretrained,
+        AutoVideoProcessor.from_pretrained,
+        lambda folder: AutoVideoProcessor.from_pretrained(folder, trust_remote_code=True),
+        lambda folder: AutoVideoProcessor.from_pretrained(folder, trust_remote_code=False),
+    ],
+)
+def test_a_saved_processor_comes_back_as_ours_and_does_the_same(load, tmp_path):
+    processor = small(**FIELDS)
+    processor.save_pretrained(tmp_path)
+    # With the package installed, none of the code that lies in the folder is run.
+    for file in tmp_path.glob("*.py"):
+        file.write_text("raise AssertionError('the code of the folder was run')")
+    loaded = load(tmp_path)
+    assert type(loaded) is TimeSformerVideoProcessor
+    assert loaded.to_dict() == processor.to_dict()
+    assert torch.equal(pixels(loaded, footage()), pixels(processor, footage()))
+    loaded.save_pretrained(tmp_path / "again")
+    again = TimeSformerVideoProcessor.from_pretrained(tmp_path / "again")
+    assert torch.equal(pixels(again, footage()), pixels(processor, footage()))
+
+
+def test_the_saved_file_says_what_is_done_to_frames(tmp_path):
+    small(**FIELDS).save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert saved.items() >= FIELDS.items()
+    assert saved["video_processor_type"] == "TimeSformerVideoProcessor"
+    assert saved["auto_map"] == {"AutoVideoProcessor": "video_processing_timesformer.TimeSformerVideoProcessor"}
+    assert "image_processor_type" not in saved
+
+
+@pytest.mark.parametrize(
+    ("videos", "says"),
+    [
+        (None, "NoneType is no video"),
+        (3, "int is no video"),
+        ([], "list is no video"),
+        ([[]], "list is no video"),
+        (np.zeros((8, 8, 3), np.uint8), "ndarray of shape \\(8, 8, 3\\) is no video"),
+        (Image.new("RGB", (8, 8)), "Image is no video"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "no frames"),
+        ([footage(), footage(0)], "no frames"),
+    ],
+)
+def test_what_is_no_video_is_refused(videos, says):
+    with pytest.raises(ValueError, match=says):
+        small()(videos)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UnreadableVideo, match="nowhere.mp4: it does not exist"):
+        small()([footage(), str(tmp_path / "nowhere.mp4")])
+    with pytest.raises(UnreadableVideo, match="^http://x.org/a.mp4: "):
+        small()("http://x.org/a.mp4")
+
+
+def test_clips_of_unequal_lengths_are_filled_up_and_masked():
+    batch = small()([footage(3), footage(5)], do_sample_frames=False, return_tensors="pt")
+    assert batch["frame_mask"].tolist() == [[True] * 3 + [False] * 2, [True] * 5]
+    assert torch.equal(batch["pixel_values"][0, :3], pixels(small(), footage(3), do_sample_frames=False)[0])
+    assert not batch["pixel_values"][0, 3:].any()
+    assert "frame_mask" not in small()([footage(3), footage(5)])
+    # Shorter and shown alone, the first is the same to a model whose positions know no length.
+    model = tiny_timesformer(
+        TimeSformerForVideoClassification,
+        image_size=[32, 24],
+        position_embedding="rotary",
+        position_embedding_init="trunc_normal",
+    )
+    with torch.inference_mode():
+        alone = model(**small()(footage(3), do_sample_frames=False, return_tensors="pt")).logits
+        torch.testing.assert_close(model(**batch).logits[:1], alone, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"), [({"sampling": "sparse"}, "none of uniform, dense"), ({"num_frames": 0}, "num_frames=0")]
+)
+def test_what_chooses_no_frames_is_refused(fields, says):
+    with pytest.raises(ValueError, match=says):
+        small()(footage(), **fields)
+
+
+def test_a_misspelt_option_is_refused():
+    with pytest.raises(TypeError, match="frames_per_second"):
+        small()(footage(), frames_per_second=3)

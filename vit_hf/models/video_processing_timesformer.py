@@ -1,0 +1,122 @@
+"""From videos to what a TimeSformer takes: frames are chosen, then prepared like images, all in the same way."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.utils.rnn import pad_sequence
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import PILImageResampling
+from transformers.processing_utils import ImagesKwargs
+
+from .frame_choice import Sampling, choose_frames
+from .image_processing_vit import VisionTransformerImageProcessor
+from .video_frames import open_video
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
+
+
+class ClipKwargs(ImagesKwargs, total=False):
+    """What may be said of frames, beside what is said of images."""
+
+    do_sample_frames: bool | None
+    num_frames: int | None
+    sampling: Sampling | None
+    sampling_rate: int | None
+
+
+class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
+    """A video, or several -> pixel_values b t c h w: frames are chosen, covered, cut and normalised, by PIL alone.
+
+    A video is a path (of a folder of frames, a GIF, WebP or APNG; of other files where PyAV is installed), a list of
+    frames (images, or arrays h w, h w c or c h w), or an array t h w c or t c h w of bytes.
+
+    do_sample_frames: whether to choose frames of a video that has another number of them than `num_frames`, by
+        `sampling` ("uniform" or "dense") and `sampling_rate`, as `choose_frames` says; False takes what is given, and
+        fills short clips up with zeros, which a mask hides.
+    size, crop_size: as for images. The mean and spread are those of facebookresearch's released models.
+    """
+
+    valid_kwargs = ClipKwargs
+    model_input_names = ["pixel_values", "frame_mask"]
+    resample = PILImageResampling.BILINEAR
+    size = {"shortest_edge": 224}
+    crop_size = {"height": 224, "width": 224}
+    image_mean = [0.45, 0.45, 0.45]
+    image_std = [0.225, 0.225, 0.225]
+    do_convert_rgb = True
+    do_sample_frames = True
+    num_frames = 8
+    sampling = "uniform"
+    sampling_rate = 32
+
+    def __call__(self, videos: Any, **options: Any) -> BatchFeature:
+        """As `preprocess`; `videos` is the word of transformers' own video processors."""
+        return self.preprocess(videos, **options)
+
+    def preprocess(self, videos: Any, **options: Any) -> BatchFeature:
+        """-> pixel_values b t c h w; where clips are of unequal lengths also frame_mask b t, False behind their ends.
+
+        Raises: ValueError for what is no video, and for one that cannot be read.
+        """
+        chosen = {name: options.pop(name, None) for name in OF_CLIPS}
+        how = {name: getattr(self, name) if value is None else value for name, value in chosen.items()}
+        clips = [self.clip(video, **how) for video in as_videos(videos)]
+        lengths = [len(clip) for clip in clips]
+        tensors = options.pop("return_tensors", None)
+        frames = super().preprocess([frame for clip in clips for frame in clip], return_tensors="pt", **options)
+        pixels = pad_sequence(frames["pixel_values"].split(lengths), batch_first=True)  # b t c h w
+        content = {"pixel_values": list(pixels.numpy())}
+        if len(set(lengths)) > 1:
+            seen = torch.arange(pixels.shape[1]) < torch.tensor(lengths)[:, None]
+            content["frame_mask"] = list(seen.numpy())
+        return BatchFeature(content, tensor_type=tensors)
+
+    def clip(
+        self, video: Any, *, do_sample_frames: bool, num_frames: int, sampling: Sampling, sampling_rate: int
+    ) -> list[Any]:
+        """The frames of a video that are taken."""
+        path = isinstance(video, str | Path)
+        frames: Any = open_video(Path(video), str(video)) if path else video
+        if not len(frames):
+            raise ValueError(f"A video ({type(video).__name__}) has no frames.")
+        numbers = list(range(len(frames)))
+        if do_sample_frames and len(frames) != num_frames:
+            numbers = choose_frames(len(frames), num_frames, sampling, sampling_rate).tolist()
+        return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
+
+    def frame(self, given: Any) -> Any:
+        """An image in the model's colours, or an array of three dimensions."""
+        if not isinstance(given, Image.Image):
+            return given[None] if given.ndim == 2 else given
+        mode = MODES.get(len(self.image_mean))
+        return given if given.mode == mode else given.convert(mode)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As for an image processor, but for the name of the kind."""
+        content = super().to_dict()
+        content["video_processor_type"] = content.pop("image_processor_type")
+        return content
+
+
+def as_videos(given: Any) -> list[Any]:
+    """One video or several -> several. Raises: ValueError for anything else."""
+    if isinstance(given, str | Path):
+        return [given]
+    if isinstance(given, np.ndarray | torch.Tensor) and given.ndim in (4, 5):
+        return [given] if given.ndim == 4 else list(given)
+    if isinstance(given, list | tuple) and given:
+        first = given[0]
+        frames = isinstance(first, Image.Image) or getattr(first, "ndim", 0) in (2, 3)
+        return [given] if frames else [video for one in given for video in as_videos(one)]
+    shape = f" of shape {tuple(given.shape)}" if isinstance(given, np.ndarray | torch.Tensor) else ""
+    raise ValueError(
+        f"{type(given).__name__}{shape} is no video; give a path, a list of frames, an array of frames, height, width "
+        "and channels, or a list of these."
+    )
+
+
+TimeSformerVideoProcessor.register_for_auto_class("AutoVideoProcessor")
