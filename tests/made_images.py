@@ -1,6 +1,7 @@
 """Small images, made on the spot, and the folders and tables that hold them."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,23 @@ def class_folders(root: Path, classes: dict[str, int]) -> Path:
         for number in range(count):
             noise(seed).save(root / name / f"{number}.png")
             seed += 1
+    return root
+
+
+def save_frames(folder: Path, frames: Sequence[Image.Image]) -> Path:
+    """folder/frame_number.png"""
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames):
+        frame.save(folder / f"frame_{number}.png")
+    return folder
+
+
+def video_folders(root: Path, classes: dict[str, int], *, frames: int = 5, size: int = 8) -> Path:
+    """root/class/number/frame_number.png, as many videos as said for each class."""
+    for place, (name, count) in enumerate(classes.items()):
+        for number in range(count):
+            seed = 1000 * place + 10 * number
+            save_frames(root / name / str(number), [noise(seed + frame, size) for frame in range(frames)])
     return root
 
 

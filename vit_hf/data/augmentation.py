@@ -4,9 +4,10 @@ An entry is a name with its strength, or with a mapping of its fields:
 
     train: {random_resized_crop: {scale: [0.08, 1.0]}, flip: 0.5, randaugment: {n: 2, magnitude: 9}, erase: 0.25}
 
-They follow one another in this order, but for two: `random_resized_crop` comes first, as it chooses what is decoded,
-and `erase` last, on normalised pixels. A bare number is the strength that each entry names as its `strength`. Every
-random number is a function of the seed, the epoch and the sample (see random_numbers.py).
+They follow one another in this order, but for three: `random_clip` and `random_resized_crop` come first, as they choose
+what is decoded, and `erase` last, on normalised pixels. A bare number is the strength that each entry names as its
+`strength`. Every random number is a function of the seed, the epoch and the sample (see random_numbers.py), and the
+same for all frames of a clip.
 """
 
 from collections.abc import Mapping
@@ -81,6 +82,14 @@ class RandomResizedCrop(Augmentation):
 
     def box(self, height: int, width: int, numbers: np.ndarray) -> Box:
         return random_box(height, width, numbers, scale=self.scale, ratio=self.ratio)
+
+
+class RandomClip(Augmentation):
+    """Another clip of a longer video each time; written as `random_clip: true`. Without it, it is the middle one."""
+
+    @property
+    def draws(self) -> int:
+        return 1
 
 
 class Flip(Augmentation):
@@ -206,6 +215,7 @@ class Move(Augmentation):
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    "random_clip": RandomClip,
     "random_resized_crop": RandomResizedCrop,
     "flip": Flip,
     "pad_and_crop": PadAndCrop,

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image
 
 from .checking import read_each
 from .stores import PixelStore, StoredSplit
 from .tables import ImageTable
 
-FORMAT = "vit_hf pixels 1"
+FORMAT = "vit_hf pixels 2"
 CHECKED_WHOLE = 64 * 1024**2  # bytes; of a larger cache some images are checked at every start
 CHECKED = 256
 
@@ -48,10 +47,11 @@ def identity(table: ImageTable) -> str:
         source, name = table.source_of(index)
         digest.update(name.encode())
         if isinstance(source, Path):
-            about = source.stat() if source.exists() else None
-            digest.update(f"{about and (about.st_size, about.st_mtime_ns)}".encode())
+            for file in sorted(source.iterdir()) if source.is_dir() else [source]:
+                about = file.stat() if file.exists() else None
+                digest.update(f"{file.name}{about and (about.st_size, about.st_mtime_ns)}".encode())
         else:
-            digest.update(source.tobytes() if isinstance(source, Image.Image) else source)
+            digest.update(source if isinstance(source, bytes) else source.tobytes())
     return digest.hexdigest()
 
 
@@ -127,7 +127,7 @@ def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], 
                 shapes.append(pixels.shape)
                 rows.append(row)
                 sums.append(checksum(pixels))
-        np.save(aside / "shapes.npy", np.array(shapes, dtype=np.int64).reshape(-1, 3))
+        np.save(aside / "shapes.npy", np.array(shapes or np.zeros((0, 3)), dtype=np.int64))
         np.save(aside / "rows.npy", np.array(rows, dtype=np.int64))
         np.save(aside / "sums.npy", np.array(sums, dtype=np.int64))
         about = {"format": FORMAT, "key": place.name, "unreadable": unreadable}

@@ -38,21 +38,26 @@ def read_each(table: ImageTable, prepare: Callable[[Picture], Any], doing: str) 
             return None, str(error)
 
     reading = read_in_order(read, len(table))
-    yield from tqdm(reading, total=len(table), desc=doing, unit=" images", leave=False, disable=None)
+    yield from tqdm(reading, total=len(table), desc=doing, unit=f" {things_of(table)}", leave=False, disable=None)
 
 
-def describe_unreadable(lines: list[str], total: int) -> str:
-    """How many images cannot be read, and the first of them by name."""
+def things_of(table: ImageTable) -> str:
+    """What a table holds."""
+    return "videos" if table.clips else "images"
+
+
+def describe_unreadable(lines: list[str], total: int, things: str = "images") -> str:
+    """How many images or videos cannot be read, and the first of them by name."""
     named = "".join(f"\n  {line}" for line in lines[:SHOWN])
     more = f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f"{len(lines)} of {total} images cannot be read:{named}{more}"
+    return f"{len(lines)} of {total} {things} cannot be read:{named}{more}"
 
 
 def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_error: str) -> ImageTable:
     """The images that could be read (their rows are `kept`): all of them, or the rest where `on_error` is skip."""
     if not lines:
         return table
-    message = describe_unreadable(lines, len(table))
+    message = describe_unreadable(lines, len(table), things_of(table))
     if on_error == "fail":
         raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
     print(f"{message}\nThey are left out.", flush=True)

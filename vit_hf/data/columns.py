@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Image, Value
+from datasets import ClassLabel, Dataset, Image, Value, Video
 
 from .settings import DataSettings
 from .words import unknown_name
 
 LABEL_WORDS = ("label", "labels", "class", "target", "category", "fine_label", "coarse_label")
-IMAGE_WORDS = ("image", "images", "img", "picture", "photo", "pixels", "jpg", "png")
+IMAGE_WORDS = ("image", "images", "img", "picture", "photo", "pixels", "jpg", "png", "video", "videos", "clip", "mp4")
 
 
 def choose_column(what: str, candidates: list[str], columns: list[str]) -> str:
@@ -27,7 +27,7 @@ def check_column(what: str, name: str, columns: list[str]) -> str:
 
 
 def is_bytes(feature) -> bool:
-    """An image whose type got lost: raw bytes, or a record of bytes and path."""
+    """An image or video whose type got lost: raw bytes, or a record of bytes and path."""
     if isinstance(feature, dict):
         return "bytes" in feature
     return isinstance(feature, Value) and feature.dtype in ("binary", "large_binary")
@@ -37,7 +37,7 @@ def find_image_column(table: Dataset, named: str | None) -> str:
     if named is not None:
         return check_column("image", named, table.column_names)
     features = table.features
-    candidates = [name for name, feature in features.items() if isinstance(feature, Image)]
+    candidates = [name for name, feature in features.items() if isinstance(feature, Image | Video)]
     candidates = candidates or [name for name, feature in features.items() if is_bytes(feature)]
     if len(candidates) > 1:
         candidates = [name for name in candidates if name.lower() in IMAGE_WORDS] or candidates

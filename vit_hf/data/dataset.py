@@ -9,8 +9,10 @@ from einops import rearrange
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .decoding import Picture, StoredPicture
+from .clips import ClipPreparation
+from .decoding import StoredPicture
 from .device import DevicePreparation
+from .footage import StoredFootage
 from .plan import AugmentationPlan
 from .preparation import Preparation
 from .reading import UnreadableImage
@@ -20,19 +22,9 @@ from .tables import ImageTable
 MEMORY = 2 * 1024**3  # bytes of prepared pixels that are kept by default, in memory or on the device
 
 
-def read_pixels(
-    picture: Picture, preparation: Preparation, plan: AugmentationPlan, numbers: np.ndarray | None
-) -> Tensor:
-    """-> c h w, bytes: of the random part that the sample's numbers choose, where the plan crops"""
-    crop = plan.crop
-    if crop is None or numbers is None:
-        return preparation.pixels(picture)
-    return preparation.part(picture, crop.augmentation, numbers[crop.columns])  # pyright: ignore[reportArgumentType]
-
-
 class ImageBatches(Dataset):
-    """pixel_values (b c h w) and labels (b). The augmentation of a sample depends on the seed, the epoch and the
-    sample's number, and on nothing else. A number beyond the images is another repetition of one of them.
+    """pixel_values (b c h w, or of clips b t c h w) and labels (b). The augmentation of a sample depends on the seed,
+    the epoch and the sample's number, and on nothing else. A number beyond the images is one of them once more.
 
     resident: whether the pixels of a store go to the device as a whole, where they are few enough for that.
 
@@ -42,7 +34,7 @@ class ImageBatches(Dataset):
     def __init__(
         self,
         table: ImageTable,
-        preparation: Preparation,
+        preparation: Preparation | ClipPreparation,
         *,
         store: PixelStore | None = None,
         resident: bool = False,
@@ -62,7 +54,7 @@ class ImageBatches(Dataset):
         self.seed = seed
         self.repeats = repeats
         self.labels = torch.from_numpy(table.labels)
-        stays = resident and store is not None and self.plan.crop is None and store.flat.nbytes <= MEMORY
+        stays = resident and store is not None and not self.plan.chooses and store.flat.nbytes <= MEMORY
         lying = torch.from_numpy(store.all()) if stays and store else None
         self.finish = DevicePreparation(preparation, self.plan, classes=classes, resident=lying)
         # Shared memory, so that workers which outlive an epoch learn of the next one, and can say what they skipped.
@@ -94,8 +86,8 @@ class ImageBatches(Dataset):
         return {**batch, "samples": samples}
 
     def pixels(self, rows: np.ndarray, numbers: np.ndarray | None) -> tuple[Tensor, np.ndarray]:
-        """-> b c h w (bytes), and the rows that they are of: others where images could not be read and are skipped"""
-        if self.store is not None and self.plan.crop is None:
+        """-> b ... c h w (bytes), and the rows that they are of: others where broken images are skipped"""
+        if self.store is not None and not self.plan.chooses:
             return self.store.batch(rows), rows
         read = [self.readable(int(row), None if numbers is None else numbers[place]) for place, row in enumerate(rows)]
         return torch.stack([pixels for pixels, _ in read]), np.array([row for _, row in read])
@@ -105,15 +97,19 @@ class ImageBatches(Dataset):
         for place in range(len(self)):
             found = (row + place) % len(self)
             try:
-                return read_pixels(self.picture(found), self.preparation, self.plan, numbers), found
+                return self.preparation.pixels(self.picture(found), self.plan.drawn(numbers)), found
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise
                 self.replaced[found] = True
         raise UnreadableImage("Not one image can be read any more.")
 
-    def picture(self, row: int) -> Picture:
-        return self.table.picture(row) if self.store is None else StoredPicture(self.store.image(row))
+    def picture(self, row: int) -> Any:
+        """A picture, or footage of clips, as the preparation takes it."""
+        if self.store is None:
+            return self.table.picture(row)
+        stored = self.store.image(row)
+        return StoredFootage(stored) if stored.ndim == 4 else StoredPicture(stored)
 
     @property
     def skipped(self) -> int:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
+from .clips import ClipPreparation
 from .plan import AugmentationPlan
 from .preparation import Preparation
 
@@ -45,11 +47,11 @@ class DevicePreparation:
 
     def __init__(
         self,
-        preparation: Preparation,
+        preparation: Preparation | ClipPreparation,
         plan: AugmentationPlan,
         *,
         classes: int,
-        resident: Tensor | None = None,  # n c h w, bytes
+        resident: Tensor | None = None,  # n ... c h w, bytes
     ):
         self.preparation = preparation
         self.plan = plan
@@ -58,7 +60,7 @@ class DevicePreparation:
         keep_freed_memory()
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """-> pixel_values b c h w (floats), labels b or b classes. A batch of anybody else's passes as it is."""
+        """-> pixel_values b ... c h w (floats), labels b or b classes. A batch of anybody else's passes as it is."""
         if "rows" not in batch and batch["pixel_values"].is_floating_point():
             return dict(batch)
         pixels, labels = self.bytes_of(batch), batch["labels"]
@@ -76,14 +78,25 @@ class DevicePreparation:
         return {"pixel_values": pixels, "labels": labels}
 
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
-        """b c h w (bytes), b, b draws -> b c h w (floats), b or b classes"""
+        """b ... c h w (bytes), b, b draws -> b ... c h w (floats), b or b classes"""
         if numbers is None:
             return self.preparation.normalise_(pixels.float().div_(255)), labels
+        if pixels.ndim == 5:
+            return self.clips(pixels, labels, numbers)
         pixels = self.preparation.normalise_(self.plan.augment(pixels, numbers))
         return self.plan.mix(self.plan.erase(pixels, numbers), labels, numbers, self.classes)
 
+    def clips(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+        """b t c h w, b, b draws -> b t c h w, b or b classes: frames change as their clip does, and clips mix whole"""
+        frames = pixels.shape[1]
+        of_frames = np.repeat(numbers, frames, axis=0)
+        images = self.preparation.normalise_(self.plan.augment(rearrange(pixels, "b t ... -> (b t) ..."), of_frames))
+        clips = rearrange(self.plan.erase(images, of_frames), "(b t) c h w -> b (t c) h w", t=frames)
+        clips, labels = self.plan.mix(clips, labels, numbers, self.classes)
+        return rearrange(clips, "b (t c) h w -> b t c h w", t=frames), labels
+
     def bytes_of(self, batch: Mapping[str, Any]) -> Tensor:
-        """-> b c h w"""
+        """-> b ... c h w"""
         if "rows" not in batch:
             return batch["pixel_values"]
         if self.resident is None:

@@ -1,8 +1,9 @@
-"""A folder of class folders, by a plain scan: photos/cat/1.jpg is a cat."""
+"""A folder of class folders, by a plain scan: photos/cat/1.jpg is a cat, and videos/wave/1/ or 1.mp4 a wave."""
 
 import os
 from pathlib import Path
 
+from ..models.video_frames import STILLS
 from .tables import ImageData, ImageTable
 from .words import unknown_name
 
@@ -40,6 +41,21 @@ def files_under(folder: str | Path) -> list[str]:
     return found
 
 
+def holds_frames(folder: Path) -> bool:
+    """Whether all that lies in a folder are images: then they are the frames of one video."""
+    inside = visible(folder)
+    return bool(inside) and all(entry.is_file() and entry.name.lower().endswith(STILLS) for entry in inside)
+
+
+def videos_under(folder: str | Path) -> list[str]:
+    """Every visible file, in subfolders too, is a video; but subfolders of images alone are one video each."""
+    found: list[str] = []
+    for entry in visible(folder):
+        whole = not entry.is_dir() or holds_frames(Path(entry.path))
+        found += [entry.path] if whole else videos_under(entry.path)
+    return found
+
+
 def holds(root: Path, suffix: str) -> bool:
     """Whether there is a file with this ending anywhere under the folder."""
     return any(name.endswith(suffix) for _, _, names in os.walk(root) for name in names)
@@ -49,23 +65,28 @@ def class_folders(folder: Path) -> list[Path]:
     return [folder / entry.name for entry in visible(folder) if entry.is_dir()]
 
 
-def scan_split(folder: Path, label_names: list[str], *, check_finite: bool) -> ImageTable:
-    """The images of one folder of class folders. Every other file in a class folder counts as an image too,
+def scan_split(folder: Path, label_names: list[str], *, check_finite: bool, clips: bool) -> ImageTable:
+    """The images, or videos, of one folder of class folders. Every other file in a class folder counts as one too,
     so that the check before training names it."""
+    find = videos_under if clips else files_under
     paths, labels = [], []
     for entry in class_folders(folder):
         if entry.name not in label_names:
             raise ValueError(f"{entry}: {unknown_name('class', entry.name, label_names)}")
-        found = files_under(entry)
+        found = find(entry)
         if not found:
-            raise ValueError(f"The class folder {entry} is empty; put images into it, or remove it.")
+            kind = "videos" if clips else "images"
+            raise ValueError(f"The class folder {entry} is empty; put {kind} into it, or remove it.")
         paths += found
         labels += [label_names.index(entry.name)] * len(found)
-    return ImageTable.of(paths, labels, source=path_of, name=name_file, check_finite=check_finite)
+    return ImageTable.of(paths, labels, source=path_of, name=name_file, check_finite=check_finite, clips=clips)
 
 
-def scan_folder(root: Path, *, check_finite: bool = False) -> ImageData:
-    """root/class/image, or root/{train,validation,test}/class/image; labels are the sorted folder names."""
+def scan_folder(root: Path, *, check_finite: bool = False, clips: bool = False) -> ImageData:
+    """root/class/image, or root/{train,validation,test}/class/image; labels are the sorted folder names.
+
+    With `clips` videos stand in the places of images: files, or folders of frames.
+    """
     folders = class_folders(root)
     splits = {split: entry for entry in folders if (split := split_called(entry.name))}
     others = [entry for entry in folders if entry not in splits.values()]
@@ -76,11 +97,14 @@ def scan_folder(root: Path, *, check_finite: bool = False) -> ImageData:
     first = splits.get("train") or next(iter(splits.values()))
     label_names = [entry.name for entry in class_folders(first)]
     if not label_names:
+        what, example = ("videos", Path("wave", "1.mp4")) if clips else ("images", Path("cat", "1.jpg"))
         raise ValueError(
-            f"{first} has no class folders; images belong into one folder for each class, "
-            f"as in {first / 'cat' / '1.jpg'}."
+            f"{first} has no class folders; {what} belong into one folder for each class, as in {first / example}."
         )
     return ImageData(
-        {split: scan_split(folder, label_names, check_finite=check_finite) for split, folder in splits.items()},
+        {
+            split: scan_split(folder, label_names, check_finite=check_finite, clips=clips)
+            for split, folder in splits.items()
+        },
         label_names,
     )

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .cache import cache_folder, open_or_build
-from .checking import keep_readable, read_each
+from .checking import keep_readable, read_each, things_of
+from .clips import ClipPreparation
 from .dataset import MEMORY, ImageBatches
-from .decoding import Picture
 from .plan import AugmentationPlan
 from .preparation import Preparation
 from .reading import UnreadableImage
@@ -23,10 +23,10 @@ TRIED = 16  # images from which the size of all is estimated
 class Reader:
     """What is kept of a picture: bytes of the model's size, or all of it where random parts will be cut out."""
 
-    preparation: Preparation
+    preparation: Preparation | ClipPreparation
     whole: bool
 
-    def __call__(self, picture: Picture) -> np.ndarray:
+    def __call__(self, picture: Any) -> np.ndarray:
         return self.preparation.whole(picture) if self.whole else self.preparation.pixels(picture).numpy()
 
     def transform(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Reader:
 def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
     """Every image once: its bytes where they are kept, and in any case whether it can be read."""
     images, rows, unreadable = [], [], []
-    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} images")):
+    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {things_of(table)}")):
         if line is not None:
             unreadable.append(line)
             continue
@@ -64,7 +64,7 @@ def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> St
 
 def load_batches(
     table: ImageTable,
-    preparation: Preparation,
+    preparation: Preparation | ClipPreparation,
     settings: DataSettings,
     *,
     split: str,
@@ -74,12 +74,14 @@ def load_batches(
 ) -> ImageBatches:
     """Read and check every image of a split, and keep the prepared pixels where memory or a cache holds them."""
     plan = plan or AugmentationPlan()
-    read = Reader(preparation, whole=plan.crop is not None)
+    read = Reader(preparation, whole=plan.chooses)
     keep = settings.keep_in_memory
     if keep is None:
         keep = read.expected_bytes(table) <= MEMORY
     if settings.cache:
-        stored = open_or_build(cache_folder(settings.cache), table, read.transform(), read, f"{split} images")
+        stored = open_or_build(
+            cache_folder(settings.cache), table, read.transform(), read, f"{split} {things_of(table)}"
+        )
         stored = stored.in_memory() if keep else stored
     elif keep or settings.check_images:
         stored = read_split(table, read, keep=keep, split=split)

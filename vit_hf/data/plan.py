@@ -9,9 +9,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from .augmentation import Augmentation, Erase, Move, RandomResizedCrop, Share, build_augmentation
+from .augmentation import Augmentation, Erase, Move, RandomClip, RandomResizedCrop, Share, build_augmentation
 from .mixing import MIX_DRAWS, mix
 from .moves import MOVES, identity, move
+from .preparation import WHOLE, Drawn
 from .random_numbers import uniform
 from .words import Section
 
@@ -61,16 +62,28 @@ class AugmentationPlan:
         return uniform(seed, epoch, samples, self.draws)
 
     @property
-    def crop(self) -> Step | None:
-        """What decides which part of an image is decoded."""
-        return next((step for step in self.steps if isinstance(step.augmentation, RandomResizedCrop)), None)
+    def chooses(self) -> bool:
+        """Whether a sample's numbers decide which part of an image or video is decoded."""
+        return any(isinstance(step.augmentation, RandomResizedCrop | RandomClip) for step in self.steps)
+
+    def drawn(self, numbers: np.ndarray | None) -> Drawn:
+        """draws -> what is decoded of a sample"""
+        if numbers is None or not self.chooses:
+            return WHOLE
+        crop, own, place = None, None, 0.5
+        for step in self.steps:
+            if isinstance(step.augmentation, RandomResizedCrop):
+                crop, own = step.augmentation, numbers[step.columns]
+            elif isinstance(step.augmentation, RandomClip):
+                place = float(numbers[step.columns][0])
+        return Drawn(crop, own, place)
 
     def augment(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
         """b c h w (bytes), b draws -> b c h w: shares from 0 to 1"""
         matrices = None
         for step in self.steps:
             augmentation, own = step.augmentation, numbers[:, step.columns]
-            if isinstance(augmentation, RandomResizedCrop | Erase):
+            if isinstance(augmentation, RandomResizedCrop | RandomClip | Erase):
                 continue
             if isinstance(augmentation, Move):
                 matrix = MOVES[augmentation.name](torch.from_numpy(own).float(), augmentation.by)

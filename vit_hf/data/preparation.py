@@ -1,5 +1,6 @@
 """From a picture to bytes of the model's size, and from those to what the model is used to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,23 @@ from torch import Tensor
 from .augmentation import RandomResizedCrop
 from .decoding import OpenPicture, Picture
 from .resizing import Sizing, resize, spare_factor
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is chosen of a picture before it is decoded.
+
+    crop, numbers: a random part, and what it is drawn by. place: of a clip in its video, from 0 to 1. side: which part
+    of the longer side is cut out, from 0 (left, top) to 1.
+    """
+
+    crop: RandomResizedCrop | None = None
+    numbers: np.ndarray | None = None
+    place: float = 0.5
+    side: float = 0.5
+
+
+WHOLE = Drawn()
 
 
 class Preparation:
@@ -27,8 +45,11 @@ class Preparation:
         self.size: tuple[int, int] = (blank.shape[1], blank.shape[2])
         self.bytes_per_image = blank.numel()
 
-    def pixels(self, picture: Picture) -> Tensor:
-        """-> c h w, bytes: as the processor sizes it, or to within a grey level where that is faster"""
+    def pixels(self, picture: Picture, drawn: Drawn = WHOLE) -> Tensor:
+        """-> c h w, bytes: as the processor sizes it, or to within a grey level where that is faster; or what is drawn
+        of it"""
+        if drawn.crop is not None and drawn.numbers is not None:
+            return self.part(picture, drawn.crop, drawn.numbers)
         if self.sizing is None:
             pixels = picture.pixels(self.channels)
             image = Image.fromarray(pixels if self.channels > 1 else pixels[..., 0])
@@ -37,7 +58,7 @@ class Preparation:
         height, width = picture.size
         resized = self.sizing.resized(height, width)
         pixels = picture.pixels(self.channels, spare_factor(height, width, resized))
-        return self.sizing.cut(resize(pixels, *resized, self.sizing.resample))
+        return self.sizing.cut(resize(pixels, *resized, self.sizing.resample), drawn.side)
 
     def part(self, picture: Picture, crop: RandomResizedCrop, numbers: np.ndarray) -> Tensor:
         """-> c h w, bytes: a random part of the picture, in the model's size"""
@@ -52,5 +73,5 @@ class Preparation:
         return picture.pixels(self.channels, spare_factor(*picture.size, self.size))
 
     def normalise_(self, shares: Tensor) -> Tensor:
-        """b c h w -> b c h w: from 0..1 to what the model is used to, in place"""
+        """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
         return shares.sub_(self.mean.to(shares.device)).div_(self.std.to(shares.device))

@@ -91,10 +91,9 @@ def name_record(record: dict, row: int, *, split: str, column: str) -> str:
 
 
 def undecoded(rows: Any, column: str) -> Any:
-    """The same table or stream, with the files of its images in place of their pixels."""
-    if isinstance(rows.features[column], datasets.Image):
-        return rows.cast_column(column, datasets.Image(decode=False))
-    return rows
+    """The same table or stream, with the files of its images or videos in place of their pixels."""
+    kind = type(rows.features[column])
+    return rows.cast_column(column, kind(decode=False)) if kind in (datasets.Image, datasets.Video) else rows
 
 
 def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
@@ -103,7 +102,9 @@ def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
             raise ValueError(f"The split {split!r} has no column {column!r}, which the others have.")
 
 
-def open_table(table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings) -> ImageTable:
+def open_table(
+    table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings, *, clips: bool
+) -> ImageTable:
     refuse_missing_columns(table, columns, split)
     # A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name.
     labels = [columns.numbers.get(value, -1) for value in table[columns.label]]
@@ -113,12 +114,13 @@ def open_table(table: datasets.Dataset, columns: Columns, split: str, settings: 
         source=partial(source_of_record, column=columns.image),
         name=partial(name_record, split=split, column=columns.image),
         check_finite=settings.check_finite,
+        clips=clips,
     )
 
 
-def open_records(loaded: datasets.DatasetDict, settings: DataSettings) -> ImageData:
+def open_records(loaded: datasets.DatasetDict, settings: DataSettings, *, clips: bool = False) -> ImageData:
     """All chosen splits of a loaded data set."""
     chosen = named_splits(settings, [str(name) for name in loaded])
     columns = Columns.of(loaded[chosen.get("train") or next(iter(chosen.values()))], settings)
-    tables = {split: open_table(loaded[name], columns, name, settings) for split, name in chosen.items()}
+    tables = {split: open_table(loaded[name], columns, name, settings, clips=clips) for split, name in chosen.items()}
     return ImageData(tables, columns.label_names)

@@ -68,11 +68,24 @@ class Sizing:
             return shortest_side(height, width, self.size)
         return covering(height, width, self.size) if self.crop else self.size
 
-    def cut(self, pixels: Tensor) -> Tensor:
-        """c H W -> c h w"""
+    def cut(self, pixels: Tensor, side: float = 0.5) -> Tensor:
+        """c H W -> c h w: the middle; or of the longer side what `side` says, from 0 (left, top) to 1"""
         if self.crop is None:
             return pixels
-        return pixels[:, middle(pixels.shape[1], self.crop[0]), middle(pixels.shape[2], self.crop[1])]
+        height, width = pixels.shape[1:]
+        rows, columns = middle(height, self.crop[0]), middle(width, self.crop[1])
+        if side != 0.5:
+            tall = height - self.crop[0] > width - self.crop[1]
+            rows, columns = (
+                (aside(height, self.crop[0], side), columns) if tall else (rows, aside(width, self.crop[1], side))
+            )
+        return pixels[:, rows, columns]
+
+
+def aside(length: int, wanted: int, side: float) -> slice:
+    """Where `wanted` of `length` pixels lie, from the first (0) to the last (1)."""
+    start = round(side * (length - wanted))
+    return slice(start, start + wanted)
 
 
 def shortest_side(height: int, width: int, wanted: int) -> tuple[int, int]:

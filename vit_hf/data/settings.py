@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ..models.frame_choice import Sampling
 from .augmentation import build_augmentation
 from .plan import MixSettings
 from .words import Section
@@ -12,9 +13,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
 class DataSettings(Section):
-    """Where images come from, and what happens to them before the model sees them."""
+    """Where images or videos come from, and what happens to them before the model sees them."""
 
-    name: str = Field(description="digits, a folder of class folders, parquet files, or a Hub dataset id")
+    name: str = Field(description="digits, moving_digits, a folder of class folders, parquet, or a Hub id")
     subset: str | None = Field(default=None, description="the configuration of a Hub dataset that has several")
     revision: str | None = Field(default=None, description="the branch, tag or commit of a Hub dataset")
     image_column: str | None = Field(default=None, description="found by its type where left out")
@@ -32,8 +33,10 @@ class DataSettings(Section):
     cache: bool | str = Field(default=False, description="prepared pixels on disk: a folder, or true for the user's")
     mean: list[float] = [0.5, 0.5, 0.5]
     std: list[float] = [0.5, 0.5, 0.5]
-    crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: squeeze the whole image into the size")
+    crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: images squeezed whole, clips 1.0")
     interpolation: Interpolation = "bicubic"
+    sampling: Sampling = Field(default="uniform", description="frames of the whole video, or dense, of a part of it")
+    sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
     train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentation.py)")
     mix: MixSettings | None = Field(default=None, description="mixup and cutmix, as in {mixup: 0.8, cutmix: 1.0}")
     repeats: int = Field(default=1, ge=1, description="of each image in an effective batch, differently augmented")

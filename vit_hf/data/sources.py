@@ -1,9 +1,10 @@
-"""From `data.name` to tables of images: the one place that knows every kind of source."""
+"""From `data.name` to tables of images or videos: the one place that knows every kind of source."""
 
 from pathlib import Path
 
 from .digits import digits
 from .folders import holds, scan_folder
+from .moving_digits import moving_digits
 from .settings import DataSettings
 from .splits import hold_out
 from .tables import ImageData, refuse_strange_labels
@@ -22,27 +23,45 @@ def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
             )
 
 
-def open_source(settings: DataSettings) -> ImageData:
-    """digits, parquet files, a folder of class folders, or a data set on the Hub."""
-    if settings.name == "digits":
-        refuse_settings_of_tables(settings, "scikit-learn's digits")
-        return digits()
+BUNDLED = {"digits": digits, "moving_digits": moving_digits}
+
+
+def bundled(settings: DataSettings, *, clips: bool) -> ImageData:
+    """Raises: ValueError for images where a model takes clips, and the other way round."""
+    refuse_settings_of_tables(settings, "made of scikit-learn's digits")
+    data = BUNDLED[settings.name]()
+    if next(iter(data.splits.values())).clips != clips:
+        kinds = ("images", "moving_digits") if clips else ("clips", "digits")
+        raise ValueError(
+            f"{settings.name} are {kinds[0]}, and the model takes {'clips' if clips else 'images'}; take --data.name "
+            f"{kinds[1]}, or another --model.family."
+        )
+    return data
+
+
+def open_source(settings: DataSettings, *, clips: bool = False) -> ImageData:
+    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub.
+
+    clips: whether they are videos.
+    """
+    if settings.name in BUNDLED:
+        return bundled(settings, clips=clips)
     path = Path(settings.name).expanduser()
     if path.is_dir() and not holds(path, ".parquet"):
         refuse_settings_of_tables(settings, "a folder of class folders")
-        return scan_folder(path, check_finite=settings.check_finite)
+        return scan_folder(path, check_finite=settings.check_finite, clips=clips)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records
     from .streamed_records import open_streamed
 
     if settings.streaming:
-        return open_streamed(settings)
-    return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings)
+        return open_streamed(settings, clips=clips)
+    return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings, clips=clips)
 
 
-def open_data(settings: DataSettings) -> ImageData:
+def open_data(settings: DataSettings, *, clips: bool = False) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
-    data = open_source(settings)
+    data = open_source(settings, clips=clips)
     if len(data.label_names) < 2:
         raise ValueError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():

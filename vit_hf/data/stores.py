@@ -14,7 +14,7 @@ class PixelStore:
     """Images of any shapes, one after the other: the bytes of image i are from offsets[i] to offsets[i + 1]."""
 
     flat: np.ndarray
-    shapes: np.ndarray  # n 3
+    shapes: np.ndarray  # n 3 of images h w c or c h w, n 4 of clips
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -27,7 +27,7 @@ class PixelStore:
 
     @classmethod
     def of(cls, images: Sequence[np.ndarray]) -> "PixelStore":
-        shapes = np.array([image.shape for image in images], dtype=np.int64).reshape(-1, 3)
+        shapes = np.array([image.shape for image in images], dtype=np.int64)
         return cls(np.concatenate([image.reshape(-1) for image in images]), shapes)
 
     def __len__(self) -> int:

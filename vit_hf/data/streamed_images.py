@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .dataset import read_pixels
+from .clips import ClipPreparation
 from .device import DevicePreparation
 from .plan import AugmentationPlan
 from .preparation import Preparation
@@ -25,7 +25,7 @@ class StreamedImages:
     def __init__(
         self,
         table: StreamedTable,
-        preparation: Preparation,
+        preparation: Preparation | ClipPreparation,
         *,
         plan: AugmentationPlan,
         classes: int,
@@ -62,7 +62,7 @@ class StreamedImages:
         """This record's image; or, where broken ones are skipped, that of the next of the batch that can be read."""
         for record in [*records[place:], *records[:place]]:
             try:
-                pixels = read_pixels(self.table.picture(record), self.preparation, self.plan, numbers)
+                pixels = self.preparation.pixels(self.table.picture(record), self.plan.drawn(numbers))
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise

@@ -70,7 +70,8 @@ def records_of(stream: Any, images: tuple[str, ...]) -> Iterator[dict[str, Any]]
 
 def fetched(stream: Any, split: str) -> datasets.Dataset:
     """All of a split, kept in the cache of the datasets library, and none of the other splits."""
-    images = tuple(name for name, feature in stream.features.items() if isinstance(feature, datasets.Image))
+    kinds = (datasets.Image, datasets.Video)
+    images = tuple(name for name, feature in stream.features.items() if isinstance(feature, kinds))
     for column in images:
         stream = undecoded(stream, column)
     found: Any = datasets.Dataset.from_generator(
@@ -82,7 +83,7 @@ def fetched(stream: Any, split: str) -> datasets.Dataset:
     return found
 
 
-def open_streamed(settings: DataSettings) -> ImageData:
+def open_streamed(settings: DataSettings, *, clips: bool = False) -> ImageData:
     """The train split as a stream, the others as tables."""
     path = Path(settings.name).expanduser()
     local = path.exists()
@@ -106,7 +107,7 @@ def open_streamed(settings: DataSettings) -> ImageData:
     columns = Columns.of(stream, settings, values=tables[next(reversed(chosen.values()))])
     refuse_missing_columns(stream, columns, train)
     return ImageData(
-        {split: open_table(tables[name], columns, name, settings) for split, name in chosen.items()},
+        {split: open_table(tables[name], columns, name, settings, clips=clips) for split, name in chosen.items()},
         columns.label_names,
         stream=StreamedTable(
             undecoded(stream.select_columns([columns.image, columns.label]), columns.image),
@@ -114,5 +115,6 @@ def open_streamed(settings: DataSettings) -> ImageData:
             name=partial(name_streamed, columns=columns, split=train),
             label=partial(label_of_record, columns=columns),
             check_finite=settings.check_finite,
+            clips=clips,
         ),
     )

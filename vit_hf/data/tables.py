@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .decoding import OpenPicture, Picture, open_picture
+from .decoding import OpenPicture, open_picture
+from .footage import open_footage
 from .reading import read_image
 from .streaming import Shards
 
@@ -16,20 +17,29 @@ from .streaming import Shards
 @dataclass(frozen=True)
 class ImageTable:
     """Images (undecoded) and labels of one split. `source(item, name)` is where an item's image is: a file, the bytes
-    of one, or an image."""
+    of one, or an image. With `clips` they are videos: folders of frames, files, the bytes of one, or arrays t h w c.
+    """
 
     items: Sequence[Any]
     labels: np.ndarray
-    source: Callable[[Any, str], Path | bytes | Image.Image]
+    source: Callable[[Any, str], Any]
     name: Callable[[Any, int], str]
     order: np.ndarray
     check_finite: bool = False
+    clips: bool = False
 
     @classmethod
     def of(
-        cls, items: Sequence[Any], labels, *, source: Callable, name: Callable, check_finite: bool = False
+        cls,
+        items: Sequence[Any],
+        labels,
+        *,
+        source: Callable,
+        name: Callable,
+        check_finite: bool = False,
+        clips: bool = False,
     ) -> "ImageTable":
-        return cls(items, np.asarray(labels, dtype=np.int64), source, name, np.arange(len(items)), check_finite)
+        return cls(items, np.asarray(labels, dtype=np.int64), source, name, np.arange(len(items)), check_finite, clips)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -38,8 +48,8 @@ class ImageTable:
         row = int(self.order[index])
         return self.name(self.items[row], row)
 
-    def source_of(self, index: int) -> tuple[Path | bytes | Image.Image, str]:
-        """-> where the image is, and its name"""
+    def source_of(self, index: int) -> tuple[Any, str]:
+        """-> where the image or video is, and its name"""
         row = int(self.order[index])
         item = self.items[row]
         name = self.name(item, row)
@@ -49,9 +59,11 @@ class ImageTable:
         source, name = self.source_of(index)
         return source if isinstance(source, Image.Image) else read_image(source, name, check_finite=self.check_finite)
 
-    def picture(self, index: int) -> Picture:
-        """The same image, of which no more than the header is read yet."""
+    def picture(self, index: int) -> Any:
+        """The image as a `Picture`, or the video as `Footage`: no more than the header is read yet."""
         source, name = self.source_of(index)
+        if self.clips:
+            return open_footage(source, name, check_finite=self.check_finite)
         if isinstance(source, Image.Image):
             return OpenPicture(source)
         return open_picture(source, name, check_finite=self.check_finite)
@@ -72,16 +84,20 @@ class ImageTable:
 @dataclass(frozen=True)
 class StreamedTable:
     """Images (undecoded) and labels of a split of unknown length. `source(record, name)` is where a record's image is:
-    a file, or the bytes of one."""
+    a file, or the bytes of one. With `clips` they are videos."""
 
     shards: Shards
     source: Callable[[Any, str], Path | bytes]
     name: Callable[[Any], str]
     label: Callable[[Any, str], int]
     check_finite: bool = False
+    clips: bool = False
 
-    def picture(self, record: Any) -> Picture:
+    def picture(self, record: Any) -> Any:
+        """A `Picture`, or of videos `Footage`."""
         name = self.name(record)
+        if self.clips:
+            return open_footage(self.source(record, name), name, check_finite=self.check_finite)
         return open_picture(self.source(record, name), name, check_finite=self.check_finite)
 
     def label_of(self, record: Any) -> int:
