@@ -1,16 +1,18 @@
 """Folders of every family, from a conversion to a live Hub and back."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 import torch
 from hub_server.server import HubServer
-from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
+from tiny import clips, images, tiny, tiny_clip_config, tiny_swin, tiny_timesformer
 
 import vit_hf
 from vit_hf.commands.convert import main as convert
 from vit_hf.commands.publish import main as publish
+from vit_hf.data.preprocessing import make_video_processor
 
 EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -53,6 +55,29 @@ def test_each_family_is_converted_published_with_its_twin_and_verified(
     torch.testing.assert_close(stock(pixels)[0], expected, atol=1e-5, rtol=1e-5)
     assert publish(["--verify", "you/model@v1"]) == 0
     assert publish(["--verify", "you/model-stock"]) == 0
+
+
+def test_a_model_of_videos_is_published_with_its_processor_and_its_twin_with_transformers_own(hub, tmp_path, capsys):
+    model: Any = tiny_timesformer(vit_hf.TimeSformerForVideoClassification)
+    model.save_pretrained(tmp_path / "mine")
+    make_video_processor(model.config, sampling="dense", sampling_rate=3).save_pretrained(tmp_path / "mine")
+    assert convert([str(tmp_path / "mine"), str(tmp_path / "folder")]) == 0, capsys.readouterr().err
+    status = publish([str(tmp_path / "folder"), "you/model", "--stock"])
+    assert status == 0, capsys.readouterr().err
+    said = json.loads(hub.repository("you/model").read("preprocessor_config.json"))
+    assert said["auto_map"] == {"AutoVideoProcessor": "video_processing_timesformer.TimeSformerVideoProcessor"}
+    assert (said["sampling"], said["sampling_rate"], said["num_frames"]) == ("dense", 3, 4)
+    stock = json.loads(hub.repository("you/model-stock").read("preprocessor_config.json"))
+    assert stock["image_processor_type"].startswith("VideoMAEImageProcessor")
+    assert (stock["image_mean"], stock["image_std"]) == ([0.45] * 3, [0.225] * 3)
+    assert publish(["--verify", "you/model@main"]) == 0
+
+
+def test_a_processor_of_videos_is_pushed_with_its_code_and_a_card(hub, tmp_path):
+    make_video_processor(tiny_clip_config()).push_to_hub("you/processor")
+    repository = hub.repository("you/processor")
+    assert "AutoVideoProcessor.from_pretrained" in repository.read("README.md").decode()
+    assert {"video_processing_timesformer.py", "frame_choice.py", "video_frames.py"} <= set(repository.at().files)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.preprocessing import make_image_processor
-from ..models.configuration_vit import VisionTransformerConfig
+from ..data.preprocessing import make_image_processor, make_video_processor
+from ..families import family_of
 from .deriving import Found, build
 from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
@@ -64,11 +64,12 @@ def convert_from_original(
     return build(found, words), [*found.notes, *beside], kind, found
 
 
-def processor_of(images: dict[str, Any], config: VisionTransformerConfig) -> Any:
-    """The image processor of the authors, whose numbers are of colours; other channels take over what theirs say."""
+def processor_of(images: dict[str, Any], config: Any) -> Any:
+    """The processor of the authors, whose numbers are of colours; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
-    return make_image_processor(config, **{**images, **numbers})
+    make = make_video_processor if family_of(config).takes_clips else make_image_processor
+    return make(config, **{**images, **numbers})
 
 
 def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:

@@ -9,10 +9,14 @@ from typing import Any
 
 from PIL.Image import Resampling
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from ..data.preprocessing import INTERPOLATIONS, make_image_processor
+from ..data.preprocessing import INTERPOLATIONS, make_image_processor, make_video_processor
 from ..models.image_processing_vit import VisionTransformerImageProcessor
 from ..models.shapes import pair
+from ..models.video_processing_timesformer import TimeSformerVideoProcessor
+
+PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 # timm's own, where a pretrained_cfg is silent.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -46,7 +50,7 @@ def for_channels(values: Sequence[float], channels: int) -> list[float]:
 
 
 def preprocessing_words(processor: Any) -> dict[str, Any]:
-    """mean, std, crop_pct and interpolation, as the data of a recipe says them.
+    """mean, std, crop_pct and interpolation, and of videos the sampling, as the data of a recipe says them.
 
     Raises: ValueError for a processor that cuts from the middle in another way than ours.
     """
@@ -54,11 +58,13 @@ def preprocessing_words(processor: Any) -> dict[str, Any]:
     interpolation = next((word for word, known in INTERPOLATIONS.items() if known == resample), None)
     if interpolation is None:
         raise ValueError(f"resample={resample.name} is none of {', '.join(INTERPOLATIONS)}; set one of them.")
+    sampled = {name: getattr(processor, name, None) for name in ("sampling", "sampling_rate")}
     return {
         "mean": list(processor.image_mean) if processor.do_normalize else [0.0],
         "std": list(processor.image_std) if processor.do_normalize else [1.0],
         "crop_pct": crop_pct_of(processor),
         "interpolation": interpolation,
+        **{name: value for name, value in sampled.items() if value is not None},
     }
 
 
@@ -117,9 +123,10 @@ def label_names_of(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
 
 
 def processor_from_json(folder: Path, config: Any) -> Any:
-    """Our processor that does what a preprocessor_config.json of transformers says; None where there is none."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
+    """Our processor, of images or videos, that does what transformers' file beside the model says; None where there is
+    none."""
+    path = next((folder / name for name in PROCESSOR_FILES if (folder / name).is_file()), None)
+    if path is None:
         return None
     said = json.loads(path.read_text(encoding="utf-8"))
     words = preprocessing_words(
@@ -131,11 +138,13 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             do_normalize=said.get("do_normalize", True),
             image_mean=said.get("image_mean") or [0.5] * 3,
             image_std=said.get("image_std") or [0.5] * 3,
+            sampling=said.get("sampling"),
+            sampling_rate=said.get("sampling_rate"),
         )
     )
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], config.num_channels)
-    return make_image_processor(config, **words)
+    return (make_video_processor if hasattr(config, "num_frames") else make_image_processor)(config, **words)
 
 
 def as_sides(size: Any) -> dict[str, int]:
@@ -149,11 +158,13 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
         return processor, []
     cropping: Any = processor
     size, crop = dict(cropping.size), dict(cropping.crop_size)
+    clips = isinstance(processor, TimeSformerVideoProcessor)
     if "shortest_edge" not in size:
         return None, [
             f"no processor of transformers itself cuts {crop['height']} x {crop['width']} pixels; none is saved"
         ]
-    stock = BitImageProcessorPil(
+    # From VideoMAE's of images transformers concludes on that of videos, where torchvision is.
+    stock = (VideoMAEImageProcessorPil if clips else BitImageProcessorPil)(
         size={"shortest_edge": size["shortest_edge"]},
         crop_size={"height": crop["height"], "width": crop["width"]},
         resample=cropping.resample,

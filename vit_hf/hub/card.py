@@ -7,6 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..families import CLASSIFIERS, FAMILIES
 from ..training.sizes import configuration_folder
 from ..version import __version__
 from .facts import PICTURES, CardFacts
@@ -64,7 +65,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
     """The YAML header: what the Hub indexes."""
     results = [
         EvalResult(
-            task_type="image-classification",
+            task_type=f"{facts.thing}-classification",
             dataset_type=facts.data_source if facts.on_hub else "local",
             dataset_name=facts.data_name,
             dataset_split=facts.split,
@@ -76,10 +77,10 @@ def metadata(facts: CardFacts) -> ModelCardData:
     ]
     return ModelCardData(
         library_name="transformers",
-        pipeline_tag="image-classification",
+        pipeline_tag=f"{facts.thing}-classification",
         license=facts.license,
         base_model=facts.base_model,
-        tags=sorted({"image-classification", "vision", "custom_code", facts.family, *facts.tags}),
+        tags=sorted({f"{facts.thing}-classification", "vision", "custom_code", facts.family, *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
         metrics=["accuracy"],
         model_name=facts.name,
@@ -95,6 +96,7 @@ def render_card(facts: CardFacts) -> ModelCard:
         data,
         template_path=str(template_path()),
         facts=facts,
+        auto=next(name for name in FAMILIES[facts.family].classes if name in CLASSIFIERS),
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),

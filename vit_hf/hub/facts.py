@@ -7,7 +7,7 @@ from ..families import FAMILIES
 from .intervals import Interval
 
 PICTURES = {
-    "predictions.png": "Images of the test split with predictions",
+    "predictions.png": "Some of the test split with predictions",
     "training_curve.png": "Loss and accuracy during training",
     "confusion_matrix.png": "Confusion matrix",
     "mistakes.png": "The mistakes that the model was surest of",
@@ -51,6 +51,16 @@ class CardFacts:
     split_hashes: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     revision: str = "main"
+
+    @property
+    def clips(self) -> bool:
+        """Whether it is a model of videos."""
+        return FAMILIES[self.family].takes_clips
+
+    @property
+    def thing(self) -> str:
+        """What it names."""
+        return "video" if self.clips else "image"
 
     @property
     def architecture(self) -> str:

@@ -6,7 +6,8 @@
     python -I fresh_reload.py --logits FILE --stock FOLDER          without vit_hf, and no code of the folder either
 
 Prints one line of JSON: for each image its most probable label and that label's probability; or writes a safetensors
-file with the pixels that the processor made, where there is one, and what the model said to them.
+file with the pixels that the processor made, where there is one, and what the model said to them. For a model of videos
+an IMAGE is a folder of frames, or a file.
 """
 
 import argparse
@@ -27,19 +28,35 @@ class Absent:
 
 
 def predict(folder, paths):
-    from PIL import Image
-    from transformers import AutoImageProcessor, AutoModelForImageClassification
+    import torch
 
-    model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
-    processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[getattr(model.config, "num_channels", 3)]
-    images = [Image.open(path).convert(mode) for path in paths]
-    probabilities = model(**processor(images, return_tensors="pt")).logits.softmax(-1)
+    config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+    model = auto_class(config).from_pretrained(folder, trust_remote_code=True).eval()
+    processor = processor_of(config, folder, trust=True)
+    given = paths if "num_frames" in config else images_of(paths, getattr(model.config, "num_channels", 3))
+    with torch.inference_mode():
+        probabilities = model(**processor(given, return_tensors="pt")).logits.softmax(-1)
     best = probabilities.max(-1)
     return [
         {"image": path, "label": model.config.id2label[index], "probability": probability}
         for path, index, probability in zip(paths, best.indices.tolist(), best.values.tolist(), strict=True)
     ]
+
+
+def images_of(paths, channels):
+    from PIL import Image
+
+    return [Image.open(path).convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]) for path in paths]
+
+
+def processor_of(config, folder, trust):
+    """Of images, or of videos where the model takes frames."""
+    if "num_frames" in config:
+        # Under the name that needs no torchvision.
+        from transformers.models.auto.video_processing_auto import AutoVideoProcessor as Auto
+    else:
+        from transformers import AutoImageProcessor as Auto
+    return Auto.from_pretrained(folder, trust_remote_code=trust)
 
 
 def auto_class(config):
@@ -62,10 +79,9 @@ def pictures(channels):
     return [Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)) for shape in shapes]
 
 
-def logits(folder, file, trust):
+def logits(folder, file, trust, stock):
     import torch
     from safetensors.torch import save_file
-    from transformers import AutoImageProcessor
 
     config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
     model, info = auto_class(config).from_pretrained(folder, trust_remote_code=trust, output_loading_info=True)
@@ -78,11 +94,12 @@ def logits(folder, file, trust):
     height, width = (size, size) if isinstance(size, int) else size
     shape = (3, *([frames] if frames else []), channels, height, width)
     found = {"random_pixels": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
-    if channels in (1, 3, 4) and Path(folder, "preprocessor_config.json").is_file():
-        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust)
-        images = pictures(channels)
-        pixels = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
-        found["pixels"] = pixels[:, None].repeat(1, frames, 1, 1, 1) if frames else pixels
+    # Its own processor of videos transformers loads only beside torchvision.
+    prepares = channels in (1, 3, 4) and Path(folder, "preprocessor_config.json").is_file() and not (frames and stock)
+    if prepares:
+        processor = processor_of(config, folder, trust)
+        images = [[image] if frames else image for image in pictures(channels)]
+        found["pixels"] = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
     with torch.inference_mode():
         for name in list(found):
             first = model.eval()(found[name].to(model.dtype), return_dict=False)[0]
@@ -108,5 +125,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as modules:
         os.environ.update(HF_MODULES_CACHE=modules, HF_HUB_OFFLINE="1")
         trusted = not (given.root or given.stock)
-        asked = (given.logits, trusted) if given.logits else (given.images,)
+        asked = (given.logits, trusted, given.stock) if given.logits else (given.images,)
         print(json.dumps((logits if given.logits else predict)(given.folder, *asked)))

@@ -1,12 +1,18 @@
-"""Any image classifier with its processor, from a folder or the Hub, or a sentence that says why not."""
+"""Any classifier of images or videos with its processor, from a folder or the Hub, or a sentence that says why not."""
 
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoModelForVideoClassification,
+)
 
 from ..conversion.hub import FACTS, fetch
+from ..conversion.preprocessing import processor_from_json
 from .refusals import refuse_unsafe
 
 MODEL = [*FACTS, "model.safetensors", "model-*.safetensors"]
@@ -39,7 +45,7 @@ def refuse_strange_folder(name: str) -> None:
 
 
 def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """-> model and image processor, of a folder or of an id on the Hub, owner/name or owner/name@revision.
+    """-> model and processor, of a folder or of an id on the Hub, owner/name or owner/name@revision.
 
     Raises: ValueError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
     weights that are damaged or of another architecture.
@@ -50,15 +56,29 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
     refuse_unsafe(folder, name, trust_remote_code=trust_remote_code)
     trust = {"trust_remote_code": trust_remote_code}
     try:
-        model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, **trust)
-        processor = AutoImageProcessor.from_pretrained(folder, **trust)
+        clips = takes_clips(AutoConfig.from_pretrained(folder, **trust))
+        auto = AutoModelForVideoClassification if clips else AutoModelForImageClassification
+        model = auto.from_pretrained(folder, use_safetensors=True, **trust)
+        # transformers' own processors of videos need torchvision.
+        processor = (
+            processor_from_json(folder, model.config) if clips else AutoImageProcessor.from_pretrained(folder, **trust)
+        )
     except SafetensorError as error:
         raise ValueError(
             f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."
         ) from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{name} cannot be loaded as an image classifier: {error}") from error
+        raise ValueError(f"{name} cannot be loaded as a classifier: {error}") from error
+    if processor is None:
+        raise ValueError(f"{name} has no preprocessor_config.json that says how its videos are prepared.")
     return model, processor
+
+
+def takes_clips(config: Any) -> bool:
+    """Whether a configuration, of whatever library, is of a classifier of videos."""
+    return "ForVideoClassification" in " ".join(
+        [*(config.architectures or []), *(getattr(config, "auto_map", {}) or {})]
+    )
 
 
 def channels_of(model: Any) -> int:

@@ -77,7 +77,7 @@ def push_processor(
         self.save_pretrained(folder)
         files: dict[str, Path | bytes] = {name: folder / name for name in (PROCESSOR, *code_files(folder))}
         if not card_there:
-            files[CARD] = str(processor_card(repo_id)).encode()
+            files[CARD] = str(processor_card(self, repo_id)).encode()
         return push_files(
             files,
             repo_id,

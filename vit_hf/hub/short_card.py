@@ -54,7 +54,13 @@ def layers_of(config: Any) -> str:
     return f"{config.num_hidden_layers} layers of width {config.hidden_size}"
 
 
-def processor_card(repo_id: str) -> ModelCard:
+def processor_card(processor: Any, repo_id: str) -> ModelCard:
+    if hasattr(processor, "num_frames"):
+        auto, home = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"  # without torchvision
+        what = "A video processor of `vit_hf`, which chooses the frames of a clip and cuts the middle out of each."
+    else:
+        auto, home = "AutoImageProcessor", "transformers"
+        what = "An image processor of `vit_hf`, which cuts the middle out of an image as timm does."
     data = ModelCardData(library_name="transformers", tags=["custom_code", "vision"])
     return ModelCard(f"""---
 {data.to_yaml()}
@@ -62,14 +68,14 @@ def processor_card(repo_id: str) -> ModelCard:
 
 # {escape(repo_id.rpartition("/")[2])}
 
-An image processor of `vit_hf`, which cuts the middle out of an image as timm does.
+{what}
 
 ```python
-from transformers import AutoImageProcessor
+from {home} import {auto}
 
 # Name the commit whose code you have read in place of the revision.
 repository, revision = "{repo_id}", "main"
-processor = AutoImageProcessor.from_pretrained(
+processor = {auto}.from_pretrained(
     repository, revision=revision, code_revision=revision, trust_remote_code=True
 )
 ```
