@@ -30,13 +30,27 @@ def mistakes(logits: Tensor, labels: Tensor, count: int = 2 * COLUMNS) -> list[i
     return wrong[confidence[wrong].argsort(descending=True)][:count].tolist()
 
 
+def film_strip(frames: Sequence[Image.Image]) -> Image.Image:
+    """Frames of one video side by side, with a white line between them."""
+    width, height = frames[0].size
+    gap = max(1, width // 40)
+    strip = Image.new("RGB", (len(frames) * (width + gap) - gap, height), "white")
+    for number, frame in enumerate(frames):
+        strip.paste(frame.resize((width, height)), (number * (width + gap), 0))
+    return strip
+
+
 def draw_predictions(
-    images: Sequence[Image.Image], logits: Tensor, labels: Tensor, names: Sequence[str], path: Path
+    images: Sequence[Image.Image], logits: Tensor, labels: Tensor, names: Sequence[str], path: Path, *, frames: int = 1
 ) -> None:
-    """The images of `choose`, in that order, with logits and labels of just these."""
-    columns = min(COLUMNS, max(len(images), COLUMNS // 2))  # the heading is as wide as half of them
+    """The images of `choose`, in that order, with logits and labels of just these.
+
+    frames: of which each is a film strip.
+    """
+    across = COLUMNS // frames
+    columns = min(across, max(len(images), across // 2))  # the heading is as wide as half of them
     rows = -(-len(images) // columns)
-    figure = new_figure(1.35 * columns, 1.62 * rows + 0.3)
+    figure = new_figure(1.35 * frames * columns, 1.62 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     confidence, predicted = logits.softmax(-1).max(-1)
     for axes in grid:
@@ -45,7 +59,7 @@ def draw_predictions(
         axes.set_axis_on()
         axes.set(xticks=[], yticks=[])
         # Squares of eight pixels hide from the eye what smoothing shows it.
-        axes.imshow(image, interpolation="bicubic" if max(image.size) < 64 else "antialiased")
+        axes.imshow(image, interpolation="bicubic" if max(image.size) < 64 * frames else "antialiased")
         wrong = int(best) != int(label)
         colour = RED if wrong else GREEN
         text = f"{plain_text(shorten(names[int(best)], 14))}  {float(share):.0%}"

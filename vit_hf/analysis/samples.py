@@ -5,6 +5,7 @@ from pathlib import Path
 
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional
 
 from .confusion import plain_text, shorten
 from .style import INK, new_figure, save
@@ -21,10 +22,14 @@ def show(axes, pixels: Tensor) -> None:
 
 
 def draw_samples(pixels: Tensor, names: Sequence[str], path: Path, *, title: str) -> None:
-    """b c h w, from 0 to 1, eight in a row, each under its label."""
-    rows = -(-len(pixels) // COLUMNS)
-    figure = new_figure(1.35 * COLUMNS, 1.55 * rows + 0.3)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
+    """b c h w, from 0 to 1, eight in a row, each under its label; or b t c h w, whose frames lie side by side."""
+    frames = pixels.shape[1] if pixels.ndim == 5 else 1
+    if pixels.ndim == 5:
+        pixels = rearrange(functional.pad(pixels, (0, 1), value=1.0), "b t c h w -> b c h (t w)")
+    columns = max(1, COLUMNS // frames)
+    rows = -(-len(pixels) // columns)
+    figure = new_figure(1.35 * columns * frames, 1.55 * rows + 0.3)
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes in grid:
         axes.set_axis_off()
     for axes, image, name in zip(grid, pixels, names, strict=False):

@@ -9,9 +9,12 @@ from torch import Tensor
 from transformers import SchedulerType
 
 from ..analysis.samples import draw_samples
+from ..data.clips import ClipPreparation
+from ..models.frame_choice import uniform_frames
 from ..training.costs import activation_bytes, training_operations, weight_bytes
 from ..training.trainer import prepare_model
 from .prepared_run import PreparedRun
+from .report import FRAMES, VIDEOS
 from .tables import table
 
 SHOWN = 32
@@ -64,20 +67,21 @@ def costs(run: PreparedRun) -> list[str]:
         f"Steps: {in_all:,}, of which {epoch} an epoch and {warm_up:,} warm up; learning rate "
         f"{arguments.learning_rate:g}, {SchedulerType(arguments.lr_scheduler_type).value}",
         f"Parameters: {model.num_parameters():,}, of which {trained:,} are trained",
-        f"Arithmetic: {operations / 1e9:.3g} GFLOP to train on an image, {whole / 1e15:.3g} PFLOP in all",
+        f"Arithmetic: {operations / 1e9:.3g} GFLOP to train on one of them, {whole / 1e15:.3g} PFLOP in all",
         f"Memory on each device: about {(weights + kept) / GIB:.2f} GiB in float32 ({weights / GIB:.2f} for weights, "
         f"gradients and Adam's moments, at most {kept / GIB:.2f} for activations)",
     ]
 
 
 def some_images(run: PreparedRun) -> tuple[Tensor, Tensor]:
-    """-> b c h w, b: images of the first epoch as the model sees them, from 0 to 1, and their labels"""
+    """-> b ... c h w, b: images or clips of the first epoch as the model sees them, from 0 to 1, and their labels"""
     mean, std = run.preparation.mean, run.preparation.std
+    shown = VIDEOS if isinstance(run.preparation, ClipPreparation) else SHOWN
     if run.stream is not None:
         _, raw = next(run.stream.read(0, None))
-        return run.stream.prepare.finish(raw)["pixel_values"][:SHOWN] * std + mean, raw["labels"][:SHOWN]
+        return run.stream.prepare.finish(raw)["pixel_values"][:shown] * std + mean, raw["labels"][:shown]
     images = run.batches["train"]
-    chosen = torch.linspace(0, len(images) - 1, min(SHOWN, len(images))).round().long().tolist()
+    chosen = torch.linspace(0, len(images) - 1, min(shown, len(images))).round().long().tolist()
     pixels = images.__getitems__(chosen)["pixel_values"] * std + mean
     if run.recipe.model.task == "masked_image_modeling":
         masked = run.masked("train").masks(chosen)
@@ -89,12 +93,16 @@ def draw_batch(run: PreparedRun, path: Path) -> None:
     pixels, labels = some_images(run)
     names = [run.data.label_names[int(label)] for label in labels]
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw_samples(pixels, names, path, title="Images as the model sees them in the first epoch")
+    if pixels.ndim == 5:
+        pixels = pixels[:, uniform_frames(pixels.shape[1], FRAMES, 0.5)]
+    draw_samples(pixels, names, path, title=f"{run.things.capitalize()} as the model sees them in the first epoch")
 
 
 def show_plan(run: PreparedRun) -> int:
     prepare_model(run.model, run.recipe.optimisation)
     path = picture_path(str(run.arguments.output_dir))
     draw_batch(run, path)
-    print("\n".join([*costs(run), "", class_balance(run), "", f"Nothing was trained. Some of the images: {path}"]))
+    print(
+        "\n".join([*costs(run), "", class_balance(run), "", f"Nothing was trained. Some of the {run.things}: {path}"])
+    )
     return 0

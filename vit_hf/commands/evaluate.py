@@ -1,6 +1,7 @@
-"""How good a model is on labelled images: figures, and pictures of its mistakes."""
+"""How good a model is on labelled images or videos: figures, and pictures of its mistakes."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from ..data.checking import things_of
+from ..data.clips import ClipPreparation, preparation_for
 from ..data.loading import load_batches
-from ..data.preparation import Preparation
 from ..data.settings import DataSettings
 from ..data.sources import open_data, open_source
 from ..data.tables import ImageTable
-from ..hub.loading import channels_of, label_names_of, load_classifier
+from ..data.views import ViewedVideos, Views
+from ..hub.loading import channels_of, label_names_of, load_classifier, takes_clips
 from ..training.inference import predict_logits
 from ..training.metrics import classification_metrics
 from ..training.overrides import apply_overrides, parse_overrides
@@ -25,6 +28,7 @@ from .report import draw_report, figures
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation
   {program} google/vit-base-patch16-224 --data photos/ --split all --data.on_error skip
+  {program} outputs/videos --views 1x3
 
 The data is what a recipe calls data.name, and its other fields are set the same way, as in --data.label_column.
 Left out, it is the data in the recipe that lies in the model's folder, with the same test split.
@@ -45,14 +49,14 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
         raise ValueError(explain(error, "--data")) from error
 
 
-def choose_split(settings: DataSettings, split: str) -> tuple[ImageTable, list[str], str]:
-    """-> the images, the names of their labels, and how to call the split."""
+def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[ImageTable, list[str], str]:
+    """-> the images or videos, the names of their labels, and how to call the split."""
     if split == "all":
-        data = open_source(settings)
+        data = open_source(settings, clips=clips)
         if len(data.splits) > 1:
             raise ValueError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
         return next(iter(data.splits.values())), data.label_names, "whole"
-    data = open_data(settings)
+    data = open_data(settings, clips=clips)
     name = data.held_out if split == "test" and "test" not in data.splits else split
     return data.split(name), data.label_names, name
 
@@ -71,20 +75,38 @@ def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence
     return table.with_labels(numbers[table.labels])
 
 
+def views_of(given: str | None, preparation: Any) -> Views:
+    """What --views says: 3x1 are three clips of each video, and of each the middle."""
+    if given is None:
+        return Views()
+    if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)) is None:
+        raise ValueError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
+    if not isinstance(preparation, ClipPreparation):
+        raise ValueError("--views are of videos, and the model takes images; leave it out.")
+    return Views(int(found[1]), int(found[2]))
+
+
 def evaluate(given: Any, overrides: Sequence[str]) -> int:
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
     settings = data_settings(given.model, given.data, overrides)
-    table, names, split = choose_split(settings, given.split)
+    preparation = preparation_for(processor, channels_of(model))
+    views = views_of(given.views, preparation)
+    table, names, split = choose_split(settings, given.split, clips=takes_clips(model.config))
     known = label_names_of(model)
     table = in_the_models_order(table, names, known)
-    images = load_batches(table, Preparation(processor, channels_of(model)), settings, split=split)
-    logits = predict_logits(model, images, batch_size=given.batch_size)
+    images = load_batches(table, preparation, settings, split=split)
+    if isinstance(preparation, ClipPreparation) and views.count > 1:
+        viewed = ViewedVideos(images.table, preparation, views)
+        logits = predict_logits(model, viewed, batch_size=max(1, given.batch_size // views.count), views=views.count)
+    else:
+        logits = predict_logits(model, images, batch_size=given.batch_size)
     metrics = classification_metrics(logits, images.labels, dict(enumerate(known)))
 
-    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics)}")
+    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics, things_of(table))}")
     if given.output is not None:
         given.output.mkdir(parents=True, exist_ok=True)
         record = {"model": given.model, "data": settings.model_dump(), "split": split, **metrics}
+        record |= {"views": given.views} if given.views else {}
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (given.output / "metrics.json").write_text(text + "\n", encoding="utf-8")
         draw_report(images, logits, known, given.output)
@@ -93,13 +115,14 @@ def evaluate(given: Any, overrides: Sequence[str]) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parse = parser("evaluate", "Measure an image classifier on labelled images.", EXAMPLES)
+    parse = parser("evaluate", "Measure a classifier on labelled images or videos.", EXAMPLES)
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
-    parse.add_argument("--data", help="digits, a folder of class folders, parquet files, or a Hub id")
+    parse.add_argument("--data", help="digits, moving_digits, a folder of class folders, parquet files, or a Hub id")
     parse.add_argument(
         "--split", default="test", choices=["train", "validation", "test", "all"], help="test, where not said"
     )
     parse.add_argument("--output", type=Path, help="a folder for metrics.json and the pictures")
+    parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     given, overrides = parse.parse_known_args(words_of(words))

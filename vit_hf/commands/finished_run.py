@@ -17,6 +17,7 @@ from ..conversion.loading import Loaded
 from ..data.dataset import ImageBatches
 from ..data.fingerprint import fingerprint
 from ..data.plan import describe
+from ..data.sources import BUNDLED
 from ..data.tables import ImageData
 from ..families import word_of
 from ..hub.card import render_card
@@ -78,7 +79,7 @@ class FinishedRun:
         draw_training_curve(self.trainer.state.log_history, self.folder / "training_curve.png", split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
         render_card(self.facts()).save(self.folder / "README.md")
-        return save_examples(self.tested.table, self.data.label_names, self.folder / "examples")
+        return save_examples(self.tested, self.data.label_names, self.folder / "examples")
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""
@@ -92,7 +93,7 @@ class FinishedRun:
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,
-            on_hub=settings.name != "digits" and not local,
+            on_hub=settings.name not in BUNDLED and not local,
             split=self.data.held_out,
             split_origin=self.data.carved,
             counts=self.counts,
@@ -141,16 +142,25 @@ class FinishedRun:
     def preprocessing(self) -> list[str]:
         settings, config = self.recipe.data, self.model.config
         size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
-        cut = f", keeping the middle {settings.crop_pct:.0%}" if settings.crop_pct else ""
+        clips = [self.sampling()] if self.data.splits[self.data.held_out].clips else []
+        share = settings.crop_pct or (1.0 if clips else None)
+        cut = f", keeping the middle {share:.0%} in the model's shape" if share else ""
         moved = describe(settings.train)
         if settings.mix is not None:
             mixed = settings.mix.model_dump(exclude_unset=True)
             moved = ", ".join(filter(None, [moved, *(f"{name} {value:g}" for name, value in mixed.items())]))
         return [
+            *clips,
             f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
             f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",
             f"in training also: {moved}" if moved else "no augmentation in training",
         ]
+
+    def sampling(self) -> str:
+        settings, frames = self.recipe.data, self.model.config.num_frames
+        if settings.sampling == "uniform":
+            return f"{frames} frames, evenly over the whole video"
+        return f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"
 
 
 def hardware(device: torch.device) -> str:

@@ -1,8 +1,8 @@
-"""What is in an image: the most probable labels, for files and folders of them."""
+"""What is in an image or a video: the most probable labels, for files and folders of them."""
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +10,50 @@ import torch
 from torch import Tensor
 
 from ..data.checking import describe_unreadable
-from ..data.folders import files_under
+from ..data.clips import preparation_for
+from ..data.folders import files_under, holds_frames, videos_under
+from ..data.footage import open_footage
 from ..data.reading import UnreadableImage, read_image, with_channels
-from ..hub.loading import channels_of, label_names_of, load_classifier
-from ..training.inference import device_of_choice
+from ..data.views import seen_by
+from ..hub.loading import channels_of, label_names_of, load_classifier, takes_clips
+from ..training.inference import device_of_choice, mean_of_views
 from .door import FAILED, guarded, parser, words_of
+from .evaluate import views_of
 from .tables import table
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples
   {program} google/vit-base-patch16-224 holiday.jpg photos/ --top 5 --json > labels.json
+  {program} outputs/videos wave.mp4 frames_of_a_video/ --views 3x3
 
 A file that cannot be read is named and counted, and makes the exit status 1, unless --on-error skip is given.
 """
 
 
-def find_images(given: Sequence[str]) -> list[Path]:
-    """Files as they are, folders as all the visible files in them."""
+def refuse_missing(given: Sequence[str]) -> None:
+    """Before a model is loaded, which takes longer."""
+    for name in given:
+        if not Path(name).expanduser().exists():
+            raise ValueError(f"There is no file or folder {name}.")
+
+
+def find_images(given: Sequence[str], *, clips: bool = False) -> list[Path]:
+    """Files as they are, folders as all the visible files in them.
+
+    clips: as videos; then a folder of images alone is one video.
+    """
     found: list[Path] = []
     for name in given:
         path = Path(name).expanduser()
-        if path.is_dir():
-            inside = [Path(file) for file in files_under(path)]
+        if clips and path.is_dir() and holds_frames(path):
+            found.append(path)
+        elif path.is_dir():
+            inside = [Path(file) for file in (videos_under if clips else files_under)(path)]
             if not inside:
                 raise ValueError(f"The folder {path} is empty.")
             found += inside
-        elif path.exists():
-            found.append(path)
         else:
-            raise ValueError(f"There is no file or folder {name}.")
+            found.append(path)
     return found
 
 
@@ -63,55 +78,95 @@ def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[d
     ]
 
 
-def read_some(paths: Sequence[Path]) -> tuple[list[Path], list[Any], list[str]]:
-    """-> the readable ones, their images, and a line for each of the others"""
-    readable, images, unreadable = [], [], []
+class Images:
+    """Files -> probabilities, as the model's own processor prepares images."""
+
+    def __init__(self, model: Any, processor: Any):
+        self.model, self.processor = model, processor
+
+    def read(self, path: Path) -> Any:
+        return read_image(path, str(path))
+
+    def __call__(self, images: Sequence[Any]) -> Tensor:
+        """-> b labels"""
+        return probabilities_of(self.model, self.processor, images)
+
+
+class Videos:
+    """The same of videos: the mean over their views."""
+
+    def __init__(self, model: Any, processor: Any, views: str | None):
+        self.model = model
+        self.preparation: Any = preparation_for(processor, channels_of(model))
+        self.views = views_of(views, self.preparation)
+
+    def read(self, path: Path) -> Tensor:
+        """-> v t c h w, bytes"""
+        return seen_by(self.views, self.preparation, open_footage(path, str(path)))
+
+    @torch.inference_mode()
+    def __call__(self, videos: Sequence[Tensor]) -> Tensor:
+        """v t c h w, several times -> b labels"""
+        pixels = self.preparation.normalise_(torch.cat([*videos]).float().div_(255))
+        logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
+        return mean_of_views(logits, self.views.count).softmax(-1)
+
+
+def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:
+    """-> the readable ones, what is read of them, and a line for each of the others"""
+    readable, found, unreadable = [], [], []
     for path in paths:
         try:
-            images.append(read_image(path, str(path)))
+            found.append(read(path))
             readable.append(path)
         except UnreadableImage as error:
             unreadable.append(str(error))
-    return readable, images, unreadable
+    return readable, found, unreadable
 
 
 def predict(given: Any) -> int:
-    paths = find_images(given.images)
+    refuse_missing(given.images)
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
+    clips = takes_clips(model.config)
+    if given.views and not clips:
+        raise ValueError("--views are of videos, and the model takes images; leave it out.")
+    paths = find_images(given.images, clips=clips)
     model = model.to(device_of_choice()).eval()
-    names = label_names_of(model)
+    answer = Videos(model, processor, given.views) if clips else Images(model, processor)
+    names, thing = label_names_of(model), "video" if clips else "image"
     results, unreadable = [], []
     for some in batches(paths, given.batch_size):
-        readable, images, lines = read_some(some)
+        readable, found, lines = read_some(some, answer.read)
         unreadable += lines
-        if images:
-            for path, row in zip(readable, probabilities_of(model, processor, images), strict=True):
-                results.append({"image": str(path), "predictions": best_labels(row, names, given.top)})
+        if found:
+            for path, row in zip(readable, answer(found), strict=True):
+                results.append({thing: str(path), "predictions": best_labels(row, names, given.top)})
 
     if given.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     elif results:
-        print(as_table(results))
+        print(as_table(results, thing))
     if unreadable:
-        print(describe_unreadable(unreadable, len(paths)), file=sys.stderr)
+        print(describe_unreadable(unreadable, len(paths), f"{thing}s"), file=sys.stderr)
     return FAILED if unreadable and given.on_error == "fail" else 0
 
 
-def as_table(results: Sequence[dict[str, Any]]) -> str:
+def as_table(results: Sequence[dict[str, Any]], thing: str) -> str:
     rows = []
     for result in results:
         for place, best in enumerate(result["predictions"]):
-            rows.append(["" if place else result["image"], best["label"], f"{best['probability']:.2%}"])
-    return table(["image", "label", "probability"], rows)
+            rows.append(["" if place else result[thing], best["label"], f"{best['probability']:.2%}"])
+    return table([thing, "label", "probability"], rows)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parse = parser("predict", "Name what is in images.", EXAMPLES)
+    parse = parser("predict", "Name what is in images or videos.", EXAMPLES)
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
-    parse.add_argument("images", nargs="+", help="image files, or folders of them")
+    parse.add_argument("images", nargs="+", help="files of images or videos, folders of them, or of frames")
     parse.add_argument("--top", type=int, default=3, help="labels for each image (3 where not said)")
     parse.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parse.add_argument("--on-error", choices=["fail", "skip"], default="fail", help="what unreadable files amount to")
+    parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 3x3")
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     return guarded(predict, parse.parse_args(words_of(words)))

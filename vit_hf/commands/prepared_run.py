@@ -6,16 +6,18 @@ from typing import Any
 import transformers
 
 from ..conversion.loading import Loaded
+from ..data.clips import ClipPreparation, preparation_for
 from ..data.dataset import ImageBatches
 from ..data.loading import load_batches
 from ..data.plan import AugmentationPlan
 from ..data.preparation import Preparation
-from ..data.preprocessing import make_image_processor
+from ..data.preprocessing import make_image_processor, make_video_processor
 from ..data.settings import DataSettings
 from ..data.sources import open_data
 from ..data.streamed_images import StreamedImages
 from ..data.streaming import StreamedBatches
 from ..data.tables import ImageData, StreamedTable, refuse_empty_classes
+from ..families import FAMILIES, family_of
 from ..hub.loading import load_classifier
 from ..hub.training_push import HubPush
 from ..models.shapes import grid_of, pair
@@ -30,14 +32,12 @@ from ..training.trainer import Trainer
 from .starting_point import starting_point
 
 
-def image_processor(config, settings: DataSettings):
-    return make_image_processor(
-        config,
-        mean=settings.mean,
-        std=settings.std,
-        crop_pct=settings.crop_pct,
-        interpolation=settings.interpolation,
-    )
+def processor_of(config, settings: DataSettings):
+    """Of images or videos, as the model of a config and the data of a recipe want it."""
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("mean", "std", "crop_pct", "interpolation")}
+    if family_of(config).takes_clips:
+        return make_video_processor(config, sampling=settings.sampling, sampling_rate=settings.sampling_rate, **how)
+    return make_image_processor(config, **how)
 
 
 def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
@@ -70,11 +70,16 @@ class PreparedRun:
     data: ImageData
     model: Any
     processor: Any
-    preparation: Preparation
+    preparation: Preparation | ClipPreparation
     batches: dict[str, ImageBatches]
     loaded: Loaded | None = None
     push: HubPush | None = None
     stream: StreamedBatches | None = None
+
+    @property
+    def things(self) -> str:
+        """What the data holds."""
+        return "videos" if isinstance(self.preparation, ClipPreparation) else "images"
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -99,7 +104,7 @@ class PreparedRun:
         )
         labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
         lines = [
-            f"Data: {recipe.data.name}; images: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Data: {recipe.data.name}; {self.things}: {counts}; {len(data.label_names)} classes: {labels}",
             f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
             *self.plan,
         ]
@@ -174,7 +179,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     arguments = TrainingArguments(**recipe.training)
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimisation, recipe.training)
-    data = open_data(recipe.data)
+    data = open_data(recipe.data, clips=FAMILIES[recipe.model.family].takes_clips)
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
@@ -183,8 +188,8 @@ def prepare(recipe: Recipe) -> PreparedRun:
         model = build_painter(recipe.model.family, recipe.model.fields())
     else:
         model, recipe, loaded = starting_point(recipe, data.label_names)
-    processor = image_processor(model.config, recipe.data)
-    preparation = Preparation(processor, model.config.num_channels)
+    processor = processor_of(model.config, recipe.data)
+    preparation = preparation_for(processor, model.config.num_channels)
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
     print(run.describe(), flush=True)
     for split, images in data.splits.items():

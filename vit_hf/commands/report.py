@@ -4,27 +4,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
 from ..analysis.confusion import draw_confusion_matrix
-from ..analysis.gallery import choose, draw_predictions, mistakes
+from ..analysis.gallery import choose, draw_predictions, film_strip, mistakes
+from ..data.clips import ClipPreparation
 from ..data.dataset import ImageBatches
+from ..data.footage import Footage, some_frames
+from ..data.preparation import WHOLE
 from ..data.reading import with_channels
 from ..data.tables import ImageTable
 from ..training.metrics import confusion_matrix
 from .tables import table
 
 EXAMPLES = 10
+FRAMES = 4  # of a video that a picture shows
+VIDEOS = 12  # that it shows
 
 
 def headline(metrics: dict[str, Any]) -> str:
     return f"accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f}"
 
 
-def figures(metrics: dict[str, Any]) -> str:
+def figures(metrics: dict[str, Any], things: str = "images") -> str:
     """Every figure, and a line for each class."""
     whole = [
-        [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4f}"]
+        [
+            things if name == "images" else name.replace("_", " "),
+            f"{value:,}" if isinstance(value, int) else f"{value:.4f}",
+        ]
         for name, value in metrics.items()
         if not isinstance(value, dict)
     ]
@@ -32,29 +41,51 @@ def figures(metrics: dict[str, Any]) -> str:
         [name, f"{row['precision']:.4f}", f"{row['recall']:.4f}", f"{row['images']:,}"]
         for name, row in metrics["classes"].items()
     ]
-    return f"{table(['figure', 'value'], whole)}\n\n{table(['class', 'precision', 'recall', 'images'], classes)}"
+    columns = ["class", "precision", "recall", things]
+    return f"{table(['figure', 'value'], whole)}\n\n{table(columns, classes)}"
 
 
 def draw_report(images: ImageBatches, logits: Tensor, names: Sequence[str], folder: Path) -> None:
     """confusion_matrix.png and predictions.png, and mistakes.png where there are any"""
     matrix = confusion_matrix(logits.argmax(-1), images.labels, len(names))
     draw_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-    galleries = {"predictions.png": choose(logits, images.labels), "mistakes.png": mistakes(logits, images.labels)}
+    clips = images.table.clips
+    right = choose(logits, images.labels, VIDEOS) if clips else choose(logits, images.labels)
+    wrong = mistakes(logits, images.labels)
+    galleries = {"predictions.png": right, "mistakes.png": wrong[:VIDEOS] if clips else wrong}
     for file, shown in galleries.items():
         (folder / file).unlink(missing_ok=True)
         if shown:
-            pictures = [with_channels(images.table.image(index), 3) for index in shown]
-            draw_predictions(pictures, logits[shown], images.labels[shown], names, folder / file)
+            pictures = [look(images.table, index) for index in shown]
+            how = {"frames": FRAMES if clips else 1}
+            draw_predictions(pictures, logits[shown], images.labels[shown], names, folder / file, **how)
 
 
-def save_examples(images: ImageTable, names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """The first image of each class, of at most ten classes, as files to try predictions on."""
+def look(table: ImageTable, index: int) -> Image.Image:
+    """An image, or some frames of a video, in colour."""
+    if table.clips:
+        return film_strip(some_frames(table.picture(index), FRAMES))
+    return with_channels(table.image(index), 3)
+
+
+def save_examples(images: ImageBatches, names: Sequence[str], folder: Path) -> dict[str, Path]:
+    """The first image of each class, of at most ten classes, as files to try predictions on; of videos the frames that
+    the model sees, in a folder for each."""
     folder.mkdir(parents=True, exist_ok=True)
     saved = {}
     for label, name in list(enumerate(names))[:EXAMPLES]:
-        places = (images.labels == label).nonzero()[0]
-        if len(places):
-            path = folder / f"{label}.png"
-            images.image(int(places[0])).convert("RGB").save(path)
-            saved[name] = path
+        places = (images.table.labels == label).nonzero()[0]
+        if len(places) and isinstance(images.preparation, ClipPreparation):
+            saved[name] = folder / str(label)
+            save_clip(images.preparation, images.table.picture(int(places[0])), saved[name])
+        elif len(places):
+            saved[name] = folder / f"{label}.png"
+            images.table.image(int(places[0])).convert("RGB").save(saved[name])
     return saved
+
+
+def save_clip(preparation: ClipPreparation, footage: Footage, folder: Path) -> None:
+    """Frame for frame, in a folder: animations would drop a frame that shows what the one before did."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(preparation.chosen(footage, WHOLE.place)):
+        Image.fromarray(picture.pixels(3)).save(folder / f"{number:03d}.png")

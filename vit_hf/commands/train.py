@@ -28,8 +28,8 @@ EXAMPLES = """\
   {program} digits --data.name photos/ --model.image_size 32 --model.patch_size 4 \\
       --training.num_train_epochs 30 --training.output_dir outputs/photos
 
-where photos/ holds one folder of images for each class. Every field of the recipe can be set like this, by its
-path; data.name is also the id of a data set on the Hub, or parquet files.
+where photos/ holds one folder of images for each class (of videos, for moving_digits). Every field of the recipe can be
+set like this, by its path; data.name is also the id of a data set on the Hub, or parquet files.
 
 With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
 complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.
@@ -77,12 +77,13 @@ def finish(run: FinishedRun, recipe: str, push: HubPush | None) -> None:
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
     found = reload_without_package(run.folder, list(examples.values()))
+    thing = "video" if run.tested.table.clips else "image"
     rows = [
         [path.name, name, prediction["label"], f"{prediction['probability']:.2%}"]
         for (path, name), prediction in zip([(path, label) for label, path in examples.items()], found, strict=True)
     ]
-    print("Loaded again in a fresh process without vit_hf, it says of some images of the test split:")
-    print(table(["image", "is", "predicted", "probability"], rows))
+    print(f"Loaded again in a fresh process without vit_hf, it says of some {thing}s of the test split:")
+    print(table([thing, "is", "predicted", "probability"], rows))
     if push is not None:
         # What was trained is safe by now, whatever the Hub says.
         pushed = push.finish(collect(run.folder, push.repo_id, push.options["branch"] or "main"))
@@ -122,7 +123,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     examples = EXAMPLES.replace("{interrupted}", str(EXIT_CODE))
-    parse = parser("train", "Train an image classifier from a recipe.", examples)
+    parse = parser("train", "Train a classifier of images or videos from a recipe.", examples)
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
     parse.add_argument("--dry-run", action="store_true", help="print what would run, draw some images, and stop")
     parse.add_argument(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..data.clips import ClipPreparation, preparation_for
 from ..data.preparation import Preparation
 
 
@@ -26,9 +27,9 @@ def label_order(theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
 
 
 class TeacherLogits:
-    """b c h w, as the student sees them -> b labels, in the student's order."""
+    """b ... c h w, as the student sees them -> b labels, in the student's order."""
 
-    def __init__(self, model: Any, processor: Any, student: Preparation, labels: Sequence[str]):
+    def __init__(self, model: Any, processor: Any, student: Preparation | ClipPreparation, labels: Sequence[str]):
         self.model: nn.Module = model.eval().requires_grad_(False)
         self.order = torch.tensor(
             label_order([model.config.id2label[i] for i in range(model.config.num_labels)], labels)
@@ -36,7 +37,9 @@ class TeacherLogits:
         channels = getattr(model.config, "num_channels", 3)
         if channels != student.channels:
             raise ValueError(f"The teacher takes images of {channels} channels, the student of {student.channels}.")
-        theirs = Preparation(processor, channels)
+        theirs = preparation_for(processor, channels)
+        if type(theirs) is not type(student):
+            raise ValueError("One of student and teacher takes images, and the other videos; take two of a kind.")
         # Back to pixels from 0 to 1, and from there to the teacher's scale: one factor and one shift.
         self.factor = student.std / theirs.std
         self.shift = (student.mean - theirs.mean) / theirs.std
@@ -49,5 +52,7 @@ class TeacherLogits:
         self.model.to(device)
         pixels = pixel_values * self.factor.to(device) + self.shift.to(device)
         if self.size and pixels.shape[-2:] != self.size:
-            pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True, align_corners=False)
+            images = pixels.flatten(0, -4)  # those of all clips
+            images = functional.interpolate(images, self.size, mode="bilinear", antialias=True, align_corners=False)
+            pixels = images.unflatten(0, pixels.shape[:-3])
         return self.model(pixel_values=pixels).logits[:, self.order.to(device)]
