@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from made_images import class_folders
+from made_images import class_folders, video_folders
 from tiny import TINY
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.commands.prepared_run import prepare
 from vit_hf.data.preprocessing import make_image_processor
+from vit_hf.families import FAMILIES
 from vit_hf.training.families import build_classifier, build_painter
 from vit_hf.training.overrides import apply_overrides
 from vit_hf.training.recipe import Recipe, load_recipe
@@ -71,17 +72,24 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return class_folders(tmp_path_factory.mktemp("photos"), {"cat": 10, "dog": 10})
 
 
-def made_small(path: Path, photos: Path, pretrained: Path, out: Path) -> Recipe:
-    """The recipe with other images, a small model and a small batch, on the CPU; all else as it is but for timm's
-    optimizers, which are tested beside timm."""
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return video_folders(tmp_path_factory.mktemp("videos"), {"wave": 10, "nod": 10})
+
+
+def made_small(path: Path, photos: Path, videos: Path, pretrained: Path, out: Path) -> Recipe:
+    """The recipe with other images or videos, a small model and a small batch, on the CPU; all else as it is but for
+    timm's optimizers, which are tested beside timm."""
     recipe = load_recipe(path)
     content = recipe.content()
-    places = {"data.name": str(photos), "data.cache": False, "training.output_dir": str(out)}
+    name = videos if FAMILIES[recipe.model.family].takes_clips else photos
+    places = {"data.name": str(name), "data.cache": False, "training.output_dir": str(out)}
     run = {"training.max_steps": 2, "training.warmup_steps": 1, "training.disable_tqdm": True, "training.use_cpu": True}
     without = {"training.bf16": False, "training.torch_compile": False, "training.dataloader_num_workers": 0}
-    model = {f"model.{name}": value for name, value in SMALL_OF[recipe.model.family].items()}
     if recipe.model.source is not None:
         model = {"model.from": str(pretrained)}
+    else:
+        model = {f"model.{name}": value for name, value in SMALL_OF[recipe.model.family].items()}
     batch = {"optimisation.batch_size": 6} if recipe.optimisation.batch_size else {}
     each = {"training.per_device_train_batch_size": 6, "training.per_device_eval_batch_size": 6}
     for section, name in (("model", "size"), ("data", "test_split"), ("optimisation", "optimizer")):
@@ -90,10 +98,10 @@ def made_small(path: Path, photos: Path, pretrained: Path, out: Path) -> Recipe:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_takes_two_real_steps(path: Path, photos: Path, pretrained: Path, tmp_path: Path):
+def test_a_recipe_takes_two_real_steps(path: Path, photos: Path, videos: Path, pretrained: Path, tmp_path: Path):
     if "digits" in path.stem:
         pytest.skip("its whole command is tested elsewhere")
-    trainer = prepare(made_small(path, photos, pretrained, tmp_path)).trainer()
+    trainer = prepare(made_small(path, photos, videos, pretrained, tmp_path)).trainer()
     before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
     trainer.train()
     moved = [name for name, weight in trainer.model.named_parameters() if not torch.equal(weight, before[name])]
