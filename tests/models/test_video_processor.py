@@ -1,6 +1,9 @@
 """Videos come to a TimeSformer frame by frame as images come to a Vision Transformer."""
 
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -207,6 +210,22 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         small()([footage(), str(tmp_path / "nowhere.mp4")])
     with pytest.raises(UnreadableVideo, match="^http://x.org/a.mp4: "):
         small()("http://x.org/a.mp4")
+
+
+@pytest.fixture
+def address(files):
+    """Where the folder of the files is served."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(files[1].parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_video_may_lie_at_an_address(files, address):
+    assert torch.equal(pixels(small(), f"{address}/clip.webp"), pixels(small(), files[1]))
+    with pytest.raises(UnreadableVideo, match="nowhere.webp: HTTP Error 404"):
+        small()(f"{address}/nowhere.webp")
 
 
 def test_clips_of_unequal_lengths_are_filled_up_and_masked():

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from transformers.processing_utils import ImagesKwargs
 
 from .frame_choice import Sampling, choose_frames
 from .image_processing_vit import VisionTransformerImageProcessor
-from .video_frames import open_video
+from .video_frames import UnreadableVideo, open_video
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
@@ -31,8 +33,8 @@ class ClipKwargs(ImagesKwargs, total=False):
 class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     """A video, or several -> pixel_values b t c h w: frames are chosen, covered, cut and normalised, by PIL alone.
 
-    A video is a path (of a folder of frames, a GIF, WebP or APNG; of other files where PyAV is installed), a list of
-    frames (images, or arrays h w, h w c or c h w), or an array t h w c or t c h w of bytes.
+    A video is a path or an http address (of a folder of frames, a GIF, WebP or APNG; of other files where PyAV is
+    installed), a list of frames (images, or arrays h w, h w c or c h w), or an array t h w c or t c h w of bytes.
 
     do_sample_frames: whether to choose frames of a video that has another number of them than `num_frames`, by
         `sampling` ("uniform" or "dense") and `sampling_rate`, as `choose_frames` says; False takes what is given, and
@@ -80,7 +82,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     ) -> list[Any]:
         """The frames of a video that are taken."""
         path = isinstance(video, str | Path)
-        frames: Any = open_video(Path(video), str(video)) if path else video
+        frames: Any = open_video(fetched(video), str(video)) if path else video
         if not len(frames):
             raise ValueError(f"A video ({type(video).__name__}) has no frames.")
         numbers = list(range(len(frames)))
@@ -100,6 +102,19 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         content = super().to_dict()
         content["video_processor_type"] = content.pop("image_processor_type")
         return content
+
+
+def fetched(video: str | Path) -> Path | bytes:
+    """A path, or what lies at an address of the web. Raises: UnreadableVideo where nothing comes from there."""
+    if not str(video).startswith(("http://", "https://")):
+        return Path(video)
+    try:
+        with urlopen(str(video), timeout=60) as answer:
+            return answer.read()
+    except OSError as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds on to the connection
+        raise UnreadableVideo(f"{video}: {error}") from error
 
 
 def as_videos(given: Any) -> list[Any]:
