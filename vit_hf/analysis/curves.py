@@ -31,7 +31,7 @@ def draw_training_curve(history: Sequence[dict[str, Any]], path: Path, *, split:
 
 
 def draw_loss(axes, history: Sequence[dict[str, Any]], split: str) -> None:
-    lines = {"loss": (QUIET, "training (augmented)"), "eval_loss": (BLUE, split), "eval_ema_loss": (GREEN, AVERAGED)}
+    lines = {"loss": (QUIET, "training"), "eval_loss": (BLUE, split), "eval_ema_loss": (GREEN, AVERAGED)}
     for name, (colour, label) in lines.items():
         epochs, values = series(history, name)
         if values or name == "loss":

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..data.checking import things_of
 from ..data.clips import ClipPreparation, preparation_for
 from ..data.loading import load_batches
 from ..data.settings import DataSettings
@@ -102,7 +101,7 @@ def evaluate(given: Any, overrides: Sequence[str]) -> int:
         logits = predict_logits(model, images, batch_size=given.batch_size)
     metrics = classification_metrics(logits, images.labels, dict(enumerate(known)))
 
-    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics, things_of(table))}")
+    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics, table.things)}")
     if given.output is not None:
         given.output.mkdir(parents=True, exist_ok=True)
         record = {"model": given.model, "data": settings.model_dump(), "split": split, **metrics}

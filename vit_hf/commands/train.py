@@ -77,7 +77,7 @@ def finish(run: FinishedRun, recipe: str, push: HubPush | None) -> None:
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
     found = reload_without_package(run.folder, list(examples.values()))
-    thing = "video" if run.tested.table.clips else "image"
+    thing = run.tested.table.things.removesuffix("s")
     rows = [
         [path.name, name, prediction["label"], f"{prediction['probability']:.2%}"]
         for (path, name), prediction in zip([(path, label) for label, path in examples.items()], found, strict=True)

@@ -38,12 +38,7 @@ def read_each(table: ImageTable, prepare: Callable[[Picture], Any], doing: str) 
             return None, str(error)
 
     reading = read_in_order(read, len(table))
-    yield from tqdm(reading, total=len(table), desc=doing, unit=f" {things_of(table)}", leave=False, disable=None)
-
-
-def things_of(table: ImageTable) -> str:
-    """What a table holds."""
-    return "videos" if table.clips else "images"
+    yield from tqdm(reading, total=len(table), desc=doing, unit=f" {table.things}", leave=False, disable=None)
 
 
 def describe_unreadable(lines: list[str], total: int, things: str = "images") -> str:
@@ -57,7 +52,7 @@ def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_erro
     """The images that could be read (their rows are `kept`): all of them, or the rest where `on_error` is skip."""
     if not lines:
         return table
-    message = describe_unreadable(lines, len(table), things_of(table))
+    message = describe_unreadable(lines, len(table), table.things)
     if on_error == "fail":
         raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
     print(f"{message}\nThey are left out.", flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .cache import cache_folder, open_or_build
-from .checking import keep_readable, read_each, things_of
+from .checking import keep_readable, read_each
 from .clips import ClipPreparation
 from .dataset import MEMORY, ImageBatches
 from .plan import AugmentationPlan
@@ -52,7 +52,7 @@ class Reader:
 def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
     """Every image once: its bytes where they are kept, and in any case whether it can be read."""
     images, rows, unreadable = [], [], []
-    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {things_of(table)}")):
+    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {table.things}")):
         if line is not None:
             unreadable.append(line)
             continue
@@ -79,9 +79,7 @@ def load_batches(
     if keep is None:
         keep = read.expected_bytes(table) <= MEMORY
     if settings.cache:
-        stored = open_or_build(
-            cache_folder(settings.cache), table, read.transform(), read, f"{split} {things_of(table)}"
-        )
+        stored = open_or_build(cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.things}")
         stored = stored.in_memory() if keep else stored
     elif keep or settings.check_images:
         stored = read_split(table, read, keep=keep, split=split)

@@ -44,6 +44,11 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.order)
 
+    @property
+    def things(self) -> str:
+        """What it holds."""
+        return "videos" if self.clips else "images"
+
     def name_of(self, index: int) -> str:
         row = int(self.order[index])
         return self.name(self.items[row], row)
