@@ -197,6 +197,14 @@ def test_the_originals_file_is_the_same_function(tmp_path):
     assert (ours.config.num_heads, ours.config.window_size, ours.config.patch_size) == ([1, 2], 7, 4)
 
 
+def test_an_originals_last_window_tells_the_size_of_images_where_others_are_larger(tmp_path):
+    theirs = of_timm(img_size=16, window_size=8)
+    torch.save({"model": as_microsoft(theirs)}, tmp_path / "swin.pth")
+    ours, images = from_original(tmp_path / "swin.pth"), pixels(16, 16)
+    assert_equal(ours(images).logits, theirs(images))
+    assert (ours.config.image_size, ours.config.window_size) == (16, 8)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

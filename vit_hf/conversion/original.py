@@ -13,7 +13,8 @@ from .deriving import Found, build
 from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
 from .original_swin import ANCHOR as SWIN
-from .original_swin import find_swin
+from .original_swin import ANCHOR_V2 as SWIN_V2
+from .original_swin import find_swin, find_swin_v2
 from .original_timesformer import ANCHOR as FACEBOOK
 from .original_timesformer import APART, JOINT, LUCIDRAINS, SHIFTED, find_facebook, find_lucidrains
 from .original_timm import ANCHOR as TIMM
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 FINDERS = {
     "swin": (SWIN, find_swin),
+    "swin, v2": (SWIN_V2, find_swin_v2),
     "timesformer": (FACEBOOK, find_facebook),
     "timesformer, joint": (JOINT, find_facebook),
     "timesformer-pytorch": (LUCIDRAINS, find_lucidrains),
@@ -83,7 +85,7 @@ def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any])
             return kind, find(found[0], said), found[1]
     raise ValueError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
-        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}), of TimeSformer "
+        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}, {SWIN_V2}), of TimeSformer "
         f"({FACEBOOK}, {LUCIDRAINS}) and of torchvision ({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, "
         "from_transformers and from_timm their folders."
     )

@@ -10,6 +10,7 @@ from ..models.configuration_vit import VisionTransformerConfig
 from . import swin_timm
 from .optional import required
 from .parity import Outputs, Runnable
+from .swin_rules import version_of
 from .timesformer_peers import of_facebook, of_lucidrains
 from .timm import timm_runnable
 from .timm_config import timm_arguments
@@ -77,8 +78,12 @@ def of_timm(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: 
 
 def of_swin(config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
     """timm reads Microsoft's names by itself."""
-    module = required("timm", "timm").models.swin_transformer
-    model = module.SwinTransformer(**swin_timm.timm_arguments(config, head=head))
+    models = required("timm", "timm").models
+    if version_of(config) == 1:
+        module, build = models.swin_transformer, models.SwinTransformer
+    else:
+        module, build = models.swin_transformer_v2, models.SwinTransformerV2
+    model = build(**swin_timm.timm_arguments(config, head=head))
     model.load_state_dict(module.checkpoint_filter_fn(dict(state), model))
     return swin_timm.timm_runnable(model.eval())
 
@@ -124,6 +129,7 @@ def as_pair(size: Any) -> Any:
 PEERS: dict[str, Peer] = {
     "google": of_google,
     "swin": of_swin,
+    "swin, v2": of_swin,
     "timesformer": of_facebook,
     "timesformer, joint": of_facebook,
     "timesformer-pytorch": of_lucidrains,

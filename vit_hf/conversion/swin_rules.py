@@ -95,6 +95,7 @@ TIMM_V2 = replace(
     buffers=("attn.relative_position_index", "attn.relative_coords_table", "attn_mask"),
     cosine=Cosine(("attn.qkv.weight",), ("attn.q_bias", "attn.v_bias"), "attn.logit_scale", "attn.cpb_mlp"),
 )
+MICROSOFT_V2 = replace(TIMM_V2, head=MICROSOFT.head, merges_last=True)
 TRANSFORMERS_V2 = replace(
     TRANSFORMERS,
     output="attention.output.dense",
