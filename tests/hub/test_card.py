@@ -84,6 +84,7 @@ def test_each_family_cites_its_paper_and_nothing_of_it_is_lost():
     assert "A Swin Transformer with" in card
     assert PAPERS["swin"] in f"{card}\n"
     assert "Dosovitskiy" not in card
+    assert card.index("2103.14030") < card.index("2111.09883")
 
 
 def test_the_card_says_how_large_how_fast_and_how_sure():

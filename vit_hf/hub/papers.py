@@ -1,4 +1,4 @@
-"""What to cite for the architecture of each family, as BibTeX."""
+"""What to cite for the architecture of each family, as BibTeX; of Swin both its versions, whose words mix."""
 
 PAPERS = {
     "vit": r"""
@@ -20,6 +20,15 @@ PAPERS = {
   booktitle = {IEEE/CVF International Conference on Computer Vision},
   year = {2021},
   url = {https://arxiv.org/abs/2103.14030}
+}
+
+@inproceedings{liu2022swin,
+  title = {Swin Transformer V2: Scaling Up Capacity and Resolution},
+  author = {Liu, Ze and Hu, Han and Lin, Yutong and Yao, Zhuliang and Xie, Zhenda and Wei, Yixuan and Ning, Jia and
+            Cao, Yue and Zhang, Zheng and Dong, Li and Wei, Furu and Guo, Baining},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2022},
+  url = {https://arxiv.org/abs/2111.09883}
 }
 """,
     "timesformer": r"""
