@@ -5,12 +5,12 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
 from vit_hf.commands.benchmark import main, swin, timesformer
 from vit_hf.commands.benchmark.measure import Comparison, Row
 from vit_hf.commands.benchmark.operators import compiled_half_loads
@@ -90,24 +90,46 @@ def test_a_tiny_timesformer_has_the_operations_counted_by_hand():
     assert forward_operations(timesformer.build_ours(numbers).model) == linears + scores_and_values + patches + head
 
 
-@pytest.mark.parametrize("side", [224, 100])
-def test_swins_linears_are_those_that_run_padding_included(side: int):
-    numbers = SwinNumbers.of(model_sizes("swin")["t"], side=side)
-    config = SwinTransformerConfig(**{**swin.config_fields(numbers), "attn_implementation": "eager"})
+@pytest.mark.parametrize(("size", "side"), [("t", 224), ("t", 100), ("v2_t", 256), ("v2_t", 100)])
+def test_swins_linears_are_those_that_run_padding_included(size: str, side: int):
+    numbers = SwinNumbers.of(model_sizes("swin")[size], side=side)
+    model: Any
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        SwinTransformerForImageClassification(config)(torch.empty(1, 3, side, side))
+        model = swin.build_ours(numbers).model
+        model.set_attn_implementation("eager")
+        model(torch.empty(1, 3, side, side))
     counts = counter.get_flop_counts()["Global"]
     head = 2 * 8 * numbers.width * numbers.labels
-    assert linear_operations(numbers) == counts[torch.ops.aten.addmm] + counts[torch.ops.aten.mm] - head
+    biases = 0  # of Swin V2, once a call
+    for (_, window, _, _), depth, heads in zip(numbers.stages, numbers.depths, numbers.heads, strict=True):
+        biases += (numbers.version - 1) * depth * 2 * (2 * window - 1) ** 2 * (2 * 512 + 512 * heads)
+    assert linear_operations(numbers) == counts[torch.ops.aten.addmm] + counts[torch.ops.aten.mm] - head - biases
 
 
 @pytest.mark.parametrize("library", [OURS, "transformers"])
-def test_every_library_builds_a_swin_of_the_same_numbers(library: str):
-    numbers = SwinNumbers(width=8, depths=(1, 2), heads=(1, 2), window=2, patch=2, side=16, labels=5)
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_library_builds_a_swin_of_the_same_numbers(library: str, version: Any):
+    numbers = SwinNumbers(8, depths=(1, 2), heads=(1, 2), window=2, patch=2, side=16, labels=5, version=version)
     model = swin.BUILDERS[library](numbers)
+    names = [name for name, _ in model.named_parameters()]
+    assert any(name.endswith(("logit_scale", "query_norm.scale")) for name in names) == (version == 2)
     expected = sum(weights.numel() for weights in swin.build_ours(numbers).parameters())
     assert sum(weights.numel() for weights in model.parameters()) == expected
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 5)
+
+
+@pytest.mark.parametrize(("words", "side"), [([], 256), (["--image-size", "32"], 32)])
+def test_a_size_is_measured_at_its_own_images_unless_others_are_said(words: list[str], side: int, monkeypatch):
+    measured: list[SwinNumbers] = []
+
+    def compare(builders, numbers, conditions, **settings):
+        measured.append(numbers)
+        return Comparison("inference", "v2_t", 1, 1e11, [Row(OURS, 90.0, 0.9, 0, None)])
+
+    monkeypatch.setattr("vit_hf.commands.benchmark.compare", compare)
+    command = "--family swin --sizes v2_t --batch 1 --mode inference --device cpu"
+    assert main([*command.split(), *words]) == 0
+    assert measured == [SwinNumbers(96, (2, 2, 6, 2), (3, 6, 12, 24), window=8, side=side, version=2)]
 
 
 def test_memory_is_the_most_that_was_held_at_a_time():

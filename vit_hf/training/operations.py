@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -64,7 +64,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class SwinNumbers:
-    """The size of a Swin Transformer; sides of images and patches in pixels, of windows in patches."""
+    """The size of a Swin Transformer; sides of images and patches in pixels, of windows in patches.
+
+    version: 2 of Swin V2, whose MLPs for biases are not counted: they run once a call, whatever the images in it.
+    """
 
     width: int
     depths: tuple[int, ...]
@@ -74,13 +77,19 @@ class SwinNumbers:
     patch: int = 4
     side: int = 224
     labels: int = 1000
+    version: Literal[1, 2] = 1
 
     @classmethod
     def of(cls, fields: dict[str, Any], side: int) -> "SwinNumbers":
-        """From the config fields of a named size. Raises: ValueError for those of Swin V2, which computes more."""
-        if "attention" in fields:
-            raise ValueError("Swin V2 is not counted or timed; take a size of Swin: t, s, b or l.")
-        return cls(fields["embed_dim"], tuple(fields["depths"]), tuple(fields["num_heads"]), side=side)
+        """From the config fields of a named size."""
+        return cls(
+            fields["embed_dim"],
+            tuple(fields["depths"]),
+            tuple(fields["num_heads"]),
+            window=fields.get("window_size", cls.window),
+            side=side,
+            version=2 if fields.get("attention") == "cosine" else 1,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,7 +125,7 @@ class ClipNumbers(Numbers):
         names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
         frames = {"frames": fields["num_frames"]} if "num_frames" in fields else {}
         sizes = {name: fields[field] for name, field in names.items()}
-        return cls(**sizes, layers=12, patch=16, side=fields.get("image_size", side), **frames)
+        return cls(**sizes, layers=12, patch=16, side=side, **frames)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from .workloads import Conditions
 
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
-  {program} --family swin --peers .venv/peers
+  {program} --family swin --sizes t v2_t --peers .venv/peers
   {program} --family timesformer --batch 1 --mode inference --peers .venv/peers
   {program} --peers .venv/peers --threads 2 --rounds 40 --json outputs/benchmark.json
   {program} training --help
@@ -69,7 +69,7 @@ def benchmark(given: Namespace) -> int:
         builders = {name: build for name, build in libraries.items() if versions[name] is not None}
         print(heading(conditions, versions, given.rounds))
         for size in asked:
-            numbers = counted.of(sizes[size], given.image_size)
+            numbers = counted.of(sizes[size], given.image_size or sizes[size].get("image_size", 224))
             for mode in modes:
                 able = {name: builders[name] for name in builders if mode == "inference" or name != timesformer.MERGED}
                 for batch in given.batch or BATCHES[conditions.device.type, mode]:
@@ -93,7 +93,7 @@ def add_options(parse: ArgumentParser) -> None:
     parse.add_argument("--mode", choices=["inference", "training", "all"], default="all")
     parse.add_argument("--batch", nargs="+", type=positive, help="images in a call; by default a small and a large")
     parse.add_argument("--rounds", type=positive, default=20)
-    parse.add_argument("--image-size", type=positive, default=224, help="pixels")
+    parse.add_argument("--image-size", type=positive, help="pixels; by default those of the size, or 224")
     parse.add_argument("--threads", type=positive, help="of torch on the CPU")
     parse.add_argument("--device", choices=["cpu", "cuda"], default=default_device)
     parse.add_argument("--precision", choices=["float32", "bfloat16", "float16"])

@@ -1,9 +1,11 @@
-"""The same Swin Transformer, built by each library that is installed."""
+"""The same Swin Transformer, or Swin V2, built by each library that is installed."""
 
 from importlib import import_module
+from typing import Any
 
 from torch import nn
 
+from ...conversion.swin_rules import V2_WORDS
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification
 from ...training.operations import SwinNumbers
@@ -29,27 +31,34 @@ def config_fields(numbers: SwinNumbers) -> dict:
 
 
 def build_ours(numbers: SwinNumbers) -> nn.Module:
-    return Logits(SwinTransformerForImageClassification(SwinTransformerConfig(**config_fields(numbers))))
+    words: dict[str, Any] = V2_WORDS if numbers.version == 2 else {}
+    return Logits(SwinTransformerForImageClassification(SwinTransformerConfig(**config_fields(numbers), **words)))
 
 
 def build_transformers(numbers: SwinNumbers) -> nn.Module:
-    from transformers import SwinConfig, SwinForImageClassification
+    import transformers
 
-    return Logits(SwinForImageClassification(SwinConfig(**config_fields(numbers))))
+    if numbers.version == 1:
+        return Logits(transformers.SwinForImageClassification(transformers.SwinConfig(**config_fields(numbers))))
+    fields = {**config_fields(numbers), "attn_implementation": "eager"}  # its only one
+    return Logits(transformers.Swinv2ForImageClassification(transformers.Swinv2Config(**fields)))
 
 
 def build_timm(numbers: SwinNumbers) -> nn.Module:
-    return import_module("timm.models.swin_transformer").SwinTransformer(
-        img_size=numbers.side,
-        patch_size=numbers.patch,
-        embed_dim=numbers.width,
-        depths=numbers.depths,
-        num_heads=numbers.heads,
-        window_size=numbers.window,
-        mlp_ratio=numbers.ratio,
-        drop_path_rate=RATE,
-        num_classes=numbers.labels,
-    )
+    arguments = {
+        "img_size": numbers.side,
+        "patch_size": numbers.patch,
+        "embed_dim": numbers.width,
+        "depths": numbers.depths,
+        "num_heads": numbers.heads,
+        "window_size": numbers.window,
+        "mlp_ratio": numbers.ratio,
+        "drop_path_rate": RATE,
+        "num_classes": numbers.labels,
+    }
+    if numbers.version == 1:
+        return import_module("timm.models.swin_transformer").SwinTransformer(**arguments)
+    return import_module("timm.models.swin_transformer_v2").SwinTransformerV2(**arguments)
 
 
 BUILDERS = {OURS: build_ours, "transformers": build_transformers, "timm": build_timm}
