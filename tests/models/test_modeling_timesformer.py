@@ -136,6 +136,13 @@ def test_checkpointing_gradients_changes_none(words):
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("word", "spread"), [("trunc_normal", 0.02), ("normal", 1.0)])
+def test_a_table_of_all_places_begins_as_its_word_says(word, spread):
+    words = {"position_embedding": "embedding", "position_embedding_init": word}
+    model = TimeSformerModel(TimeSformerConfig(image_size=128, hidden_size=48, num_hidden_layers=1, **words))
+    assert model.embeddings.clip_positions.table.weight.std().item() == pytest.approx(spread, rel=0.05)
+
+
 def test_time_begins_as_nothing():
     model = Classifier(TimeSformerConfig(image_size=16, hidden_size=12, num_hidden_layers=2, intermediate_size=8))
     for layer in model.timesformer.layers:

@@ -14,7 +14,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from .attention import PLAIN
 from .blocks import LayerScale
 from .pooling import AttentionPool
-from .positions import EmbeddingPositions, LearnedPositions, RelativeBias
+from .positions import LearnedPositions, RelativeBias
 
 
 class VisionPreTrainedModel(PreTrainedModel):
@@ -58,8 +58,8 @@ class VisionPreTrainedModel(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, (LearnedPositions, RelativeBias)):
             draw_positions(module.table)
-        elif isinstance(module, EmbeddingPositions):
-            draw_positions(module.table.weight)
+        elif isinstance(module, nn.Embedding):  # transformers passes over its owner, which has no weights itself
+            draw_positions(module.weight)
         elif isinstance(module, LayerScale):
             init.constant_(module.scale, module.start)
         elif isinstance(module, AttentionPool):
