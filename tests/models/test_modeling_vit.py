@@ -198,9 +198,7 @@ def test_every_initial_value_is_drawn_as_its_word_says():
 
 @pytest.mark.parametrize("position_embedding", ["learned", "embedding", "relative_bias"])
 @pytest.mark.parametrize(("word", "spread"), [("trunc_normal", 0.02), ("normal", 1.0)])
-def test_all_kinds_of_positions_begin_as_their_word_says_also_where_a_file_lacks_them(
-    position_embedding, word, spread
-):
+def test_all_kinds_of_positions_begin_as_their_word_says_also_where_a_file_lacks_them(position_embedding, word, spread):
     """transformers draws no values for a module that owns no weights itself, as those with an nn.Embedding do not."""
     fields = {"position_embedding": position_embedding, "position_embedding_init": word}
     config = tiny_config(hidden_size=256, num_attention_heads=16, image_size=256, num_hidden_layers=1, **fields)
