@@ -93,6 +93,8 @@ def test_the_places_0_and_1_are_the_ends_of_the_video(count, frames, rate):
         (8, "sparse", 32, "sampling='sparse' is none of uniform, dense"),
         (0, "uniform", 32, "num_frames=0"),
         (8, "dense", 0, "sampling_rate=0"),
+        ("8", "uniform", 32, "num_frames='8' .* whole numbers"),
+        (8, "dense", 2.5, "sampling_rate=2.5 must be whole numbers"),
     ],
 )
 def test_what_chooses_nothing_is_refused(frames, sampling, rate, says):

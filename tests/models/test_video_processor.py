@@ -145,6 +145,22 @@ def test_a_clip_may_be_cut_otherwise_for_a_call():
     assert small().crop_size["height"] == 32
 
 
+def test_a_size_that_is_one_number_is_that_of_the_shorter_edge(tmp_path):
+    """As in transformers' own processor of TimeSformer."""
+    video, expected = footage(4, 41, 74), pixels(small(size={"shortest_edge": 50}), footage(4, 41, 74))
+    assert torch.equal(pixels(small(size=50), video), expected)
+    assert torch.equal(pixels(small(), video, size=50), expected)
+    small().save_pretrained(tmp_path)
+    assert dict(TimeSformerVideoProcessor.from_pretrained(tmp_path, size=50).size) == {"shortest_edge": 50}
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA"])
+def test_one_mean_for_all_channels_is_as_good_as_one_for_each(mode):
+    video = [frame.convert(mode) for frame in images(footage(4))]
+    expected = pixels(small(image_mean=[0.5] * 3, image_std=[0.25] * 3), video)
+    assert torch.equal(pixels(small(image_mean=0.5, image_std=0.25), video), expected)
+
+
 @pytest.mark.parametrize("tensors", [None, "np"])
 def test_clips_come_as_numpy_too(tensors):
     clips = small()([footage(), footage()], return_tensors=tensors)["pixel_values"]
@@ -255,5 +271,5 @@ def test_what_chooses_no_frames_is_refused(fields, says):
 
 
 def test_a_misspelt_option_is_refused():
-    with pytest.raises(TypeError, match="frames_per_second"):
+    with pytest.raises(TypeError, match="TimeSformerVideoProcessor.*frames_per_second"):
         small()(footage(), frames_per_second=3)

@@ -1,5 +1,6 @@
 """Which frames of a video make a clip, in the order of time."""
 
+from numbers import Integral
 from typing import Literal, get_args
 
 import numpy as np
@@ -35,8 +36,8 @@ def choose_frames(count: int, frames: int, sampling: Sampling, rate: int, place:
     """
     if sampling not in get_args(Sampling):
         raise ValueError(f"sampling={sampling!r} is none of {', '.join(get_args(Sampling))}.")
-    if frames < 1 or rate < 1:
-        raise ValueError(f"num_frames={frames} and sampling_rate={rate} must be 1 or more.")
+    if not all(isinstance(number, Integral) and number >= 1 for number in (frames, rate)):
+        raise ValueError(f"num_frames={frames!r} and sampling_rate={rate!r} must be whole numbers, 1 or more.")
     if sampling == "uniform":
         return uniform_frames(count, frames, place)
     return dense_frames(count, frames, rate, place)

@@ -21,7 +21,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 
 
-class ClipKwargs(ImagesKwargs, total=False):
+class TimeSformerVideoProcessorKwargs(ImagesKwargs, total=False):
     """What may be said of frames, beside what is said of images."""
 
     do_sample_frames: bool | None
@@ -42,10 +42,11 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     size, crop_size: as for images. The mean and spread are those of facebookresearch's released models.
     """
 
-    valid_kwargs = ClipKwargs
+    valid_kwargs = TimeSformerVideoProcessorKwargs
     model_input_names = ["pixel_values", "frame_mask"]
     resample = PILImageResampling.BILINEAR
     size = {"shortest_edge": 224}
+    default_to_square = False  # a size that is one number is that of the shorter edge
     crop_size = {"height": 224, "width": 224}
     image_mean = [0.45, 0.45, 0.45]
     image_std = [0.225, 0.225, 0.225]
@@ -94,7 +95,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         """An image in the model's colours, or an array of three dimensions."""
         if not isinstance(given, Image.Image):
             return given[None] if given.ndim == 2 else given
-        mode = MODES.get(len(self.image_mean))
+        mode = None if isinstance(self.image_mean, float | int) else MODES.get(len(self.image_mean))
         return given if given.mode == mode else given.convert(mode)
 
     def to_dict(self) -> dict[str, Any]:
