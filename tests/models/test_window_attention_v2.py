@@ -57,6 +57,21 @@ def test_scores_are_cosines_of_at_most_a_hundred():
     torch.testing.assert_close(UnitLength()(tokens), functional.normalize(tokens, dim=-1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("backend", ["eager", "sdpa"])
+def test_padded_windows_stay_finite_in_half_precision(dtype, backend):
+    """Padding has keys of length 0, for they have no bias."""
+    model = tiny_swin(Classifier, **V2, window_size=3)
+    model.set_attn_implementation(backend)
+    pixels = images()
+    with torch.no_grad():
+        exact, half = model(pixels).logits, model.to(dtype)(pixels).logits
+    torch.testing.assert_close(half.float(), exact, atol=0.2, rtol=0)
+    half = model(pixels).logits
+    half.float().sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters())
+
+
 def test_keys_have_no_bias_and_learn_none():
     linear = KeylessLinear(4, 6)
     torch.nn.init.ones_(linear.bias)

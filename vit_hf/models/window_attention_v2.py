@@ -39,7 +39,8 @@ class UnitLength(nn.Module):
         self.scale = None if heads is None else nn.Parameter(torch.empty(heads, 1, 1))  # its logarithm
 
     def forward(self, tokens: Tensor) -> Tensor:
-        tokens = functional.normalize(tokens, dim=-1)
+        # Keys of padding are 0, by which half precision divides where it rounds 1e-12 to 0.
+        tokens = functional.normalize(tokens, dim=-1, eps=max(1e-12, torch.finfo(tokens.dtype).tiny))
         return tokens if self.scale is None else tokens * self.scale.clamp(max=math.log(100)).exp()
 
 
