@@ -9,16 +9,19 @@ from torch.optim import Optimizer
 
 
 def layers_to_shard(model: nn.Module) -> list[str] | None:
-    """The classes of which each module becomes a shard: those that no model may split, without what holds the patches.
+    """The classes of which each module becomes a shard: those of the model that may not be split, without what holds
+    the patches.
 
-    Accelerate shards the patches by themselves, and cannot shard a weight twice. None for a model that names no class.
+    Accelerate shards the patches by themselves, cannot shard a weight twice, and refuses a class that it does not find.
+    None for a model that names no class.
     """
     undivided: Collection[str] | None = getattr(model, "_no_split_modules", None)
     if undivided is None:
         return None
     patches = cast(Any, model).get_input_embeddings()
+    there = {type(module).__name__ for module in model.modules()}
     holders = {type(module).__name__ for module in model.modules() if patches in module.modules()}
-    return sorted(name for name in undivided if name not in holders)
+    return sorted(there.intersection(undivided) - holders)
 
 
 def shard_by_layers(plugin: Any, model: nn.Module) -> None:
