@@ -30,12 +30,17 @@ class Family:
     @property
     def takes_clips(self) -> bool:
         """Whether it sees videos, and not images."""
-        return "AutoModelForVideoClassification" in self.classes
+        return self.auto_classifier == "AutoModelForVideoClassification"
+
+    @property
+    def auto_classifier(self) -> str:
+        """The Auto class that finds its class for the problem with labels."""
+        return next(auto for auto in CLASSIFIERS if auto in self.classes)
 
     @property
     def classifier(self) -> str:
-        """Where its class for the problem with labels lies."""
-        return next(self.classes[auto] for auto in CLASSIFIERS if auto in self.classes)
+        """Where that class lies."""
+        return self.classes[self.auto_classifier]
 
 
 # By the word that a recipe says.

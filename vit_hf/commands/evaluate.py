@@ -74,13 +74,13 @@ def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence
     return table.with_labels(numbers[table.labels])
 
 
-def views_of(given: str | None, preparation: Any) -> Views:
+def views_of(given: str | None, *, clips: bool) -> Views:
     """What --views says: 3x1 are three clips of each video, and of each the middle."""
     if given is None:
         return Views()
     if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)) is None:
         raise ValueError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
-    if not isinstance(preparation, ClipPreparation):
+    if not clips:
         raise ValueError("--views are of videos, and the model takes images; leave it out.")
     return Views(int(found[1]), int(found[2]))
 
@@ -89,8 +89,9 @@ def evaluate(given: Any, overrides: Sequence[str]) -> int:
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
     settings = data_settings(given.model, given.data, overrides)
     preparation = preparation_for(processor, channels_of(model))
-    views = views_of(given.views, preparation)
-    table, names, split = choose_split(settings, given.split, clips=takes_clips(model.config))
+    clips = takes_clips(model.config)
+    views = views_of(given.views, clips=clips)
+    table, names, split = choose_split(settings, given.split, clips=clips)
     known = label_names_of(model)
     table = in_the_models_order(table, names, known)
     images = load_batches(table, preparation, settings, split=split)

@@ -14,7 +14,7 @@ from ..data.clips import preparation_for
 from ..data.folders import files_under, holds_frames, videos_under
 from ..data.footage import open_footage
 from ..data.reading import UnreadableImage, read_image, with_channels
-from ..data.views import seen_by
+from ..data.views import Views, seen_by
 from ..hub.loading import channels_of, label_names_of, load_classifier, takes_clips
 from ..training.inference import device_of_choice, mean_of_views
 from .door import FAILED, guarded, parser, words_of
@@ -45,15 +45,13 @@ def find_images(given: Sequence[str], *, clips: bool = False) -> list[Path]:
     found: list[Path] = []
     for name in given:
         path = Path(name).expanduser()
-        if clips and path.is_dir() and holds_frames(path):
+        if not path.is_dir() or (clips and holds_frames(path)):
             found.append(path)
-        elif path.is_dir():
-            inside = [Path(file) for file in (videos_under if clips else files_under)(path)]
-            if not inside:
-                raise ValueError(f"The folder {path} is empty.")
-            found += inside
-        else:
-            found.append(path)
+            continue
+        inside = [Path(file) for file in (videos_under if clips else files_under)(path)]
+        if not inside:
+            raise ValueError(f"The folder {path} is empty.")
+        found += inside
     return found
 
 
@@ -95,10 +93,9 @@ class Images:
 class Videos:
     """The same of videos: the mean over their views."""
 
-    def __init__(self, model: Any, processor: Any, views: str | None):
-        self.model = model
+    def __init__(self, model: Any, processor: Any, views: Views):
+        self.model, self.views = model, views
         self.preparation: Any = preparation_for(processor, channels_of(model))
-        self.views = views_of(views, self.preparation)
 
     def read(self, path: Path) -> Tensor:
         """-> v t c h w, bytes"""
@@ -128,11 +125,10 @@ def predict(given: Any) -> int:
     refuse_missing(given.images)
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
     clips = takes_clips(model.config)
-    if given.views and not clips:
-        raise ValueError("--views are of videos, and the model takes images; leave it out.")
+    views = views_of(given.views, clips=clips)
     paths = find_images(given.images, clips=clips)
     model = model.to(device_of_choice()).eval()
-    answer = Videos(model, processor, given.views) if clips else Images(model, processor)
+    answer = Videos(model, processor, views) if clips else Images(model, processor)
     names, thing = label_names_of(model), "video" if clips else "image"
     results, unreadable = [], []
     for some in batches(paths, given.batch_size):

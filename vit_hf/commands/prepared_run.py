@@ -11,7 +11,7 @@ from ..data.dataset import ImageBatches
 from ..data.loading import load_batches
 from ..data.plan import AugmentationPlan
 from ..data.preparation import Preparation
-from ..data.preprocessing import make_image_processor, make_video_processor
+from ..data.preprocessing import make_processor
 from ..data.settings import DataSettings
 from ..data.sources import open_data
 from ..data.streamed_images import StreamedImages
@@ -34,10 +34,9 @@ from .starting_point import starting_point
 
 def processor_of(config, settings: DataSettings):
     """Of images or videos, as the model of a config and the data of a recipe want it."""
-    how: dict[str, Any] = {name: getattr(settings, name) for name in ("mean", "std", "crop_pct", "interpolation")}
-    if family_of(config).takes_clips:
-        return make_video_processor(config, sampling=settings.sampling, sampling_rate=settings.sampling_rate, **how)
-    return make_image_processor(config, **how)
+    of_clips = ("sampling", "sampling_rate") if family_of(config).takes_clips else ()
+    names = ("mean", "std", "crop_pct", "interpolation", *of_clips)
+    return make_processor(config, **{name: getattr(settings, name) for name in names})
 
 
 def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:

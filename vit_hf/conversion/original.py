@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..data.preprocessing import make_image_processor, make_video_processor
-from ..families import family_of
+from ..data.preprocessing import make_processor
 from .deriving import Found, build
 from .original_google import ANCHOR as GOOGLE
 from .original_google import find_google, under_google_prefix
@@ -70,8 +69,7 @@ def processor_of(images: dict[str, Any], config: Any) -> Any:
     """The processor of the authors, whose numbers are of colours; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
-    make = make_video_processor if family_of(config).takes_clips else make_image_processor
-    return make(config, **{**images, **numbers})
+    return make_processor(config, **{**images, **numbers})
 
 
 def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:

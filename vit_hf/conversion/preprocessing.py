@@ -11,7 +11,7 @@ from PIL.Image import Resampling
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from ..data.preprocessing import INTERPOLATIONS, make_image_processor, make_video_processor
+from ..data.preprocessing import INTERPOLATIONS, make_image_processor, make_processor
 from ..models.image_processing_vit import VisionTransformerImageProcessor
 from ..models.shapes import pair
 from ..models.video_processing_timesformer import TimeSformerVideoProcessor
@@ -144,7 +144,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
     )
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], config.num_channels)
-    return (make_video_processor if hasattr(config, "num_frames") else make_image_processor)(config, **words)
+    return make_processor(config, **words)
 
 
 def as_sides(size: Any) -> dict[str, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.frame_choice import choose_frames
+from ..models.frame_choice import frames_of_clip
 from .decoding import Picture
 from .footage import Footage
 from .preparation import WHOLE, Drawn, Preparation
@@ -33,10 +33,8 @@ class ClipPreparation:
 
     def chosen(self, footage: Footage, place: float) -> list[Picture]:
         """The frames of the clip at this place in the video; of footage with as many frames as a clip has, all."""
-        count, how = len(footage), self.processor
-        if count == self.frames:
-            return footage.pictures(range(count))
-        return footage.pictures(choose_frames(count, self.frames, how.sampling, how.sampling_rate, place).tolist())
+        how = self.processor
+        return footage.pictures(frames_of_clip(len(footage), self.frames, how.sampling, how.sampling_rate, place))
 
     def pixels(self, footage: Footage, drawn: Drawn = WHOLE) -> Tensor:
         """-> t c h w, bytes"""

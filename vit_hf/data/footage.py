@@ -100,7 +100,6 @@ def open_footage(source: Path | bytes | np.ndarray, name: str, *, check_finite: 
         return ArrayFootage(source)
     try:
         video = open_video(source, name)
-        len(video)
     except UnreadableVideo as error:
         raise UnreadableImage(str(error)) from error
     return FolderFootage(video.files, check_finite) if isinstance(video, FrameFolder) else FileFootage(video)

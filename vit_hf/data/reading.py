@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..models.video_frames import MODES
+
 # What PIL's decoders raise on broken files; a decompression bomb is a file that claims to be huge.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 BROKEN += (Image.DecompressionBombError, OverflowError, MemoryError)
-
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class UnreadableImage(ValueError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..families import CLASSIFIERS, FAMILIES
+from ..families import FAMILIES
 from ..training.sizes import configuration_folder
 from ..version import __version__
 from .facts import PICTURES, CardFacts
@@ -96,7 +96,7 @@ def render_card(facts: CardFacts) -> ModelCard:
         data,
         template_path=str(template_path()),
         facts=facts,
-        auto=next(name for name in FAMILIES[facts.family].classes if name in CLASSIFIERS),
+        auto=FAMILIES[facts.family].auto_classifier,
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),

@@ -26,6 +26,11 @@ def dense_frames(count: int, frames: int, rate: int, place: float) -> np.ndarray
     return np.minimum(np.linspace(start, start + last, frames).astype(np.int64), count - 1)
 
 
+def frames_of_clip(count: int, frames: int, sampling: Sampling, rate: int, place: float = 0.5) -> list[int]:
+    """-> t: as `choose_frames`; but a video of just as many frames as a clip has is the clip."""
+    return list(range(count)) if count == frames else choose_frames(count, frames, sampling, rate, place).tolist()
+
+
 def choose_frames(count: int, frames: int, sampling: Sampling, rate: int, place: float = 0.5) -> np.ndarray:
     """-> t: the numbers of the frames of a clip, of a video of `count` frames.
 

@@ -13,11 +13,10 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
-from .frame_choice import Sampling, choose_frames
+from .frame_choice import Sampling, frames_of_clip
 from .image_processing_vit import VisionTransformerImageProcessor
-from .video_frames import UnreadableVideo, open_video
+from .video_frames import MODES, UnreadableVideo, open_video
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 
 
@@ -86,9 +85,8 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         frames: Any = open_video(fetched(video), str(video)) if path else video
         if not len(frames):
             raise ValueError(f"A video ({type(video).__name__}) has no frames.")
-        numbers = list(range(len(frames)))
-        if do_sample_frames and len(frames) != num_frames:
-            numbers = choose_frames(len(frames), num_frames, sampling, sampling_rate).tolist()
+        count = num_frames if do_sample_frames else len(frames)
+        numbers = frames_of_clip(len(frames), count, sampling, sampling_rate)
         return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
 
     def frame(self, given: Any) -> Any:
