@@ -15,7 +15,7 @@ from ..conversion.licences import licence_sentence
 from ..conversion.loading import Loaded, load_any
 from ..conversion.parity import Parity, compare, ours, sample_images
 from ..conversion.preprocessing import stock_processor
-from ..families import word_of
+from ..families import family_of, word_of
 from ..hub.conversion_card import ConversionFacts, conversion_card
 from .door import FAILED, guarded, parser, program, words_of
 
@@ -147,7 +147,7 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
 
 
 def next_commands(given: Any, config: Any) -> str:
-    dest, clips = given.dest, config.model_type == "timesformer_hf"
+    dest, clips = given.dest, family_of(config).takes_clips
     one, family = ("one.mp4", "--model.family timesformer ") if clips else ("one.jpg", "")
     predict = f"{program('predict')} {dest} {one} folder/" if given.to == "vit_hf" else f"ls {dest}"
     lines = [
@@ -161,7 +161,7 @@ def next_commands(given: Any, config: Any) -> str:
 
 def other_target(to: str, config: Any) -> str | None:
     """Another library that has the model, or None. timm has none of videos."""
-    if config.model_type != "timesformer_hf":
+    if not family_of(config).takes_clips:
         return next(name for name in TARGETS[1:] if name != to)
     if to != "vit_hf":
         return "vit_hf"

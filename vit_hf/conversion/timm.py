@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..families import family_of
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from . import swin_timm as swin
@@ -130,7 +131,7 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
     """
     if model.config.model_type == "swin_hf":
         return swin.to_timm(model, processor, share=share)
-    if model.config.model_type == "timesformer_hf":
+    if family_of(model.config).takes_clips:
         raise ValueError("timm has no models of videos; transformers has a TimeSformer.")
     timm, config = required_timm(), model.config
     state, head = model.state_dict(), hasattr(model, "classifier")
