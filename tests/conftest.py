@@ -20,12 +20,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the mac
 # Tests run beside each other, and the last bits of a sum depend on the number of threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from typing import Any  # noqa: E402
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hub_server.hub import User  # noqa: E402
 from hub_server.server import HubServer  # noqa: E402
-from huggingface_hub import close_session, constants  # noqa: E402
+from huggingface_hub import HfApi, close_session, constants  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from tiny import tiny  # noqa: E402
+
+from vit_hf import VisionTransformerForImageClassification  # noqa: E402
+from vit_hf.data.decode.processors import make_image_processor  # noqa: E402
 
 # A failing example is the same on every machine, and a busy machine fails no test.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -58,3 +64,34 @@ def hub(hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # A download that was cut off goes on from a multiple of this, which is 10 MiB by default.
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 14)
     return hub_server
+
+
+def save_tiny(folder: Path, seed: int) -> Path:
+    """A model with its processor and a card."""
+    torch.manual_seed(seed)
+    model: Any = tiny(VisionTransformerForImageClassification)
+    model.save_pretrained(folder)
+    mean, std = [0.5] * 3, [0.25] * 3
+    make_image_processor(model.config, mean=mean, std=std).save_pretrained(folder)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n\n# A tiny model\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("saved") / "first", seed=1)
+
+
+@pytest.fixture(scope="session")
+def saved_later(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with other weights."""
+    return save_tiny(tmp_path_factory.mktemp("saved") / "second", seed=2)
+
+
+@pytest.fixture
+def published(hub: HubServer, saved: Path) -> str:
+    """The id of that model on the Hub, whose log is empty again."""
+    HfApi().create_repo("you/model")
+    HfApi().upload_folder(repo_id="you/model", folder_path=saved)
+    hub.log.clear()
+    return "you/model"

@@ -9,15 +9,15 @@ from PIL import Image
 from transformers import TrainerCallback, set_seed
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.data.dataset import ImageBatches
-from vit_hf.data.plan import AugmentationPlan, MixSettings
-from vit_hf.data.preparation import Preparation
-from vit_hf.data.preprocessing import make_image_processor
-from vit_hf.data.stores import PixelStore
-from vit_hf.data.tables import ImageTable
-from vit_hf.training.arguments import TrainingArguments
-from vit_hf.training.optimisation import OptimisationSettings
-from vit_hf.training.trainer import Trainer
+from vit_hf.data.augment.plan import AugmentationPlan, MixSettings
+from vit_hf.data.batches.cache import PixelStore
+from vit_hf.data.batches.dataset import ImageBatches
+from vit_hf.data.decode.preparation import Preparation
+from vit_hf.data.decode.processors import make_image_processor
+from vit_hf.data.sources.tables import ImageTable
+from vit_hf.training.recipe.arguments import TrainingArguments
+from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.trainer.trainer import Trainer
 
 IMAGES, BATCH = 22, 4  # 6 steps an epoch, the last of them filled up
 AUGMENTATIONS = {"flip": 0.5, "shift": 0.2, "rotate": 20.0, "erase": 0.25}

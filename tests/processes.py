@@ -16,10 +16,10 @@ from datasets import config
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
-from vit_hf.training.interruption import EXIT_CODE, Interrupted
+from vit_hf.training.trainer.callbacks import EXIT_CODE, Interrupted
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["vit_hf.training.trainer", "accelerate.utils"])
+CONTEXT.set_forkserver_preload(["vit_hf.training.trainer.trainer", "accelerate.utils"])
 
 
 # What `accelerate launch --config_file configuration/accelerate/fsdp2.yaml` puts into the environment.
@@ -74,9 +74,9 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
 
 def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: dict[str, str]) -> None:
     """What a process of `vit-hf train` does, up to the finished model."""
-    from vit_hf.commands.prepared_run import prepare  # seconds that the other processes need not spend
     from vit_hf.commands.train import train
-    from vit_hf.training.recipe import load_recipe
+    from vit_hf.runs.setup import prepare
+    from vit_hf.training.recipe.recipe import load_recipe
 
     begin_in(environment)
     config.HF_DATASETS_CACHE = recipe.parent / "cache"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
-from vit_hf.training.sizes import configuration_folder
+from vit_hf.training.recipe.yaml_files import configuration_folder
 
 FILES = sorted((configuration_folder() / "accelerate").glob("*.yaml"))
 KINDS = {"one_gpu": "NO", "ddp": "MULTI_GPU", "fsdp2": "FSDP", "multi_node": "MULTI_GPU"}

@@ -9,13 +9,12 @@ from made_images import class_folders, video_folders
 from tiny import TINY
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.commands.prepared_run import prepare
-from vit_hf.data.preprocessing import make_image_processor
+from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.families import FAMILIES
-from vit_hf.training.families import build_classifier, build_painter
-from vit_hf.training.overrides import apply_overrides
-from vit_hf.training.recipe import Recipe, load_recipe
-from vit_hf.training.sizes import configuration_folder
+from vit_hf.runs.setup import prepare
+from vit_hf.training.build_model import build_classifier, build_painter
+from vit_hf.training.recipe.recipe import Recipe, load_recipe
+from vit_hf.training.recipe.yaml_files import apply_overrides, configuration_folder
 
 RECIPES = sorted((configuration_folder() / "recipes").glob("*.yaml"))
 SMALL: dict[str, Any] = {

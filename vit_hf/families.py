@@ -100,3 +100,27 @@ def word_of(model_type: str) -> str | None:
 def family_of(config: Any) -> Family:
     """The family of a configuration of ours. Raises: KeyError for that of someone else."""
     return next(family for family in FAMILIES.values() if family.model_type == config.model_type)
+
+
+# The Hub's word for it.
+TASKS = {
+    "ForImageClassification": "image-classification",
+    "ForVideoClassification": "video-classification",
+    "ForMaskedImageModeling": None,
+    "Backbone": "image-feature-extraction",
+    "Model": "image-feature-extraction",
+}
+
+
+def ending_of(class_name: str) -> str:
+    return next(ending for ending in TASKS if class_name.endswith(ending))
+
+
+def auto_name(class_name: str) -> str:
+    """The Auto class that finds it."""
+    ending = ending_of(class_name)
+    return f"Auto{ending}" if ending.startswith(("Model", "Backbone")) else f"AutoModel{ending}"
+
+
+def task_of(class_name: str) -> str | None:
+    return TASKS[ending_of(class_name)]

@@ -58,8 +58,8 @@ def pairs_of(family: Family) -> list[tuple]:
 PAIRS = [
     *(pair for family in FAMILIES.values() for pair in pairs_of(family)),
     ("vit_hf.models.modeling_base", "vit_hf.completion.loading", complete),
-    ("vit_hf.models.modeling_base", "vit_hf.hub.own_push", complete),
-    ("vit_hf.models.image_processing_vit", "vit_hf.hub.own_push", complete),
+    ("vit_hf.models.modeling_base", "vit_hf.publishing.push_to_hub", complete),
+    ("vit_hf.models.image_processing_vit", "vit_hf.publishing.push_to_hub", complete),
 ]
 WATCHED = {name for first, second, _ in PAIRS for name in (first, second)}
 MODELS = "vit_hf.models."

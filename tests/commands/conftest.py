@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vit_hf.training.sizes import configuration_folder
+from vit_hf.training.recipe.yaml_files import configuration_folder
 
 ROOT = Path(__file__).parents[2]
 SHORT = ["--training.max_steps", "3", "--training.eval_steps", "2", "--model.num_hidden_layers", "1"]

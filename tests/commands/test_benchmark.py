@@ -13,14 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vit_hf.commands.benchmark import main, swin, timesformer
 from vit_hf.commands.benchmark.measure import Comparison, Row
+from vit_hf.commands.benchmark.operations import ClipNumbers, Numbers, SwinNumbers, linear_operations
 from vit_hf.commands.benchmark.operators import compiled_half_loads
 from vit_hf.commands.benchmark.peers import BUILDERS, OURS, build_ours, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
 from vit_hf.commands.benchmark.workloads import highest
 from vit_hf.training.costs import forward_operations, training_operations
-from vit_hf.training.operations import ClipNumbers, Numbers, SwinNumbers, linear_operations
-from vit_hf.training.sizes import model_sizes
+from vit_hf.training.recipe.yaml_files import model_sizes
 
 
 def test_everyone_takes_a_turn_in_every_round_and_nobody_is_always_first():

@@ -11,8 +11,8 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from transformers import AutoModelForImageClassification
 
 from vit_hf.commands.publish import main
-from vit_hf.hub import verify
-from vit_hf.hub.verify import verify_both_ways, verify_stock
+from vit_hf.publishing import verify
+from vit_hf.publishing.verify import verify_both_ways, verify_stock
 
 
 def test_a_model_and_its_twin_are_proven_published_and_verified(hub: HubServer, trained: Path, capsys):

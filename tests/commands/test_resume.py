@@ -9,9 +9,9 @@ import pytest
 from made_images import class_folders
 from transformers import TrainerCallback
 
-from vit_hf.commands.finished_run import FinishedRun
 from vit_hf.commands.train import main
-from vit_hf.training.resuming import ResumableTrainer
+from vit_hf.runs.results import FinishedRun
+from vit_hf.training.trainer.resumable import ResumableTrainer
 
 TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 

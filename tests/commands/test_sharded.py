@@ -19,11 +19,11 @@ from vit_hf import (
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
 )
-from vit_hf.commands.prepared_run import prepare
 from vit_hf.commands.train import train
-from vit_hf.training.metric_log import reproducible
-from vit_hf.training.recipe import load_recipe
-from vit_hf.training.sharding import layers_to_shard
+from vit_hf.runs.setup import prepare
+from vit_hf.training.recipe.recipe import load_recipe
+from vit_hf.training.trainer.callbacks import reproducible
+from vit_hf.training.trainer.sharding import layers_to_shard
 
 TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 

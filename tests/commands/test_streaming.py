@@ -15,12 +15,12 @@ from processes import finish_recipe
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from vit_hf.commands.finished_run import FinishedRun
-from vit_hf.commands.prepared_run import PreparedRun, prepare
 from vit_hf.commands.train import main
-from vit_hf.data.streaming import StreamedBatches
-from vit_hf.training.recipe import load_recipe
-from vit_hf.training.resuming import ResumableTrainer
+from vit_hf.data.batches.streaming import StreamedBatches
+from vit_hf.runs.results import FinishedRun
+from vit_hf.runs.setup import PreparedRun, prepare
+from vit_hf.training.recipe.recipe import load_recipe
+from vit_hf.training.trainer.resumable import ResumableTrainer
 
 TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 NAMES = ["zebra", "ant"]

@@ -9,8 +9,8 @@ from made_images import class_folders, jpeg, photo
 from PIL import Image
 
 from vit_hf.commands.train import main
-from vit_hf.hub.verify import reload_without_package
-from vit_hf.training.yaml_files import read_yaml
+from vit_hf.publishing.verify import reload_without_package
+from vit_hf.training.recipe.yaml_files import read_yaml
 
 TINY = ["--model.image_size", "8", "--model.patch_size", "4", "--model.num_hidden_layers", "1"]
 

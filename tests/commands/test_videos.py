@@ -21,11 +21,11 @@ from vit_hf import (
 )
 from vit_hf.commands.evaluate import main as evaluate
 from vit_hf.commands.predict import main as predict
-from vit_hf.commands.prepared_run import prepare
 from vit_hf.commands.train import main as train
-from vit_hf.data.preprocessing import make_image_processor
-from vit_hf.training.recipe import Recipe, load_recipe
-from vit_hf.training.sizes import configuration_folder
+from vit_hf.data.decode.processors import make_image_processor
+from vit_hf.runs.setup import prepare
+from vit_hf.training.recipe.recipe import Recipe, load_recipe
+from vit_hf.training.recipe.yaml_files import configuration_folder
 
 TINY = {
     "family": "timesformer",
@@ -142,7 +142,7 @@ def test_a_broken_video_is_named_before_training(videos: Path, tmp_path: Path, c
 def test_a_resumed_run_ends_with_the_bits_of_one_without_interruption(
     cached: bool, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("vit_hf.commands.finished_run.FinishedRun.save", lambda run: {})
+    monkeypatch.setattr("vit_hf.runs.results.FinishedRun.save", lambda run: {})
     monkeypatch.setattr("vit_hf.commands.train.reload_without_package", lambda folder, images: [])
     data = {"name": str(videos), "train": {"random_clip": True, "color_jitter": 0.3, "erase": 0.5}}
     data |= {"mix": {"mixup": 0.5}, "cache": str(tmp_path / "cache")} if cached else {"keep_in_memory": False}

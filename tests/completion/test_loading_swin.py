@@ -8,7 +8,11 @@ from tiny import images, tiny_swin
 from torch.nn import functional
 from transformers import AutoModelForImageClassification
 
-from vit_hf import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
+from vit_hf import (
+    SwinTransformerBackbone,
+    SwinTransformerForImageClassification,
+    SwinTransformerModel,
+)
 
 Classifier = SwinTransformerForImageClassification
 BIAS = "swin.stages.0.layers.1.attention.relative_bias.table"

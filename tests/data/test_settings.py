@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from vit_hf.data.augmentation import build_augmentation
+from vit_hf.data.augment.settings import build_augmentation
 from vit_hf.data.settings import DataSettings
-from vit_hf.data.words import unknown_name
+from vit_hf.errors import unknown_name
 
 
 @pytest.mark.parametrize(

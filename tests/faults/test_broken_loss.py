@@ -6,8 +6,8 @@ import torch
 from killable_runs import BATCH, small_trainer
 from transformers import TrainerCallback
 
-from vit_hf.training.faults import LossIsBroken
-from vit_hf.training.trainer import Trainer
+from vit_hf.training.trainer.callbacks import LossIsBroken
+from vit_hf.training.trainer.trainer import Trainer
 
 
 def broken_from(step: int, folder: Path, **settings) -> Trainer:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from killable_runs import small_images, small_trainer
 
-from vit_hf.data.dataset import ImageBatches
+from vit_hf.data.batches.dataset import ImageBatches
 
 
 def train_on(images: ImageBatches, folder: Path, workers: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
-from vit_hf.training.checkpoints import CheckpointNotWritten, fault_of
+from vit_hf.training.trainer.checkpoints import CheckpointNotWritten, fault_of
 
 
 def no_file_over(size: int) -> None:

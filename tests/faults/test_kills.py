@@ -10,9 +10,8 @@ from killable_runs import Averages, small_trainer
 from processes import ended, started, wait_for
 from safetensors.torch import load_file
 
-from vit_hf.training.checkpoints import ASIDE, checkpoints_in, fault_of
-from vit_hf.training.interruption import EXIT_CODE
-from vit_hf.training.metric_log import reproducible
+from vit_hf.training.trainer.callbacks import EXIT_CODE, reproducible
+from vit_hf.training.trainer.checkpoints import ASIDE, checkpoints_in, fault_of
 
 OFTEN: dict[str, Any] = {"save_steps": 1, "num_train_epochs": 5}  # 30 steps, a checkpoint after each
 LAST = "checkpoint-30"

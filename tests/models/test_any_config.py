@@ -18,7 +18,7 @@ from vit_hf import (
 )
 from vit_hf.models import configuration_swin as swin_words
 from vit_hf.models import configuration_timesformer as clip_words
-from vit_hf.models import words
+from vit_hf.models import shapes as words
 from vit_hf.models.shapes import pair
 
 CONFIGS = st.fixed_dictionaries(

@@ -4,7 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import V2, images, tiny_swin, tiny_swin_config
 
-from vit_hf import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
+from vit_hf import (
+    SwinTransformerBackbone,
+    SwinTransformerForImageClassification,
+    SwinTransformerModel,
+)
 from vit_hf.models.window_attention import WindowAttention
 from vit_hf.models.windows import KEPT
 

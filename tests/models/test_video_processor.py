@@ -13,9 +13,8 @@ from tiny import tiny_timesformer
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from vit_hf import TimeSformerForVideoClassification, TimeSformerVideoProcessor
-from vit_hf.models.frame_choice import choose_frames
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
-from vit_hf.models.video_frames import UnreadableVideo
+from vit_hf.models.video_frames import UnreadableVideo, choose_frames
 
 SIZES = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
 

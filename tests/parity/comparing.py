@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vit_hf.conversion.rules import Table, translate, written_out
-from vit_hf.conversion.weights import shapes_of
+from vit_hf.conversion.core.rules import Table, translate, written_out
+from vit_hf.conversion.core.weights import shapes_of
 
 TIGHT = 1e-12  # float64, of numbers of order 1
 SINGLE = 1e-6  # where either side computes a step in float32

@@ -16,8 +16,8 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from vit_hf.commands.convert import main
 from vit_hf.commands.train import main as train
 from vit_hf.conversion import from_timm, load_any, to_timm
-from vit_hf.conversion import parity as comparing
-from vit_hf.conversion.timm import save_timm
+from vit_hf.conversion.core import parity as comparing
+from vit_hf.conversion.timm.vit import save_timm
 
 ROOT = Path(__file__).parents[2]
 CLIP = "vit_base_patch16_clip_224"
@@ -207,7 +207,7 @@ MEASURED = """
 import re, resource, runpy, sys
 runpy.run_path(sys.argv[2])["make_torchvision_importable"]()
 import timm, torch, vit_hf.conversion.timm
-from vit_hf.conversion.loading import load_any
+from vit_hf.conversion.pretrained import load_any
 torch.set_num_threads(1)
 def resident(): return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 load_any(sys.argv[3]).compare()

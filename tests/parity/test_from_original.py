@@ -13,8 +13,8 @@ from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as OfTorchvision
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.loading import load_any
-from vit_hf.conversion.original import convert_from_original, from_original, processor_of
+from vit_hf.conversion.original.detect import convert_from_original, from_original, processor_of
+from vit_hf.conversion.pretrained import load_any
 
 SIZES = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}
 HEADS = {"num_attention_heads": 3}

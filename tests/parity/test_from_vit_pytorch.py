@@ -10,9 +10,9 @@ from torch import nn
 from vit_pytorch.simple_vit import SimpleViT
 from vit_pytorch.vit import ViT
 
-from vit_hf.conversion.loading import load_any
-from vit_hf.conversion.parity import compare, ours
-from vit_hf.conversion.vit_pytorch import from_vit_pytorch, vit_pytorch_runnable
+from vit_hf.conversion.core.parity import compare, ours
+from vit_hf.conversion.original.vit_pytorch import from_vit_pytorch, vit_pytorch_runnable
+from vit_hf.conversion.pretrained import load_any
 
 SIZES = {"image_size": 24, "patch_size": 4, "dim": 24, "depth": 2, "mlp_dim": 40, "num_classes": 5}
 # The names of 2022's vit-pytorch for those of the tutorial, which is written as it was then.

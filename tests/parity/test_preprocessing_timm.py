@@ -8,7 +8,7 @@ from timm.data.transforms_factory import transforms_imagenet_eval
 from transformers import ViTImageProcessor
 
 from vit_hf import VisionTransformerConfig
-from vit_hf.data.preprocessing import make_image_processor
+from vit_hf.data.decode.processors import make_image_processor
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ODD_SIZES = [(375, 500), (500, 333), (31, 97), (224, 224), (225, 226), (1001, 640), (40, 41), (33, 200)]

@@ -8,8 +8,8 @@ from transformers.models.beit.modeling_beit import BeitRelativePositionBias
 from transformers.models.swin.modeling_swin import SwinRelativePositionBias
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.conversion.rules import Table, under, weight_and_bias
-from vit_hf.conversion.transformers_rules import beit
+from vit_hf.conversion.core.rules import Table, under, weight_and_bias
+from vit_hf.conversion.transformers.vit_rules import beit
 from vit_hf.models.positions import RelativeBias, relative_index
 
 GRIDS = [(1, 1), (3, 3), (2, 4), (5, 3)]

@@ -11,7 +11,7 @@ from transformers.models.dinov3_vit.modeling_dinov3_vit import (
 )
 
 from vit_hf import VisionTransformerConfig, VisionTransformerModel
-from vit_hf.conversion.transformers_rules import dinov3
+from vit_hf.conversion.transformers.vit_rules import dinov3
 from vit_hf.models.positions import rotary_2d, turn
 
 IMAGE, PATCH = (24, 32), (4, 8)

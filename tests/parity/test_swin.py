@@ -12,16 +12,9 @@ from torch import Tensor, nn
 
 from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
 from vit_hf.commands.convert import main as convert
-from vit_hf.conversion import (
-    from_original,
-    from_timm,
-    from_transformers,
-    load_any,
-    swin_timm,
-    swin_transformers,
-    to_timm,
-    to_transformers,
-)
+from vit_hf.conversion import from_original, from_timm, from_transformers, load_any, to_timm, to_transformers
+from vit_hf.conversion.timm import swin as swin_timm
+from vit_hf.conversion.transformers import swin as swin_transformers
 
 SIZES: dict[str, Any] = {
     "image_size": 32,

@@ -12,20 +12,17 @@ from parity.test_swin import SIZES, TIMM, made_random, pixels
 from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor
 
-from vit_hf import SwinTransformerBackbone, SwinTransformerConfig, SwinTransformerForImageClassification
-from vit_hf.commands.convert import main as convert
-from vit_hf.conversion import (
-    from_original,
-    from_timm,
-    from_transformers,
-    load_any,
-    swin_timm,
-    swin_transformers,
-    to_timm,
-    to_transformers,
+from vit_hf import (
+    SwinTransformerBackbone,
+    SwinTransformerConfig,
+    SwinTransformerForImageClassification,
 )
-from vit_hf.conversion.original import convert_from_original
-from vit_hf.conversion.swin_rules import V2_WORDS
+from vit_hf.commands.convert import main as convert
+from vit_hf.conversion import from_original, from_timm, from_transformers, load_any, to_timm, to_transformers
+from vit_hf.conversion.core.swin_rules import V2_WORDS
+from vit_hf.conversion.original.detect import convert_from_original
+from vit_hf.conversion.timm import swin as swin_timm
+from vit_hf.conversion.transformers import swin as swin_transformers
 
 BOTH = {"pretrained_window_sizes": [3, 2]}
 

@@ -15,12 +15,12 @@ from torch.nn import functional
 from vit_hf import TimeSformerForVideoClassification
 from vit_hf.commands.convert import main as convert
 from vit_hf.conversion import from_original, from_transformers, load_any, to_transformers
-from vit_hf.conversion.original import convert_from_original, processor_of
-from vit_hf.conversion.preprocessing import preprocessing_words
-from vit_hf.conversion.rules import translate, turned, under, weight_and_bias
-from vit_hf.conversion.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
-from vit_hf.conversion.timesformer_transformers import frames_first
-from vit_hf.training.sizes import model_sizes
+from vit_hf.conversion.core.preprocessing import preprocessing_words
+from vit_hf.conversion.core.rules import translate, turned, under, weight_and_bias
+from vit_hf.conversion.core.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
+from vit_hf.conversion.original.detect import convert_from_original, processor_of
+from vit_hf.conversion.transformers.timesformer import frames_first
+from vit_hf.training.recipe.yaml_files import model_sizes
 
 SIZES: dict[str, Any] = {
     "image_size": 32,

@@ -15,8 +15,8 @@ from parity.comparing import (
 from timm.models.vision_transformer import VisionTransformer
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.conversion.rules import Table, dropped
-from vit_hf.conversion.timm_rules import timm_table
+from vit_hf.conversion.core.rules import Table, dropped
+from vit_hf.conversion.timm.vit_rules import timm_table
 from vit_hf.models.positions import sincos_2d
 
 IMAGE, PATCH = (24, 32), (4, 8)

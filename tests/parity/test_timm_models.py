@@ -5,7 +5,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from vit_hf.conversion import from_timm
-from vit_hf.conversion.timm_models import LIST, Trial, as_markdown, tiny_timm, try_all
+from vit_hf.conversion.timm.coverage import LIST, Trial, as_markdown, tiny_timm, try_all
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def trials() -> list[Trial]:
 
 def test_the_list_in_the_documentation_is_up_to_date(trials):
     written, found = LIST.read_text(encoding="utf-8"), as_markdown(trials)
-    assert written == found, "python -m vit_hf.conversion.timm_models writes it anew"
+    assert written == found, "python -m vit_hf.conversion.timm.coverage writes it anew"
 
 
 def test_more_than_five_of_six_of_the_standard_ones_convert(trials):

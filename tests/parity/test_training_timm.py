@@ -11,8 +11,8 @@ from torch import nn
 from training.small_runs import small_model, trainer_of, weights_of
 
 from vit_hf.training.ema import MovingAverage
-from vit_hf.training.groups import parameter_groups
-from vit_hf.training.objectives import binary_cross_entropy, cross_entropy
+from vit_hf.training.losses import binary_cross_entropy, cross_entropy
+from vit_hf.training.optimizer import parameter_groups
 
 LOGITS, LABELS = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 4, 2, 2, 1, 3])
 

@@ -22,9 +22,9 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
-from vit_hf.conversion.rules import Table, under, weight_and_bias
-from vit_hf.conversion.transformers_rules import decoder
-from vit_hf.conversion.transformers_rules import vit as trunk
+from vit_hf.conversion.core.rules import Table, under, weight_and_bias
+from vit_hf.conversion.transformers.vit_rules import decoder
+from vit_hf.conversion.transformers.vit_rules import vit as trunk
 
 IMAGE, PATCH, SQUARE_PATCH = (24, 32), (4, 8), 4
 SIZES = {

@@ -17,7 +17,7 @@ from parity.comparing import (
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.completion.adaptation import conv_to_linear
-from vit_hf.conversion.rules import Table, constant, pair, weight_and_bias
+from vit_hf.conversion.core.rules import Table, constant, pair, weight_and_bias
 
 IMAGE, PATCH = (24, 32), (4, 8)
 DIM, DEPTH, MLP_DIM = 24, 3, 40

@@ -14,9 +14,9 @@ from vit_pytorch.simple_vit import SimpleViT, posemb_sincos_2d
 from vit_pytorch.vit import ViT
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.conversion.deriving import whole_table
-from vit_hf.conversion.rules import Table
-from vit_hf.conversion.vit_pytorch import find
+from vit_hf.conversion.core.infer_config import whole_table
+from vit_hf.conversion.core.rules import Table
+from vit_hf.conversion.original.vit_pytorch import find
 from vit_hf.models.positions import sincos_2d
 
 IMAGE, PATCH = (24, 32), (4, 8)

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
-from vit_hf.training.arguments import TrainingArguments
-from vit_hf.training.optimisation import OptimisationSettings
-from vit_hf.training.trainer import Trainer
+from vit_hf.training.recipe.arguments import TrainingArguments
+from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.trainer.trainer import Trainer
 
 NAMES = {0: "cat", 1: "dog", 2: "owl"}
 

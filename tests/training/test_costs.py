@@ -6,10 +6,16 @@ from torch import nn
 from training.small_runs import small_model, trainer_of
 
 from vit_hf import VisionTransformerForMaskedImageModeling
-from vit_hf.training.adapters import add_adapters
-from vit_hf.training.costs import activation_bytes, forward_operations, product_rate, training_operations, weight_bytes
-from vit_hf.training.optimisation import LoraSettings
-from vit_hf.training.speed import Speedometer
+from vit_hf.training.costs import (
+    activation_bytes,
+    forward_operations,
+    product_rate,
+    training_operations,
+    weight_bytes,
+)
+from vit_hf.training.lora import add_adapters
+from vit_hf.training.recipe.optimization import LoraSettings
+from vit_hf.training.throughput import Speedometer
 
 TOKENS, WIDTH, INNER, LAYERS, PIXELS, LABELS = 5, 16, 32, 2, 3 * 4 * 4, 3
 LINEARS = 2 * LAYERS * TOKENS * (WIDTH * 3 * WIDTH + WIDTH * WIDTH + 2 * WIDTH * INNER)

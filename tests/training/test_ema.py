@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 from training.small_runs import Noise, small_model, trainer_of, weights_of
 
-from vit_hf.training.arguments import TrainingArguments
 from vit_hf.training.ema import MovingAverage
-from vit_hf.training.optimisation import EmaSettings, OptimisationSettings
-from vit_hf.training.trainer import Trainer
+from vit_hf.training.recipe.arguments import TrainingArguments
+from vit_hf.training.recipe.optimization import EmaSettings, OptimisationSettings
+from vit_hf.training.trainer.trainer import Trainer
 
 
 class Point(nn.Module):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from training.small_runs import small_model, trainer_of, weights_of
 
-from vit_hf.training.freezing import frozen_names
+from vit_hf.training.optimizer import frozen_names
 
 
 def changed(before: dict, model) -> set[str]:

@@ -5,16 +5,19 @@ import pytest
 import torch
 from training.small_runs import NAMES, small_model, trainer_of
 
-from vit_hf import VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling
-from vit_hf.data.dataset import ImageBatches
-from vit_hf.data.preparation import Preparation
-from vit_hf.data.preprocessing import make_image_processor
-from vit_hf.data.stores import PixelStore
-from vit_hf.data.tables import ImageTable
-from vit_hf.training.arguments import TrainingArguments
+from vit_hf import (
+    VisionTransformerForImageClassification,
+    VisionTransformerForMaskedImageModeling,
+)
+from vit_hf.data.batches.cache import PixelStore
+from vit_hf.data.batches.dataset import ImageBatches
+from vit_hf.data.decode.preparation import Preparation
+from vit_hf.data.decode.processors import make_image_processor
+from vit_hf.data.sources.tables import ImageTable
 from vit_hf.training.masking import MaskedImages, choose_masked, collate_masked, square_scale
-from vit_hf.training.optimisation import MaskingSettings, OptimisationSettings
-from vit_hf.training.trainer import Trainer
+from vit_hf.training.recipe.arguments import TrainingArguments
+from vit_hf.training.recipe.optimization import MaskingSettings, OptimisationSettings
+from vit_hf.training.trainer.trainer import Trainer
 
 
 def test_the_squares_of_the_smallest_numbers_are_hidden_whole():

@@ -4,9 +4,9 @@ import pytest
 import torch
 from training.small_runs import small_model, trainer_of, weights_of
 
-from vit_hf.training import optimizers
-from vit_hf.training.arguments import TrainingArguments
-from vit_hf.training.optimizers import timm_optimizer
+from vit_hf.training import optimizer as optimizers
+from vit_hf.training.optimizer import timm_optimizer
+from vit_hf.training.recipe.arguments import TrainingArguments
 
 
 @pytest.mark.parametrize("optim", ["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adagrad", "rmsprop"])

@@ -2,9 +2,9 @@ import pytest
 import torch
 from training.small_runs import Noise, small_model
 
-from vit_hf.data.preparation import Preparation
-from vit_hf.data.preprocessing import make_image_processor
-from vit_hf.training.teacher import TeacherLogits, label_order
+from vit_hf.data.decode.preparation import Preparation
+from vit_hf.data.decode.processors import make_image_processor
+from vit_hf.training.losses import TeacherLogits, label_order
 
 
 def processor(model, mean: float, std: float):
@@ -41,9 +41,9 @@ def test_a_teacher_that_does_not_know_the_labels_or_the_channels_is_refused():
 
 
 def test_a_student_becomes_its_teacher(tmp_path):
-    from vit_hf.training.arguments import TrainingArguments
-    from vit_hf.training.optimisation import OptimisationSettings
-    from vit_hf.training.trainer import Trainer
+    from vit_hf.training.recipe.arguments import TrainingArguments
+    from vit_hf.training.recipe.optimization import OptimisationSettings
+    from vit_hf.training.trainer.trainer import Trainer
 
     teacher, student = small_model().eval(), small_model(hidden_size=32)
     scale = processor(teacher, 0.5, 0.5)

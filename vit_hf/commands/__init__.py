@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..data.words import unknown_name
+from ..errors import unknown_name
 
 # Before torch is imported: threads that wait in a busy loop stall everything on a machine that runs anything else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -11,13 +11,12 @@ from typing import Any
 
 import yaml
 
-from ..conversion.licences import licence_sentence
-from ..conversion.loading import Loaded, load_any
-from ..conversion.parity import Parity, compare, ours, sample_images
-from ..conversion.preprocessing import stock_processor
+from ..cards.conversion import ConversionFacts, conversion_card
+from ..conversion.core.parity import Parity, compare, ours, sample_images
+from ..conversion.core.preprocessing import stock_processor
+from ..conversion.pretrained import Loaded, licence_sentence, load_any
 from ..families import family_of, word_of
-from ..hub.conversion_card import ConversionFacts, conversion_card
-from .door import FAILED, guarded, parser, program, words_of
+from .cli import FAILED, guarded, parser, program, words_of
 
 EXAMPLES = """\
   {program} google/vit-base-patch16-224 converted/vit-base
@@ -66,13 +65,13 @@ def words_said(given: Sequence[str]) -> dict[str, Any]:
 def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
     """-> the model that is to be written, and how a comparison sees it."""
     if to == "timm":
-        from ..conversion.timm import timm_runnable, to_timm
+        from ..conversion.timm.vit import timm_runnable, to_timm
 
         model = to_timm(loaded.model, loaded.processor, share=True)
         return model, timm_runnable(model)
     if to == "transformers":
-        from ..conversion.transformers import transformers_runnable
-        from ..conversion.transformers_stock import convert_to_transformers
+        from ..conversion.transformers.vit_export import convert_to_transformers
+        from ..conversion.transformers.vit_import import transformers_runnable
 
         model, notes = convert_to_transformers(loaded.model)
         loaded.notes += notes
@@ -83,7 +82,7 @@ def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
 def write(model: Any, loaded: Loaded, to: str, folder: Path) -> None:
     """Weights, configuration and preprocessing, in the form of the target."""
     if to == "timm":
-        from ..conversion.timm import save_timm
+        from ..conversion.timm.vit import save_timm
 
         save_timm(model, folder, {"license": loaded.licence} if loaded.licence else {})
         return
@@ -165,7 +164,7 @@ def other_target(to: str, config: Any) -> str | None:
         return next(name for name in TARGETS[1:] if name != to)
     if to != "vit_hf":
         return "vit_hf"
-    from ..conversion.timesformer_transformers import unsayable
+    from ..conversion.transformers.timesformer import unsayable
 
     return None if any(unsayable(config)) else "transformers"
 

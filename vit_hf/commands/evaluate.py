@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..data.clips import ClipPreparation, preparation_for
-from ..data.loading import load_batches
+from ..data.batches.dataset import ViewedVideos, Views
+from ..data.batches.load_batches import load_batches
+from ..data.decode.preparation import ClipPreparation, preparation_for
 from ..data.settings import DataSettings
-from ..data.sources import open_data, open_source
-from ..data.tables import ImageTable
-from ..data.views import ViewedVideos, Views
-from ..hub.loading import channels_of, label_names_of, load_classifier, takes_clips
+from ..data.sources.open_data import open_data, open_source
+from ..data.sources.tables import ImageTable
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
+from ..runs.report import draw_report, figures
 from ..training.inference import predict_logits
 from ..training.metrics import classification_metrics
-from ..training.overrides import apply_overrides, parse_overrides
-from ..training.recipe import explain
-from ..training.yaml_files import read_yaml
-from .door import guarded, parser, words_of
-from .report import draw_report, figures
+from ..training.recipe.recipe import explain
+from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
+from .cli import guarded, parser, words_of
 
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation

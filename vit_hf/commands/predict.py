@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.checking import describe_unreadable
-from ..data.clips import preparation_for
-from ..data.folders import files_under, holds_frames, videos_under
-from ..data.footage import open_footage
-from ..data.reading import UnreadableImage, read_image, with_channels
-from ..data.views import Views, seen_by
-from ..hub.loading import channels_of, label_names_of, load_classifier, takes_clips
+from ..data.batches.dataset import Views, seen_by
+from ..data.batches.unreadable import describe_unreadable
+from ..data.decode.images import UnreadableImage, read_image, with_channels
+from ..data.decode.preparation import preparation_for
+from ..data.decode.videos import open_footage
+from ..data.sources.folders import files_under, holds_frames, videos_under
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
+from ..runs.report import table
 from ..training.inference import device_of_choice, mean_of_views
-from .door import FAILED, guarded, parser, words_of
+from .cli import FAILED, guarded, parser, words_of
 from .evaluate import views_of
-from .tables import table
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples

@@ -10,15 +10,15 @@ from typing import Any
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
-from ..hub import contents
-from ..hub.patience import in_a_sentence, patiently
+from ..families import auto_name
+from ..hub import repository as contents
 from ..hub.push import Pushed, full_name, push_files
-from ..hub.secrets import refuse_secrets
-from ..hub.shards import split_weights
-from ..hub.tasks import auto_name
-from ..hub.twin import write_twin
-from ..hub.verify import verify_both_ways, verify_stock
-from .door import FAILED, guarded, parser, program, words_of
+from ..hub.repository import split_weights
+from ..hub.retry import in_a_sentence, patiently
+from ..hub.safety import refuse_secrets
+from ..publishing.transformers_twin import write_twin
+from ..publishing.verify import verify_both_ways, verify_stock
+from .cli import FAILED, guarded, parser, program, words_of
 
 EXAMPLES = """\
   {program} outputs/digits you/digits --tag v1.0
@@ -147,7 +147,7 @@ def next_commands(given: Namespace, pushed: Pushed, auto: str) -> str:
 
 
 def verify(source: str) -> int:
-    from ..hub.fetch import verify_remote
+    from ..publishing.verify_remote import verify_remote
 
     check = verify_remote(source)
     print(check)

@@ -9,19 +9,18 @@ from typing import Any
 
 import torch
 
-from ..hub.training_push import HubPush
-from ..hub.verify import reload_without_package
-from ..training.interruption import EXIT_CODE, Interrupted
-from ..training.recipe import load_recipe
-from ..training.sizes import configuration_folder
-from .door import guarded, parser, program, words_of
-from .dry_run import show_plan
-from .finished_run import FinishedRun
-from .going_on import how_to_go_on, train_to_the_end
-from .prepared_run import PreparedRun, prepare
-from .pretrain import pretrain
+from ..publishing.push_callback import HubPush
+from ..publishing.verify import reload_without_package
+from ..runs.dry_run import show_plan
+from ..runs.pretrain import how_to_go_on, pretrain, train_to_the_end
+from ..runs.report import table
+from ..runs.results import FinishedRun
+from ..runs.setup import PreparedRun, prepare
+from ..training.recipe.recipe import load_recipe
+from ..training.recipe.yaml_files import configuration_folder
+from ..training.trainer.callbacks import EXIT_CODE, Interrupted
+from .cli import guarded, parser, program, words_of
 from .publish import collect
-from .tables import table
 
 EXAMPLES = """\
   {program} configuration/recipes/digits.yaml
@@ -111,7 +110,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
     resume = given.resume or given.resume_anyway or prepared.arguments.resume_from_checkpoint
     try:
         if prepared.recipe.model.task == "masked_image_modeling":
-            return pretrain(prepared, resume, anyway=given.resume_anyway)
+            return pretrain(prepared, resume, anyway=given.resume_anyway, train_command=program("train"))
         finished = train(prepared, resume, anyway=given.resume_anyway)
     except Interrupted as interruption:
         print(f"{interruption}. {how_to_go_on(interruption.checkpoint)}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..errors import first_few
 from .adaptation import adapt, changed_fields
 from .configurations import writer_of
 
@@ -123,22 +124,18 @@ def account_for(wanted: str, source, missing, unexpected, writer: str = "") -> N
     lost = {key for key in missing if not of_head(key)}
     strange = {key for key in unexpected if not of_head(key)}
     if lost or strange:
-        complaints = [f"lacks {first_few(lost)}"] * bool(lost) + [f"has unknown {first_few(strange)}"] * bool(strange)
+        complaints = [f"lacks {first_few(sorted(lost))}"] * bool(lost) + [
+            f"has unknown {first_few(sorted(strange))}"
+        ] * bool(strange)
         raise ValueError(
             f"The weights in {source} are not those of a {wanted}: the file {' and '.join(complaints)}. "
             f"Load the class that saved them, or convert them first.{writer}"
         )
     if missing:
-        logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(missing))
+        logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(sorted(missing)))
     if unexpected:
-        logger.warning("%s: %s are left out; %s has no place for them.", source, first_few(unexpected), wanted)
+        logger.warning("%s: %s are left out; %s has no place for them.", source, first_few(sorted(unexpected)), wanted)
 
 
 def of_head(key: str) -> bool:
     return not HEAD_PARTS.isdisjoint(key.split("."))
-
-
-def first_few(keys, count: int = 4) -> str:
-    names = sorted(keys)
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more

@@ -4,22 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .loading import load_any
-    from .original import from_original
-    from .timm import from_timm, to_timm
-    from .transformers import from_transformers
-    from .transformers_stock import to_transformers
-    from .vit_pytorch import from_vit_pytorch
+    from .original.detect import from_original
+    from .original.vit_pytorch import from_vit_pytorch
+    from .pretrained import load_any
+    from .timm.vit import from_timm, to_timm
+    from .transformers.vit_export import to_transformers
+    from .transformers.vit_import import from_transformers
 
 # What is public, and the module that is imported when it is first asked for.
 WHERE = {
-    "from_original": "original",
-    "from_timm": "timm",
-    "from_transformers": "transformers",
-    "from_vit_pytorch": "vit_pytorch",
-    "load_any": "loading",
-    "to_timm": "timm",
-    "to_transformers": "transformers_stock",
+    "from_original": "original.detect",
+    "from_timm": "timm.vit",
+    "from_transformers": "transformers.vit_import",
+    "from_vit_pytorch": "original.vit_pytorch",
+    "load_any": "pretrained",
+    "to_timm": "timm.vit",
+    "to_transformers": "transformers.vit_export",
 }
 __all__ = [
     "from_original",

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ..models.frame_choice import Sampling
-from .augmentation import build_augmentation
-from .plan import MixSettings
-from .words import Section
+from ..models.video_frames import Sampling
+from ..settings import Section
+from .augment.plan import MixSettings
+from .augment.settings import build_augmentation
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 

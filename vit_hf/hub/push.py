@@ -9,8 +9,8 @@ from typing import Any, TypedDict, Unpack
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.utils import validate_repo_id
 
-from .contents import repository_files
-from .patience import BROKEN, LOGIN, in_a_sentence, patiently
+from .repository import repository_files
+from .retry import BROKEN, LOGIN, in_a_sentence, patiently
 
 # What of an earlier push is in the way where this one does not bring it again.
 OURS = ("*.py", "*.safetensors", "*.safetensors.index.json")

@@ -6,8 +6,7 @@ from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
-from .shapes import Size, pair
-from .words import HiddenAct, PatchEmbedding, PositionEmbeddingInit
+from .shapes import HiddenAct, PatchEmbedding, PositionEmbeddingInit, Size, pair
 
 Block = Literal["pre_norm", "post_norm"]
 WindowAttentionKind = Literal["dot_product", "cosine"]

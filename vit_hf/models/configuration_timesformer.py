@@ -5,8 +5,7 @@ from typing import Literal
 from transformers import PreTrainedConfig
 from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
-from .shapes import Size, grid_of
-from .words import HiddenAct, PatchEmbedding, PositionEmbeddingInit
+from .shapes import HiddenAct, PatchEmbedding, PositionEmbeddingInit, Size, grid_of
 
 AttentionType = Literal["divided_space_time", "joint_space_time", "space_only"]
 ClassAttention = Literal["frames", "all"]

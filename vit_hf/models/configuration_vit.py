@@ -4,8 +4,16 @@ from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
-from .shapes import Size, grid_of
-from .words import FinalNorm, HiddenAct, PatchEmbedding, Pooling, PositionEmbedding, PositionEmbeddingInit
+from .shapes import (
+    FinalNorm,
+    HiddenAct,
+    PatchEmbedding,
+    Pooling,
+    PositionEmbedding,
+    PositionEmbeddingInit,
+    Size,
+    grid_of,
+)
 
 AUTO_MAP = {
     "AutoConfig": "configuration_vit.VisionTransformerConfig",

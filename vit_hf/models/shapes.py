@@ -6,6 +6,7 @@ t  frames                 e  width of a head    h, w  rows and columns of the gr
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 Size = int | list[int] | tuple[int, ...]
 
@@ -33,3 +34,11 @@ def patches_along(side: int, patch: int) -> int:
         nearest = f"{smaller} or {larger}" if smaller else f"{larger}"
         raise ValueError(f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}.")
     return side // patch
+
+
+PatchEmbedding = Literal["linear", "conv"]
+PositionEmbedding = Literal["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
+PositionEmbeddingInit = Literal["trunc_normal", "normal"]
+Pooling = Literal["cls", "mean", "mean_all", "attention", "attention_patches"]
+FinalNorm = Literal["tokens", "pooled", "none"]
+HiddenAct = Literal["gelu", "gelu_pytorch_tanh", "gelu_new", "quick_gelu", "relu", "silu", "swish", "mish", "tanh"]

@@ -13,9 +13,8 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
-from .frame_choice import Sampling, frames_of_clip
 from .image_processing_vit import VisionTransformerImageProcessor
-from .video_frames import MODES, UnreadableVideo, open_video
+from .video_frames import MODES, Sampling, UnreadableVideo, frames_of_clip, open_video
 
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 

@@ -6,9 +6,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.collation import collate
-from ..data.dataset import ImageBatches
-from ..data.views import ViewedVideos
+from ..data.batches.dataset import ImageBatches, ViewedVideos, collate
 
 
 def device_of_choice() -> torch.device:

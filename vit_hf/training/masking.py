@@ -9,9 +9,9 @@ from einops import repeat
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..data.dataset import ImageBatches
-from ..data.random_numbers import uniform
-from .optimisation import MaskingSettings
+from ..data.augment.random_numbers import uniform
+from ..data.batches.dataset import ImageBatches
+from .recipe.optimization import MaskingSettings
 
 STREAM = 0x3A5C  # sets these draws apart from those of the augmentation, which has the same seed
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from ...training.operations import ClipNumbers, Numbers, SwinNumbers
-from ...training.sizes import model_sizes
-from ..door import guarded, parser, words_of
+from ...training.recipe.yaml_files import model_sizes
+from ..cli import guarded, parser, words_of
 from . import data, peers, recipe, swin, timesformer, training
 from .measure import Mode, compare
+from .operations import ClipNumbers, Numbers, SwinNumbers
 from .peers import installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
 from .timing import threads

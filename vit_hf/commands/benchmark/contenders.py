@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,17 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...data.augmentation import RandomResizedCrop
-from ...data.cache import open_or_build
-from ...data.decoding import StoredPicture, open_picture
-from ...data.device import DevicePreparation
-from ...data.folders import scan_folder
-from ...data.plan import AugmentationPlan
-from ...data.preparation import Preparation
-from ...data.preprocessing import make_image_processor
+from ...data.augment.plan import AugmentationPlan
+from ...data.augment.settings import RandomResizedCrop
+from ...data.batches.cache import open_or_build
+from ...data.batches.device import DevicePreparation
+from ...data.decode.images import StoredPicture, open_picture
+from ...data.decode.preparation import Preparation
+from ...data.decode.processors import make_image_processor
+from ...data.sources.folders import scan_folder
 from ...models.configuration_vit import VisionTransformerConfig
 from .peers import OURS
-from .photos import folder_of_photos, photo
 
 SIDE = 224
 AUGMENTED: dict[str, Any] = {
@@ -106,7 +106,10 @@ def augmentation(images: int) -> Work:
 
     def ours() -> Any:
         numbers = plan.numbers(0, next(epochs), np.arange(images))
-        parts = [own.part(picture, crop, row[: crop.draws]) for picture, row in zip(pictures, numbers, strict=True)]
+        parts = [
+            own.part(picture, partial(crop.box, numbers=row[: crop.draws]))
+            for picture, row in zip(pictures, numbers, strict=True)
+        ]
         return finish({"pixel_values": torch.stack(parts), "labels": labels, "numbers": numbers})
 
     calls: dict[str, Callable[[], Any]] = {OURS: ours}
@@ -176,3 +179,28 @@ def tiny_and_folders(root: Path, files: int) -> list[Work]:
             {(OURS, "datasets"): 20.0},
         ),
     ]
+
+
+def photo(height: int, width: int, seed: int, *, quality: int = 90) -> bytes:
+    """A JPEG with structure at all scales, as in nature: the finer, the fainter."""
+    numbers = np.random.default_rng(seed)
+    pixels = np.zeros((height, width, 3), dtype=np.float32)
+    for cells in (3, 12, 48):
+        coarse = (numbers.random((cells, cells, 3)) * 255).astype(np.uint8)
+        fine = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        pixels += np.asarray(fine, dtype=np.float32) / cells**0.5
+    pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()) * 255
+    pixels += numbers.normal(0, 4, pixels.shape)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def folder_of_photos(root: Path, count: int, *, classes: int = 10, side: int = 32) -> Path:
+    """root/class/number.jpg; a few different photos, many times."""
+    some = [photo(side, side, seed) for seed in range(16)]
+    for label in range(classes):
+        (root / f"class{label}").mkdir(parents=True)
+    for number in range(count):
+        (root / f"class{number % classes}" / f"{number:06d}.jpg").write_bytes(some[number % len(some)])
+    return root

@@ -11,8 +11,8 @@ from statistics import median
 
 import torch
 
-from ..door import guarded, parser, words_of
-from ..tables import table
+from ...runs.report import table
+from ..cli import guarded, parser, words_of
 from .contenders import Work, augmentation, tiny_and_folders, to_model
 from .peers import installed_version, libraries_beside
 from .report import ratio_words

@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
-from ...training.arguments import TrainingArguments
-from ...training.trainer import Trainer
+from ...training.recipe.arguments import TrainingArguments
+from ...training.trainer.trainer import Trainer
 from .peers import BUILDERS, OURS, Logits
 from .timing import Seconds
 

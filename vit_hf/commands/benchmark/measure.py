@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ...training.costs import forward_operations, training_operations
-from ...training.operations import Counted, linear_operations, products_alone
+from .operations import Counted, linear_operations, products_alone
 from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
 from .workloads import Conditions, inference, peak_memory, training

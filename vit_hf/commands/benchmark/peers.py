@@ -13,7 +13,7 @@ from torch import nn
 from ... import __version__
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification
-from ...training.operations import Numbers
+from .operations import Numbers
 from .operators import make_torchvision_importable
 
 OURS = "vit_hf"

@@ -10,12 +10,12 @@ from typing import Any
 import transformers
 from transformers import TrainerCallback, ViTConfig, ViTForImageClassification
 
-from ...data.collation import collate
-from ...training.recipe import load_recipe
-from ...training.trainer import accuracy
-from ..door import guarded, parser, words_of
-from ..prepared_run import PreparedRun, prepare
-from ..tables import table
+from ...data.batches.dataset import collate
+from ...runs.report import table
+from ...runs.setup import PreparedRun, prepare
+from ...training.recipe.recipe import load_recipe
+from ...training.trainer.trainer import accuracy
+from ..cli import guarded, parser, words_of
 from ..train import find_recipe
 
 EXAMPLES = """\

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..tables import table
+from ...runs.report import table
 from .measure import Comparison, Row
 from .timing import Ratio
 from .workloads import Conditions

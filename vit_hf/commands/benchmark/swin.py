@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from ...conversion.swin_rules import V2_WORDS
+from ...conversion.core.swin_rules import V2_WORDS
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification
-from ...training.operations import SwinNumbers
+from .operations import SwinNumbers
 from .peers import OURS, Logits
 
 RATE = 0.2  # of stochastic depth in training, the same in all of them

@@ -8,7 +8,7 @@ from torch import nn
 
 from ...models.configuration_timesformer import TimeSformerConfig
 from ...models.modeling_timesformer import TimeSformerForVideoClassification
-from ...training.operations import ClipNumbers
+from .operations import ClipNumbers
 from .peers import OURS, Logits, config_fields
 
 MERGED = f"{OURS}, merged"  # for inference alone

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from ...training.operations import Numbers
-from ..door import guarded, parser, words_of
-from ..tables import table
+from ...runs.report import table
+from ..cli import guarded, parser, words_of
 from . import contended
 from .loops import BARE, CLOCKS, Images, contenders, take_turns
+from .operations import Numbers
 from .peers import BUILDERS, OURS, installed_version, libraries_beside
 from .report import ratio_words
 from .timing import Seconds, speed_ratio, threads

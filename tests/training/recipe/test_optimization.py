@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from training.small_runs import small_model, trainer_of
+
+from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.recipe import load_recipe
+
+EVERYTHING = {
+    "batch_size": 64,
+    "scale_learning_rate_from": 256,
+    "layer_decay": 0.65,
+    "loss": "bce",
+    "label_smoothing": 0.1,
+    "ema": {"decay": 0.999, "warm_up": False, "final": False},
+    "distillation": {"teacher": "outputs/big", "kind": "soft", "temperature": 2.0, "alpha": 0.3},
+    "freeze": ["vit.embeddings.*"],
+    "head_only_steps": 10,
+}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("model: {size: ti, image_size: 32, patch_size: 4}\ndata: {name: digits}\n")
+    return path
+
+
+def test_a_recipe_says_all_of_it_and_says_it_again(recipe: Path, tmp_path: Path):
+    loaded = load_recipe(
+        recipe, ["--optimisation", "x"][:0] + [f"--optimisation.{key}={value}" for key, value in EVERYTHING.items()]
+    )
+    assert loaded.optimisation == OptimisationSettings(**EVERYTHING)  # pyright: ignore[reportArgumentType]
+    loaded.save(tmp_path / "again.yaml")
+    assert load_recipe(tmp_path / "again.yaml") == loaded
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--optimisation.layr_decay", "0.5"], "'layr_decay'; did you mean 'layer_decay'"),
+        (["--optimisation.ema", "{decy: 0.9}"], r"optimisation.ema: .*did you mean 'decay'"),
+        (["--optimisation.ema.decay", "1.0"], r"optimisation.ema.decay: .*given: 1.0"),
+        (["--optimisation.loss", "mse"], r"optimisation.loss: .*'cross_entropy' or 'bce'"),
+        (["--optimisation.distillation", "{teacher: x, kind: token}"], "write model.distillation_token: true"),
+        (["--optimisation.distillation", "{teacher: x, kind: hard, temperature: 2}"], "does not change which class"),
+        (["--optimisation", "{lora: {}, freeze: trunk}"], "value"),
+        (["--optimisation.lora", "{}", "--optimisation.freeze", "trunk"], "lora freezes the trunk already"),
+        (["--optimisation.freeze", "trunk", "--optimisation.head_only_steps", "3"], "leave out head_only_steps"),
+        (["--optimisation.masking", "{}"], "say model.task: masked_image_modeling"),
+        (["--model.task", "masked_image_modeling", "--optimisation.loss", "bce"], "optimisation.loss needs labels"),
+        (["--model.task", "segmentation"], "'classification' or 'masked_image_modeling'"),
+        (["--training.report_to", "trackio"], "trackio is not installed; pip install trackio"),
+    ],
+)
+def test_a_wrong_word_is_a_sentence(recipe: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("vit_hf.training.recipe.arguments.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=message):
+        load_recipe(recipe, words)
+
+
+def test_every_field_is_described_or_speaks_for_itself():
+    section = OptimisationSettings.model_fields
+    undescribed = [name for name, field in section.items() if not field.description]
+    assert undescribed == ["loss", "ema", "distillation", "lora"]
+
+
+def test_settings_do_not_change_under_way():
+    with pytest.raises(ValidationError):
+        OptimisationSettings().layer_decay = 0.5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("optimisation", "arguments", "message"),
+    [
+        ({}, {"label_smoothing_factor": 0.1}, "optimisation.label_smoothing: 0.1 instead"),
+        (
+            {"ema": {}},
+            {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps"},
+            "load_best_model_at_end brings back the best weights",
+        ),
+    ],
+)
+def test_fields_of_which_one_would_undo_the_other_are_refused(tmp_path, optimisation, arguments, message: str):
+    with pytest.raises(ValueError, match=message):
+        trainer_of(small_model(), tmp_path, optimisation, **arguments)

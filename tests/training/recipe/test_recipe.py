@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from vit_hf.training.recipe.recipe import load_recipe
+from vit_hf.training.recipe.yaml_files import read_yaml
+
+RECIPE = """
+model: {family: vit, size: ti, image_size: 32, patch_size: 4}
+data: {name: digits}
+training: {learning_rate: 1e-3}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_a_field_of_the_recipe_wins_over_its_named_size(recipe: Path):
+    fields = load_recipe(recipe).model.fields()
+    assert (fields["hidden_size"], fields["patch_size"]) == (192, 4)
+
+
+def test_a_saved_recipe_is_the_same_recipe(recipe: Path, tmp_path: Path):
+    loaded = load_recipe(recipe, ["--data.train", "{flip: 0.5}", "--card.license", "mit"])
+    loaded.save(tmp_path / "again.yaml")
+    assert load_recipe(tmp_path / "again.yaml") == loaded
+    assert read_yaml(tmp_path / "again.yaml")["training"] == {"learning_rate": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model.pach_size", "4"], r"model: .*'pach_size'; did you mean 'patch_size'"),
+        (["--model.size", "tiny"], r"size of vit 'tiny'"),
+        (["--model.family", "vitt"], r"did you mean 'vit'"),
+        (["--data.nmae", "x"], r"data: .*did you mean 'name'"),
+        (["--training.learning_rat", "1"], r"training: .*did you mean 'learning_rate'"),
+        (["--trainin.max_steps", "1"], r"'trainin'; did you mean 'training'"),
+        (["--data.on_error", "skp"], r"data.on_error: .*'skp'"),
+        (["--data.test_fraction", "2"], r"data.test_fraction: .*given: 2"),
+    ],
+)
+def test_a_misspelt_field_or_word_is_answered_with_the_nearest(recipe: Path, words: list[str], message: str):
+    with pytest.raises(ValueError, match=message):
+        load_recipe(recipe, words)
+
+
+def test_a_recipe_without_data_says_so(tmp_path: Path):
+    (tmp_path / "empty.yaml").write_text("model: {family: vit}")
+    with pytest.raises(ValueError, match="data: Field required"):
+        load_recipe(tmp_path / "empty.yaml")
+
+
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path):
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ValueError, match="is not a recipe"):
+        load_recipe(tmp_path / "list.yaml")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        load_recipe(tmp_path / "nowhere.yaml")

@@ -1,0 +1,80 @@
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from killable_runs import Averages, KillAt, Killed, small_trainer
+from processes import ended, finish_group, started_group, wait_for
+from safetensors.torch import load_file
+
+from vit_hf.training.trainer.callbacks import EXIT_CODE, reproducible
+from vit_hf.training.trainer.checkpoints import checkpoints_in
+
+# 24 steps of 4 images, the last of each epoch filled up. Dropout draws in each process, so there is none here;
+# the augmentation of an image is the same wherever it is read.
+CALM = {"model": {"hidden_dropout_prob": 0.0, "drop_path_rate": 0.0}, "logging_steps": 1, "num_train_epochs": 4}
+HALF = {**CALM, "per_device_train_batch_size": 2}
+LAST = "checkpoint-24"
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in reproducible((folder / "metrics.jsonl").read_text()) if "loss" in line]
+
+
+def averages(folder: Path) -> dict[str, torch.Tensor]:
+    """Those of a callback, and the Trainer's own."""
+    return {
+        f"{part}.{name}": tensor
+        for part in ("Averages", "ema")
+        for name, tensor in load_file(folder / LAST / "parts" / f"{part}.safetensors").items()
+    }
+
+
+def assert_follows(folder: Path, other: Path) -> None:
+    """The loss of every step within the rounding of sums taken in another order, and the same averages at the end."""
+    torch.testing.assert_close(torch.tensor(losses(folder)), torch.tensor(losses(other)), atol=0, rtol=2e-6)
+    assert len(losses(folder)) == 24
+    assert averages(folder).keys() == averages(other).keys()
+    for name, average in averages(other).items():
+        torch.testing.assert_close(averages(folder)[name], average, atol=5e-4, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("alone")
+    small_trainer(folder, Averages(), **CALM).train()
+    return folder
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
+def test_two_processes_follow_one_and_resume_as_any_number(tmp_path: Path, alone: Path, sharded: bool):
+    processes = started_group(2, tmp_path, sharded=sharded, seconds_per_step=0.05, **HALF)
+    with ended(*processes):
+        wait_for((tmp_path / "checkpoint-6").exists, processes[0])
+        os.kill(processes[0].pid or 0, signal.SIGTERM)  # the other one hears of it from the first
+    assert [process.exitcode for process in processes] == [EXIT_CODE, EXIT_CODE]
+    saved = checkpoints_in(tmp_path)[-1].name
+    assert saved != LAST
+
+    killed: Any = small_trainer(tmp_path, Averages(), KillAt(20), **CALM)
+    with pytest.raises(Killed):
+        killed.train(resume_from_checkpoint=True)  # two, then one
+    assert checkpoints_in(tmp_path)[-1].name == "checkpoint-18"
+    finish_group(2, tmp_path, resume=True, sharded=sharded, **HALF)  # and two again
+    assert_follows(tmp_path, alone)
+
+
+def test_accumulated_batches_are_the_same_images_too(tmp_path: Path, alone: Path):
+    settings = {**CALM, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    small_trainer(tmp_path, Averages(), **settings).train()
+    assert_follows(tmp_path, alone)
+
+
+def test_another_batch_of_a_step_is_refused_however_it_comes_about(tmp_path: Path):
+    small_trainer(tmp_path, Averages(), **{**CALM, "num_train_epochs": 1}).train()
+    processes = started_group(2, tmp_path, resume=True, **CALM)
+    with ended(processes[0]):
+        pass
+    assert processes[0].exitcode == 1

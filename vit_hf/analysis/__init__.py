@@ -1,1 +1,0 @@
-"""Pictures of what a model learnt and where it errs."""

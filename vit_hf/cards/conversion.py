@@ -1,0 +1,78 @@
+"""The card of a converted model: where it comes from, what it may be used for, and how nearly it is the same."""
+
+from dataclasses import dataclass, field
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from ..families import auto_name, task_of
+from .trained import escape
+
+LIBRARIES = {"vit_hf": "transformers", "transformers": "transformers", "timm": "timm"}
+USES = {
+    "vit_hf": """from transformers import {auto}
+
+# Of a repository on the Hub, name the commit whose code you have read in place of the revision.
+repository, revision = "{name}", "main"
+model = {auto}.from_pretrained(
+    repository, revision=revision, code_revision=revision, trust_remote_code=True
+)""",
+    "transformers": """from transformers import {auto}
+
+repository, revision = "{name}", "main"
+model = {auto}.from_pretrained(repository, revision=revision)""",
+    "timm": """import timm
+
+model = timm.create_model("local-dir:{name}", pretrained=True).eval()  # on the Hub: "hf-hub:{name}\"""",
+}
+
+
+@dataclass
+class ConversionFacts:
+    """All that the card says. model_class: the name of the class that it was or is in vit_hf."""
+
+    name: str
+    source: str
+    source_kind: str
+    target: str
+    licence: str | None
+    licence_sentence: str
+    base_model: str | None
+    model_class: str
+    parity: str | None
+    family: str
+    notes: list[str] = field(default_factory=list)
+
+
+def conversion_card(facts: ConversionFacts) -> ModelCard:
+    data = ModelCardData(
+        library_name=LIBRARIES[facts.target],
+        pipeline_tag=task_of(facts.model_class),
+        license=facts.licence,
+        base_model=facts.base_model,
+        tags=sorted({"vision", facts.family, *(["custom_code"] if facts.target == "vit_hf" else [])}),
+    )
+    compared = f"```\n{facts.parity}\n```" if facts.parity else "There was no other model to compare it with."
+    notes = "".join(f"\n- {escape(note)}" for note in facts.notes)
+    return ModelCard(f"""---
+{data.to_yaml()}
+---
+
+# {escape(facts.name)}
+
+The weights of {escape(facts.source)} ({facts.source_kind}) in the form of {facts.target}. They were only renamed and
+reshaped, not trained on.
+
+{escape(facts.licence_sentence)}
+
+## How to use it
+
+```python
+{USES[facts.target].format(name=facts.name, auto=auto_name(facts.model_class))}
+```
+
+## How nearly it is the same
+
+The largest differences between source and copy, over random images and real ones. `parity.json` holds them too.
+
+{compared}
+{notes and f"{chr(10)}Left out or assumed:{chr(10)}{notes}{chr(10)}"}""")

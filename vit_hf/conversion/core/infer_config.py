@@ -1,0 +1,93 @@
+"""A model from nothing but weights: what their shapes say of it, and what must be said beside them."""
+
+from collections.abc import Callable, Mapping
+from math import isqrt
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...families import FAMILIES, load
+from ...models.shapes import Size, pair
+from .rules import Table, under
+from .weights import fill
+
+# Of the published widths those whose heads are not 64 wide (arXiv:2010.11929, arXiv:2106.04560).
+HEADS_OF_WIDTH = {1280: 16, 1408: 16, 1664: 16}
+
+
+class Found(NamedTuple):
+    """What weights are.
+
+    words: what they say in our words.
+    table: our config -> rules, from their names to those of our trunk.
+    head: rules for the classifier; None where there is none.
+    notes: a line for each thing that was left out or assumed.
+    images: how their authors prepare images, as `make_image_processor` takes it; None where nobody says.
+    family: the word of `FAMILIES`, which also is what a classifier calls its trunk.
+    """
+
+    state: Mapping[str, Tensor]
+    words: dict[str, Any]
+    table: Callable[[Any], Table]
+    head: Table | None
+    notes: list[str]
+    images: dict[str, Any] | None = None
+    family: str = "vit"
+
+
+def build(found: Found, said: Mapping[str, Any]) -> Any:
+    """Our model of these weights, in their dtype; `said` are fields of our configuration that hold over what was found.
+
+    With num_labels=0 a classifier is left out. Raises: ValueError where weights and words do not fit together.
+    """
+    family = FAMILIES[found.family]
+    config = load(family.config)(**{**found.words, **said})
+    classifies = found.head is not None and bool(config.num_labels)
+    model_class = load(family.classifier if classifies else family.classes["AutoModel"])
+    with torch.device("meta"):
+        ours = model_class(config)
+    fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)
+    return ours
+
+
+def whole_table(found: Found, config: Any) -> Table:
+    """For our classifier; without labels, or a head among the weights, for our model of tokens."""
+    table, head = found.table(config), found.head or []
+    if config.num_labels and head:
+        return [*under(table, ours=f"{found.family}."), *head]
+    return [*table, *(rule._replace(ours=(), reason="num_labels=0 was said") for rule in head)]
+
+
+def depth_of(state: Mapping[str, Tensor], start: str) -> int:
+    """How many layers have keys that begin with `start` and a number."""
+    numbers = {key[len(start) :].split(".")[0].split("/")[0] for key in state if key.startswith(start)}
+    return len({number for number in numbers if number.isdigit()})
+
+
+def heads_of(width: int, heads: int | None, notes: list[str]) -> int:
+    """The heads that were said, or those of the published models of this width."""
+    if heads is None:
+        heads = HEADS_OF_WIDTH.get(width, max(1, width // 64))
+        notes.append(f"num_attention_heads={heads} is assumed of the width {width}; say it where it is another")
+    return heads
+
+
+def image_size_of(positions: int, patch_size: tuple[int, int], said: Size | None) -> int | list[int]:
+    """The size of image whose patches have so many positions: a square, unless another is said."""
+    if said is not None:
+        height, width = (side // patch for side, patch in zip(pair(said), patch_size, strict=True))
+        if height * width != positions:
+            raise ValueError(
+                f"image_size={said} makes {height} x {width} patches of {patch_size[0]} x {patch_size[1]} pixels, "
+                f"but the weights hold positions for {positions}."
+            )
+        return said if isinstance(said, int) else list(said)
+    side = isqrt(positions)
+    if side * side != positions:
+        raise ValueError(f"The weights hold positions for {positions} patches, which is no square; say image_size.")
+    return as_size(side * patch_size[0], side * patch_size[1])
+
+
+def as_size(height: int, width: int) -> int | list[int]:
+    return height if height == width else [height, width]

@@ -1,0 +1,175 @@
+"""How images are prepared for a model, and what its labels are called: timm's words and our image processor."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from PIL.Image import Resampling
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
+
+from ...data.decode.processors import INTERPOLATIONS, make_image_processor, make_processor
+from ...models.image_processing_vit import VisionTransformerImageProcessor
+from ...models.shapes import pair
+from ...models.video_processing_timesformer import TimeSformerVideoProcessor
+
+PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
+
+# timm's own, where a pretrained_cfg is silent.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def processor_from_timm(pretrained_cfg: Mapping[str, Any], config: Any) -> tuple[Any, list[str]]:
+    """-> the image processor that does what timm's evaluation transform does, and a line for what it cannot."""
+    said, notes = pretrained_cfg.get, []
+    interpolation, crop_mode, crop_pct = said("interpolation"), said("crop_mode") or "center", said("crop_pct")
+    if interpolation not in (None, *INTERPOLATIONS):
+        notes.append(f"interpolation={interpolation!r} becomes bicubic")
+        interpolation = None
+    if crop_mode not in ("center", "squash") or (crop_mode == "squash" and (crop_pct or 1.0) != 1.0):
+        notes.append(f"crop_mode={crop_mode!r} with crop_pct={crop_pct} becomes 'center'")
+        crop_mode = "center"
+    mean, std = said("mean") or MEAN, said("std") or STD
+    return make_image_processor(
+        config,
+        mean=for_channels(mean, config.num_channels),
+        std=for_channels(std, config.num_channels),
+        crop_pct=None if crop_mode == "squash" else crop_pct or 0.875,
+        interpolation=interpolation or "bicubic",
+    ), notes
+
+
+def for_channels(values: Sequence[float], channels: int) -> list[float]:
+    """As many numbers as channels: their mean for grey images, else repeated, as the patches' weights are."""
+    if channels == 1:
+        return [sum(values) / len(values)]
+    return [values[channel % len(values)] for channel in range(channels)]
+
+
+def preprocessing_words(processor: Any) -> dict[str, Any]:
+    """mean, std, crop_pct and interpolation, and of videos the sampling, as the data of a recipe says them.
+
+    Raises: ValueError for a processor that cuts from the middle in another way than ours.
+    """
+    resample = Resampling(processor.resample if processor.resample is not None else Resampling.BILINEAR)
+    interpolation = next((word for word, known in INTERPOLATIONS.items() if known == resample), None)
+    if interpolation is None:
+        raise ValueError(f"resample={resample.name} is none of {', '.join(INTERPOLATIONS)}; set one of them.")
+    sampled = {name: getattr(processor, name, None) for name in ("sampling", "sampling_rate")}
+    return {
+        "mean": list(processor.image_mean) if processor.do_normalize else [0.0],
+        "std": list(processor.image_std) if processor.do_normalize else [1.0],
+        "crop_pct": crop_pct_of(processor),
+        "interpolation": interpolation,
+        **{name: value for name, value in sampled.items() if value is not None},
+    }
+
+
+def crop_pct_of(processor: Any) -> float | None:
+    """The share of a side that is left of it; None where images are squeezed into the size as a whole.
+
+    Of all the shares from which the resized sides follow, rounded down, the roundest: the largest or the middle one.
+    """
+    size, crop = dict(processor.size or {}), dict(getattr(processor, "crop_size", None) or {})
+    if not getattr(processor, "do_center_crop", False) or not crop.get("height"):
+        return None
+    shortest = size.get("shortest_edge")
+    sides = [(crop[name], shortest or size.get(name) or 0) for name in ("height", "width")]
+    if any(resized < kept for kept, resized in sides):
+        raise ValueError(f"size={size} is smaller than crop_size={crop}, which crop_pct cannot say.")
+    largest = min(kept / resized for kept, resized in sides)
+    if all(math.floor(kept / largest) == resized for kept, resized in sides):
+        return largest
+    return (largest + max(kept / (resized + 1) for kept, resized in sides)) / 2
+
+
+def pretrained_cfg_of(processor: Any, config: Any) -> dict[str, Any]:
+    """What timm's config.json says beside the architecture."""
+    words: dict[str, Any] = preprocessing_words(processor) if processor is not None else {}
+    height, width = pair(config.image_size)
+    cfg = {
+        "input_size": [config.num_channels, height, width],
+        "fixed_input_size": False,
+        "interpolation": words.get("interpolation", "bicubic"),
+        "crop_pct": words.get("crop_pct") or 1.0,
+        "crop_mode": "center" if words.get("crop_pct") else "squash",
+        "mean": words.get("mean", [0.5] * config.num_channels),
+        "std": words.get("std", [0.5] * config.num_channels),
+        "num_classes": config.num_labels,
+        "pool_size": None,
+        "first_conv": "patch_embed.proj",
+        "classifier": "head",
+    }
+    names = [config.id2label[index] for index in range(config.num_labels)]
+    return cfg if made_up(names) else {**cfg, "label_names": names}
+
+
+def made_up(names: Sequence[str]) -> bool:
+    """By transformers, where nobody named the labels."""
+    return list(names) == [f"LABEL_{index}" for index in range(len(names))]
+
+
+def label_names_of(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
+    """timm's names of the labels, or better their descriptions where it has them; None where it says none."""
+    names, descriptions = pretrained_cfg.get("label_names"), pretrained_cfg.get("label_descriptions") or {}
+    if not names:
+        return None
+    in_order = [names[key] for key in sorted(names, key=int)] if isinstance(names, Mapping) else list(names)
+    described = [descriptions.get(name, name) for name in in_order]
+    return described if len(set(described)) == len(described) else in_order
+
+
+def processor_from_json(folder: Path, config: Any) -> Any:
+    """Our processor, of images or videos, that does what transformers' file beside the model says; None where there is
+    none."""
+    path = next((folder / name for name in PROCESSOR_FILES if (folder / name).is_file()), None)
+    if path is None:
+        return None
+    said = json.loads(path.read_text(encoding="utf-8"))
+    words = preprocessing_words(
+        SimpleNamespace(
+            size=as_sides(said.get("size")),
+            crop_size=as_sides(said.get("crop_size")),
+            do_center_crop=said.get("do_center_crop", "crop_size" in said),
+            resample=said.get("resample"),
+            do_normalize=said.get("do_normalize", True),
+            image_mean=said.get("image_mean") or [0.5] * 3,
+            image_std=said.get("image_std") or [0.5] * 3,
+            sampling=said.get("sampling"),
+            sampling_rate=said.get("sampling_rate"),
+        )
+    )
+    for name in ("mean", "std"):
+        words[name] = for_channels(words[name], config.num_channels)
+    return make_processor(config, **words)
+
+
+def as_sides(size: Any) -> dict[str, int]:
+    """Old files hold one number for both sides."""
+    return {"height": size, "width": size} if isinstance(size, int) else dict(size or {})
+
+
+def stock_processor(processor: Any) -> tuple[Any, list[str]]:
+    """-> one of transformers' own in place of ours, which needs its code beside it, and a line for what changes."""
+    if not isinstance(processor, VisionTransformerImageProcessor):
+        return processor, []
+    cropping: Any = processor
+    size, crop = dict(cropping.size), dict(cropping.crop_size)
+    clips = isinstance(processor, TimeSformerVideoProcessor)
+    if "shortest_edge" not in size:
+        return None, [
+            f"no processor of transformers itself cuts {crop['height']} x {crop['width']} pixels; none is saved"
+        ]
+    # From VideoMAE's of images transformers concludes on that of videos, where torchvision is.
+    stock = (VideoMAEImageProcessorPil if clips else BitImageProcessorPil)(
+        size={"shortest_edge": size["shortest_edge"]},
+        crop_size={"height": crop["height"], "width": crop["width"]},
+        resample=cropping.resample,
+        image_mean=cropping.image_mean,
+        image_std=cropping.image_std,
+        do_convert_rgb=cropping.do_convert_rgb,
+    )
+    return stock, ["transformers' own processor cuts the middle out of one image in four a pixel further up or left"]

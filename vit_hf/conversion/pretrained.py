@@ -1,0 +1,187 @@
+"""Any pretrained Vision Transformer as ours, with everything else that is known of it."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import metadata_load
+
+from ..families import FAMILIES, load, word_of
+from ..hub.download import local, split_revision
+from .core.parity import Parity, Runnable, compare, ours, sample_images
+from .core.preprocessing import processor_from_json, processor_from_timm
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Loaded:
+    """A source as ours.
+
+    kind: whose format it was: "vit_hf", "transformers", "timm", "vit-pytorch" or "original".
+    processor: None where the source does not say how images are prepared.
+    base_model: its id on the Hub, or what its card calls its origin.
+    theirs: the model that it was before, where its library can build it, for a comparison.
+    notes: what was left out or assumed.
+    """
+
+    source: str
+    kind: str
+    model: Any
+    processor: Any = None
+    licence: str | None = None
+    base_model: str | None = None
+    theirs: Runnable | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def compare(self) -> Parity | None:
+        """None where there is no other model to compare with."""
+        if self.theirs is None:
+            return None
+        return compare(ours(self.model), self.theirs, sample_images(self.model.config))
+
+
+def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> Loaded:
+    """Our model of any source, recognised by what lies in it.
+
+    source: a folder or an id on the Hub of vit_hf, transformers or timm; a file of vit-pytorch's, Google's, DeiT's,
+        MAE's, DINO's or torchvision's weights.
+    architecture: timm's name of what a file of weights alone holds.
+    words: what a file of weights alone does not say, as `from_original` and `from_vit_pytorch` take it.
+
+    Raises: ValueError that says what is wrong with the source.
+    """
+    path = local(source)
+    read = read_folder if (path / "config.json").is_file() else read_file
+    loaded = read(str(source), path, architecture, words)
+    card = card_of(path if path.is_dir() else path.parent)
+    loaded.licence = licence_of(card) or loaded.licence
+    loaded.base_model = card.get("base_model") if Path(source).expanduser().exists() else split_revision(str(source))[0]
+    if loaded.processor is None:
+        loaded.notes.append("the source does not say how images are prepared; look it up and set mean and std")
+    return loaded
+
+
+def read_folder(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
+    if words or architecture:
+        raise ValueError(
+            f"{source} has a config.json that says what it is; {[*words] or 'architecture'} cannot change it."
+        )
+    config = read_json(path / "config.json")
+    if "architecture" in config:
+        return read_timm(source, path)
+    if word_of(config.get("model_type", "")):
+        return read_ours(source, path, config)
+    if "model_type" in config:
+        return read_transformers(source, path)
+    raise ValueError(
+        f"{path / 'config.json'} is of no known library: transformers writes a model_type there, timm an architecture."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}); copy or download it again.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no configuration, but a {type(content).__name__}.")
+    return content
+
+
+def read_timm(source: str, path: Path) -> Loaded:
+    from .timm.vit import convert_from_timm, open_timm, timm_runnable
+
+    theirs, state = open_timm(path)
+    model, notes = convert_from_timm(theirs, state)
+    processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
+    return Loaded(
+        source,
+        "timm",
+        model,
+        processor,
+        licence=licence_of({}, theirs.pretrained_cfg),
+        theirs=timm_runnable(theirs),
+        notes=notes + unsaid,
+    )
+
+
+def read_ours(source: str, path: Path, config: dict[str, Any]) -> Loaded:
+    family, names = FAMILIES[str(word_of(config["model_type"]))], config.get("architectures") or []
+    saved = (place for place in family.classes.values() if place.partition(".")[2] in names)
+    model: Any = load(next(saved, family.classifier)).from_pretrained(path)
+    return Loaded(source, "vit_hf", model.eval(), processor_from_json(path, model.config))
+
+
+def read_transformers(source: str, path: Path) -> Loaded:
+    from .transformers.vit_import import convert_from_transformers, open_transformers, transformers_runnable
+
+    theirs = open_transformers(path)
+    model, notes = convert_from_transformers(theirs)
+    processor = processor_from_json(path, model.config)
+    return Loaded(source, "transformers", model, processor, theirs=transformers_runnable(theirs), notes=notes)
+
+
+def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
+    from .core.checkpoint_files import open_checkpoint, under_prefix
+    from .original.detect import convert_from_original, processor_of
+    from .original.peers import peer_of
+    from .original.vit_pytorch import ANCHORS, convert_from_vit_pytorch
+    from .timm.vit import convert_from_timm, open_timm, timm_runnable
+
+    if architecture is not None:
+        theirs, state = open_timm(path, architecture)
+        model, notes = convert_from_timm(theirs, state)
+        processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
+        licence = licence_of({}, theirs.pretrained_cfg)
+        return Loaded(source, "timm", model, processor, licence, theirs=timm_runnable(theirs), notes=notes + unsaid)
+    state = open_checkpoint(path)
+    if any(key.endswith("embeddings.patches.projection.weight") for key in state):
+        raise ValueError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
+    if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
+        model, notes, found = convert_from_vit_pytorch(path, **words)
+        loaded, kind = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch"
+    else:
+        model, notes, kind, found = convert_from_original(path, **words)
+        loaded = Loaded(source, "original", model, notes=notes)
+        if found.images is not None:
+            loaded.processor = processor_of(found.images, model.config)
+    theirs = peer_of(kind, model.config, found.state, path, head=hasattr(model, "classifier"))
+    if isinstance(theirs, str):
+        loaded.notes.append(theirs)
+    else:
+        loaded.theirs = theirs
+    return loaded
+
+
+NON_COMMERCIAL = ("-nc-", "noncommercial", "non-commercial")
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    """The YAML header of a model's card; empty where there is none."""
+    card = folder / "README.md"
+    return (metadata_load(card) if card.is_file() else None) or {}
+
+
+def licence_of(card: Mapping[str, Any], pretrained_cfg: Mapping[str, Any] | None = None) -> str | None:
+    """The licence that a card names, else the one that timm knows of; None where neither says any."""
+    named = card.get("license")
+    if named == "other":
+        named = card.get("license_name") or named
+    return named or (pretrained_cfg or {}).get("license")
+
+
+def is_non_commercial(licence: str | None) -> bool:
+    return any(word in f"{licence}-".lower() for word in NON_COMMERCIAL)
+
+
+def licence_sentence(licence: str | None) -> str:
+    """What a user must know of a licence, in one sentence."""
+    if licence is None:
+        return "The source names no licence; ask its authors before you publish what comes of it."
+    if is_non_commercial(licence):
+        return f"The source's licence is {licence}, which forbids commercial use, also of what is trained from it."
+    return f"The source's licence is {licence}."

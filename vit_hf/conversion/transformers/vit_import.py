@@ -1,0 +1,222 @@
+"""transformers' own Vision Transformers as ours."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ...models.configuration_vit import VisionTransformerConfig
+from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from ...models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from ..core.parity import Outputs, Runnable
+from ..core.rules import Table, constant, dropped, listed, under, weight_and_bias
+from ..core.weights import fill
+from . import swin as swin_transformers
+from . import timesformer as timesformer_transformers
+from . import vit_rules as rules
+from .open_model import open_transformers
+from .vit_config import WORDS
+
+logger = logging.getLogger(__name__)
+
+OURS = {
+    "tokens": VisionTransformerModel,
+    "classifier": VisionTransformerForImageClassification,
+    "painter": VisionTransformerForMaskedImageModeling,
+}
+# How the names of their classes end, and which of ours it is.
+TASKS = {
+    "ForImageClassification": "classifier",
+    "ForImageClassificationWithTeacher": "classifier",
+    "ForMaskedImageModeling": "painter",
+    "ForPreTraining": "tokens",
+    "ModelWithProjection": "tokens",
+    "Model": "tokens",
+}
+# Other families than the plain ViT, by what they call theirs.
+OTHER_FAMILIES: dict[str, Any] = {
+    "swin": swin_transformers,
+    "swinv2": swin_transformers,
+    "timesformer": timesformer_transformers,
+}
+# What their classes call the encoder on which a head sits.
+TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
+# What their classifiers go past.
+UNREAD = {
+    "SiglipForImageClassification": "vision_model.head",
+    "CLIPForImageClassification": "vision_model.post_layernorm",
+}
+TABLES: dict[str, Callable[[VisionTransformerConfig], Table]] = {
+    "vit": rules.vit,
+    "deit": rules.deit,
+    "vit_mae": rules.vit,
+    "vit_msn": rules.vit,
+    "dinov2": rules.dinov2,
+    "dinov2_with_registers": rules.dinov2,
+    "dinov3_vit": rules.dinov3,
+    "beit": rules.beit,
+    "clip_vision_model": rules.clip,
+    "siglip_vision_model": rules.siglip,
+    "siglip": rules.siglip,
+}
+
+
+def from_transformers(source: Any) -> Any:
+    """Our model with the weights of one of transformers' own, with the head that it has.
+
+    source: a live model, or the folder or id of a saved one.
+
+    Raises: ValueError for what our words cannot say, and for weights that are not all there.
+    """
+    theirs = source if isinstance(source, PreTrainedModel) else open_transformers(source)
+    ours, notes = convert_from_transformers(theirs)
+    for note in notes:
+        logger.warning("%s: %s", theirs.config.name_or_path or type(theirs).__name__, note)
+    return ours
+
+
+def task_of(theirs: Any) -> str:
+    """Which of our classes a live model is. Raises: ValueError for heads that we have no like of."""
+    name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
+    ending = next((ending for ending in TASKS if name.endswith(ending)), None)
+    if trunk.config.model_type not in WORDS:
+        raise ValueError(
+            f"{name} has no like among our models; of transformers those of {', '.join([*WORDS, 'swin'])} have."
+        )
+    if ending is None:
+        encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
+        raise ValueError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
+    return "tokens" if name.startswith("Beit") and ending == "ForMaskedImageModeling" else TASKS[ending]
+
+
+def trunk_of(theirs: Any) -> tuple[str, Any]:
+    """-> the prefix of the encoder's keys, and the encoder."""
+    for name in TRUNKS:
+        if isinstance(module := getattr(theirs, name, None), nn.Module):
+            return f"{name}.", module
+    return "", theirs
+
+
+def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+    """-> our model, and what is left out."""
+    if family := OTHER_FAMILIES.get(theirs.config.model_type):
+        return family.convert_from_transformers(theirs)
+    task, (prefix, trunk) = task_of(theirs), trunk_of(theirs)
+    state = theirs.state_dict()
+    words, table = WORDS[trunk.config.model_type](trunk.config), []
+    if task == "classifier":
+        words |= labels_of(theirs.config) | pooled_words(theirs, state)
+        table = head_table(theirs, words)
+    elif isinstance(getattr(trunk, "pooler", None), nn.Module) and hasattr(trunk.pooler, "dense"):
+        require_tanh(trunk.config)
+        words["add_pooling_layer"] = True
+    config = VisionTransformerConfig(**words)
+    if task == "painter":
+        table = rules.decoder(config)
+    inner = trunk_table(trunk, config)
+    table = [*under(inner, theirs=prefix, ours="" if task == "tokens" else "vit."), *table]
+    if type(theirs).__name__ == "BeitForMaskedImageModeling":
+        table += weight_and_bias("layernorm", "norm")
+    beside, notes = left_beside(theirs, state, prefix, table)
+    with torch.device("meta"):
+        ours = OURS[task](config)
+    fill(ours, state, [*table, *beside], config.num_hidden_layers)
+    return ours, notes
+
+
+def trunk_table(trunk: Any, config: VisionTransformerConfig) -> Table:
+    """The rules for an encoder, whose own config says which biases it has."""
+    theirs = trunk.config
+    if theirs.model_type == "beit":
+        return rules.beit(config, shared=theirs.use_shared_relative_position_bias)
+    if theirs.model_type != "dinov3_vit":
+        return TABLES[theirs.model_type](config)
+    layer, width, inner = "layers.{layer}", config.hidden_size, config.intermediate_size
+    table = rules.dinov3(config, key_bias=theirs.key_bias)
+    if not theirs.proj_bias:
+        table.append(constant(f"{layer}.attention.output.bias", torch.zeros(width)))
+    if not theirs.mlp_bias:
+        table.append(constant(f"{layer}.feed_forward.inner.bias", torch.zeros(inner)))
+        table.append(constant(f"{layer}.feed_forward.outer.bias", torch.zeros(width)))
+    return table
+
+
+def labels_of(config: Any) -> dict[str, Any]:
+    return {"id2label": config.id2label, "problem_type": config.problem_type}
+
+
+def require_tanh(config: Any) -> None:
+    if config.pooler_act != "tanh" or config.pooler_output_size != config.hidden_size:
+        raise ValueError(
+            f"pooler_act={config.pooler_act!r} and pooler_output_size={config.pooler_output_size} have no form in our "
+            "words, whose pooler is a tanh of the width of the model; load it with add_pooling_layer=False."
+        )
+
+
+def pooled_words(theirs: Any, state: dict[str, Tensor]) -> dict[str, Any]:
+    """What their classifier looks at, where that is not what their encoder pools."""
+    family = type(theirs).__name__
+    if family.endswith("WithTeacher"):
+        return {"distillation_token": True}
+    if family.startswith("CLIP"):
+        return {"pooling": "mean", "final_norm": "none"}
+    if family.startswith("Siglip"):
+        return {"pooling": "mean"}
+    if family.startswith("Dinov2") and "classifier.weight" in state:
+        of_class, of_mean = state["classifier.weight"].chunk(2, dim=1)
+        if of_class.any() and of_mean.any():
+            raise ValueError(
+                f"{family} reads the class token and the mean of the patches at once, which none of our poolings does; "
+                f"convert its encoder alone, {family.replace('ForImageClassification', 'Model')}.from_pretrained(...)."
+            )
+        return {"pooling": "mean" if of_mean.any() else "cls"}
+    return {}
+
+
+def head_table(theirs: Any, words: dict[str, Any]) -> Table:
+    name = type(theirs).__name__
+    if name.endswith("WithTeacher"):
+        taught = weight_and_bias("distillation_classifier", "distillation_classifier")
+        return [*weight_and_bias("cls_classifier", "classifier"), *taught]
+    if name.startswith("Dinov2"):
+        return rules.classifier_of_both(words["pooling"])
+    return weight_and_bias("classifier", "classifier")
+
+
+def left_beside(theirs: Any, state: dict[str, Tensor], prefix: str, table: Table) -> tuple[Table, list[str]]:
+    """-> rules that drop what no part of our model stands for, and a line for each."""
+    name, covered = type(theirs).__name__, {key for rule in table for key in rule.theirs}
+    beside: dict[str, list[str]] = {}
+    for key in state:
+        if key.startswith(UNREAD.get(name, "-")) or not (key.startswith(prefix) or key in covered):
+            beside.setdefault(key.split(".")[0] if not key.startswith(prefix) else UNREAD[name], []).append(key)
+    notes = [f"{part} is left out ({listed(keys)}); {name} makes no features with it" for part, keys in beside.items()]
+    return [dropped(key, "it makes no features") for keys in beside.values() for key in keys], notes
+
+
+def transformers_runnable(model: Any) -> Runnable:
+    if family := OTHER_FAMILIES.get(model.config.model_type):
+        return family.transformers_runnable(model)
+    trunk = trunk_of(model)[1]
+    classifies = "ForImageClassification" in type(model).__name__
+    encoder = getattr(trunk, "encoder", getattr(trunk, "model", trunk))
+    blocks = encoder.layer if hasattr(encoder, "layer") else encoder.layers
+
+    def run(pixel_values: Tensor) -> Outputs:
+        outputs = trunk(pixel_values, **undisturbed(trunk, pixel_values))
+        pooled = getattr(outputs, "pooler_output", None)
+        return Outputs(outputs.last_hidden_state, model(pixel_values).logits if classifies else pooled)
+
+    return Runnable(model, list(blocks), run)
+
+
+def undisturbed(trunk: Any, pixel_values: Tensor) -> dict[str, Tensor]:
+    """What keeps MAE from hiding and shuffling patches."""
+    if trunk.config.model_type != "vit_mae":
+        return {}
+    trunk.config.mask_ratio = 0.0
+    patches = trunk.embeddings.patch_embeddings.num_patches
+    return {"noise": torch.arange(patches, device=pixel_values.device).expand(len(pixel_values), -1)}

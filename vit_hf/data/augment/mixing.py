@@ -1,0 +1,95 @@
+"""Mixup and CutMix between neighbours of a batch: the first with the second, the third with the fourth.
+
+What a pair draws depends on the seed, the epoch and its first sample. As pairs stay together however a run is split
+into batches and processes (of an even size), they change no mixture. An odd one at the end stays as it is.
+"""
+
+import numpy as np
+import torch
+from einops import rearrange
+from scipy.special import betaincinv
+from torch import Tensor
+from torch.nn import functional
+
+from ..decode.resize import Box
+from .random_numbers import to_device
+
+MIX_DRAWS = 5
+
+
+def shares(numbers: np.ndarray | float, alpha: float) -> np.ndarray:
+    """... -> ...: uniform numbers become those of a Beta(alpha, alpha) distribution."""
+    return betaincinv(alpha, alpha, numbers)
+
+
+def cut_box(height: int, width: int, share: float, down: float, right: float) -> Box:
+    """A box of the image's shape and 1 - share of its area about any point, cut off at the border."""
+    half_height, half_width = int(height * np.sqrt(1 - share)) // 2, int(width * np.sqrt(1 - share)) // 2
+    middle, centre = int(down * height), int(right * width)
+    top, left = max(0, middle - half_height), max(0, centre - half_width)
+    return Box(top, left, min(height, middle + half_height) - top, min(width, centre + half_width) - left)
+
+
+def partners(batch: Tensor) -> Tensor:
+    """b ... -> b ...: each one's neighbour; the last of an odd batch is its own."""
+    even = len(batch) // 2 * 2
+    swapped = rearrange(
+        rearrange(batch[:even], "(pair two) ... -> pair two ...", two=2).flip(1), "p two ... -> (p two) ..."
+    )
+    return torch.cat([swapped, batch[even:]])
+
+
+def mixup(batch: Tensor, keep: Tensor) -> Tensor:
+    """b ..., b -> b ...: `keep` (0 to 1) of each example, and the rest of its neighbour. Source: arXiv:1710.09412."""
+    return torch.lerp(partners(batch), batch, keep.reshape(-1, *[1] * (batch.ndim - 1)).to(batch.dtype))
+
+
+def cutmix(pixels: Tensor, boxes: Tensor) -> Tensor:
+    """b c h w, b 4 -> b c h w: each image with its box (top, left, height, width) from its neighbour.
+
+    Source: arXiv:1905.04899.
+    """
+    rows = torch.arange(pixels.shape[2], device=pixels.device)[:, None]
+    columns = torch.arange(pixels.shape[3], device=pixels.device)
+    top, left, height, width = rearrange(boxes, "b four -> four b 1 1")
+    inside = (rows >= top) & (rows < top + height) & (columns >= left) & (columns < left + width)
+    return torch.where(inside[:, None], partners(pixels), pixels)
+
+
+def pair_plan(
+    numbers: np.ndarray,
+    height: int,
+    width: int,
+    *,
+    mixup_alpha: float,
+    cutmix_alpha: float,
+    probability: float,
+    switch: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """b 5 -> b, b 4, b: what of each image mixup keeps (1: all), the box that cutmix takes (0: none), what of each
+    label stays. The two of a pair have the same.
+
+    An alpha of 0 is for neither; switch: the probability of cutmix where there are both.
+    """
+    count = len(numbers)
+    keep, boxes, labels = np.ones(count), np.zeros((count, 4), dtype=np.int64), np.ones(count)
+    for first in range(0, count // 2 * 2, 2):
+        occurs, kind, luck, down, right = numbers[first]
+        pair = slice(first, first + 2)
+        if occurs >= probability:
+            continue
+        if cutmix_alpha and (not mixup_alpha or kind < switch):
+            box = cut_box(height, width, float(shares(luck, cutmix_alpha)), down, right)
+            boxes[pair] = box
+            labels[pair] = 1 - box.height * box.width / (height * width)
+        else:
+            keep[pair] = labels[pair] = shares(luck, mixup_alpha)
+    return keep, boxes, labels
+
+
+def mix(pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int, **how: float) -> tuple[Tensor, Tensor]:
+    """b c h w, b, b 5 -> b c h w, b classes: mixed images, and the shares of their labels; `how` as in `pair_plan`."""
+    plan = pair_plan(numbers, *pixels.shape[-2:], **how)
+    keep, boxes, kept_labels = (to_device(part, pixels) for part in plan)
+    one_hot = functional.one_hot(labels, classes).to(pixels.dtype)
+    return mixup(cutmix(pixels, boxes), keep), mixup(one_hot, kept_labels)

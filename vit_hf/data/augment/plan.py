@@ -1,0 +1,153 @@
+"""The augmentation of a recipe, ready to be used: what is drawn for a sample, and what is done with it, and where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from ...settings import Section
+from ..decode.preparation import WHOLE, Drawn
+from .geometry import AFFINE, apply_affine, identity_matrices
+from .mixing import MIX_DRAWS, mix
+from .random_numbers import uniform
+from .settings import (
+    Affine,
+    Augmentation,
+    Erase,
+    RandomClip,
+    RandomResizedCrop,
+    Share,
+    build_augmentation,
+)
+
+
+class MixSettings(Section):
+    """`data.mix`: {mixup: 0.8, cutmix: 1.0} are the alphas of their Beta distributions; neighbours of a batch mix."""
+
+    mixup: float = Field(default=0, ge=0, description="alpha; 0 for none")
+    cutmix: float = Field(default=0, ge=0, description="alpha; 0 for none")
+    probability: Share = Field(default=1, description="that a pair is mixed at all")
+    switch: Share = Field(default=0.5, description="the probability of cutmix where there are both")
+
+    @model_validator(mode="after")
+    def refuse_nothing(self):
+        if not self.mixup and not self.cutmix:
+            raise ValueError("Neither mixup nor cutmix has an alpha; give one, as in {mixup: 0.8}, or leave mix out.")
+        return self
+
+
+@dataclass(frozen=True)
+class Step:
+    """An augmentation, and which of a sample's numbers are its own."""
+
+    augmentation: Augmentation
+    columns: slice
+
+
+@dataclass(frozen=True)
+class AugmentationPlan:
+    """Steps in the order of the recipe. Adding one at the end changes nothing that the others draw."""
+
+    steps: tuple[Step, ...] = ()
+    mixing: MixSettings | None = None
+    draws: int = 0
+
+    @classmethod
+    def of(cls, train: Mapping[str, Any], mixing: MixSettings | None = None) -> "AugmentationPlan":
+        steps, drawn = [], 0
+        for name, value in train.items():
+            augmentation = build_augmentation(name, value)
+            steps.append(Step(augmentation, slice(drawn, drawn + augmentation.draws)))
+            drawn += augmentation.draws
+        return cls(tuple(steps), mixing, drawn + (MIX_DRAWS if mixing else 0))
+
+    def numbers(self, seed: int, epoch: int, samples: np.ndarray) -> np.ndarray:
+        """b -> b draws"""
+        return uniform(seed, epoch, samples, self.draws)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a sample's numbers decide which part of an image or video is decoded."""
+        return any(isinstance(step.augmentation, RandomResizedCrop | RandomClip) for step in self.steps)
+
+    def drawn(self, numbers: np.ndarray | None) -> Drawn:
+        """draws -> what is decoded of a sample"""
+        if numbers is None or not self.chooses:
+            return WHOLE
+        box, place = None, 0.5
+        for step in self.steps:
+            if isinstance(step.augmentation, RandomResizedCrop):
+                box = partial(step.augmentation.box, numbers=numbers[step.columns])
+            elif isinstance(step.augmentation, RandomClip):
+                place = float(numbers[step.columns][0])
+        return Drawn(box, place)
+
+    def augment(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+        """b c h w (bytes), b draws -> b c h w: shares from 0 to 1"""
+        matrices = None
+        for step in self.steps:
+            augmentation, own = step.augmentation, numbers[:, step.columns]
+            if isinstance(augmentation, RandomResizedCrop | RandomClip | Erase):
+                continue
+            if isinstance(augmentation, Affine):
+                matrix = AFFINE[augmentation.name](torch.from_numpy(own).float(), augmentation.by)
+                matrices = (identity_matrices(len(own)) if matrices is None else matrices) @ matrix
+                continue
+            pixels, matrices = augmentation(in_bytes(moved(pixels, matrices)), own), None
+        return in_shares(moved(pixels, matrices))
+
+    def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+        """b c h w (normalised), b draws -> b c h w, in place"""
+        for step in self.steps:
+            if isinstance(step.augmentation, Erase):
+                pixels = step.augmentation(pixels, numbers[:, step.columns])
+        return pixels
+
+    def mix(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int) -> tuple[Tensor, Tensor]:
+        """b c h w, b, b draws -> b c h w, b or b classes"""
+        if self.mixing is None:
+            return pixels, labels
+        how = self.mixing
+        return mix(
+            pixels,
+            labels,
+            numbers[:, -MIX_DRAWS:],
+            classes,
+            mixup_alpha=how.mixup,
+            cutmix_alpha=how.cutmix,
+            probability=how.probability,
+            switch=how.switch,
+        )
+
+
+def moved(pixels: Tensor, matrices: Tensor | None) -> Tensor:
+    """b c h w, b 3 3 -> b c h w: as shares from 0 to 1 once there is something to move."""
+    return (
+        pixels if matrices is None else apply_affine(in_shares(pixels), matrices.to(pixels.device, non_blocking=True))
+    )
+
+
+def in_shares(pixels: Tensor) -> Tensor:
+    return pixels if pixels.is_floating_point() else pixels.float().div_(255)
+
+
+def in_bytes(pixels: Tensor) -> Tensor:
+    return (pixels * 255).round().clamp(0, 255).to(torch.uint8) if pixels.is_floating_point() else pixels
+
+
+def describe(train: Mapping[str, Any]) -> str:
+    """An entry of `data.train` in words: flip 0.5, randaugment (n 2, magnitude 9)."""
+
+    def words(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return " (" + ", ".join(f"{name} {words(own).strip()}" for name, own in value.items()) + ")"
+        if isinstance(value, list | tuple):
+            return " " + " to ".join(f"{own:g}" for own in value)
+        return "" if value is True else f" {value:g}" if isinstance(value, int | float) else f" {value}"
+
+    return ", ".join(f"{name}{words(value)}" for name, value in train.items())

@@ -1,0 +1,194 @@
+"""Batches for the Trainer: ours arrive whole, other people's data sets as lists of records."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..augment.plan import AugmentationPlan
+from ..decode.images import StoredPicture, UnreadableImage
+from ..decode.preparation import ClipPreparation, Drawn, Preparation
+from ..decode.videos import Footage, StoredFootage
+from ..sources.tables import ImageTable
+from .cache import PixelStore
+from .device import DevicePreparation
+
+COLUMNS = ("pixel_values", "labels")
+
+
+def collate(records: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """-> pixel_values b c h w, labels b (whole numbers) or b labels (shares). Whole batches pass as they are."""
+    if isinstance(records, Mapping):
+        return dict(records)
+    first = records[0]
+    for column in COLUMNS:
+        if column not in first:
+            raise ValueError(
+                f"The column {column!r} is missing; the data set has {', '.join(map(repr, first))}. Add it (for "
+                "pixel_values: the output of the image processor), and let the Trainer keep all columns with "
+                "remove_unused_columns=False."
+            )
+    return {column: torch.stack([torch.as_tensor(record[column]) for record in records]) for column in COLUMNS}
+
+
+MEMORY = 2 * 1024**3  # bytes of prepared pixels that are kept by default, in memory or on the device
+
+
+class ImageBatches(Dataset):
+    """pixel_values (b c h w, or of clips b t c h w) and labels (b). The augmentation of a sample depends on the seed,
+    the epoch and the sample's number, and on nothing else. A number beyond the images is one of them once more.
+
+    resident: whether the pixels of a store go to the device as a whole, where they are few enough for that.
+
+    Batches come whole from `__getitems__`: collating a list of records costs more than a tiny model's step.
+    """
+
+    def __init__(
+        self,
+        table: ImageTable,
+        preparation: Preparation | ClipPreparation,
+        *,
+        store: PixelStore | None = None,
+        resident: bool = False,
+        plan: AugmentationPlan | None = None,
+        classes: int = 0,
+        on_error: Literal["fail", "skip"] = "fail",
+        check_finite: bool = False,
+        seed: int = 0,
+        repeats: int = 1,
+    ):
+        self.table = table
+        self.preparation = preparation
+        self.store = store
+        self.plan = plan or AugmentationPlan()
+        self.on_error = on_error
+        self.check_finite = check_finite
+        self.seed = seed
+        self.repeats = repeats
+        self.labels = torch.from_numpy(table.labels)
+        stays = resident and store is not None and not self.plan.chooses and store.flat.nbytes <= MEMORY
+        lying = torch.from_numpy(store.all()) if stays and store else None
+        self.finish = DevicePreparation(preparation, self.plan, classes=classes, resident=lying)
+        # Shared memory, so that workers which outlive an epoch learn of the next one, and can say what they skipped.
+        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.replaced = torch.zeros(len(table), dtype=torch.bool).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Accelerate at the start of every epoch."""
+        self.epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def raw(self, indices: Sequence[int]) -> dict[str, Any]:
+        """What is the loader's part of a batch; `finish` does the rest, on any device."""
+        samples = np.asarray(indices, dtype=np.int64)
+        rows = samples % len(self)
+        batch: dict[str, Any] = {}
+        numbers = self.plan.numbers(self.seed, int(self.epoch), samples) if self.plan.draws else None
+        if self.finish.resident is not None:
+            batch["rows"] = torch.from_numpy(rows)
+        else:
+            batch["pixel_values"], rows = self.pixels(rows, numbers)
+        batch["labels"] = self.labels[torch.from_numpy(rows)]
+        if numbers is not None:
+            batch["numbers"] = numbers
+        if self.check_finite:
+            batch["names"] = [self.table.name_of(row) for row in rows]
+        return {**batch, "samples": samples}
+
+    def pixels(self, rows: np.ndarray, numbers: np.ndarray | None) -> tuple[Tensor, np.ndarray]:
+        """-> b ... c h w (bytes), and the rows that they are of: others where broken images are skipped"""
+        if self.store is not None and not self.plan.chooses:
+            return self.store.batch(rows), rows
+        read = [self.readable(int(row), None if numbers is None else numbers[place]) for place, row in enumerate(rows)]
+        return torch.stack([pixels for pixels, _ in read]), np.array([row for _, row in read])
+
+    def readable(self, row: int, numbers: np.ndarray | None) -> tuple[Tensor, int]:
+        """The image of this row; or, where broken ones are skipped, of the next row that can be read."""
+        for place in range(len(self)):
+            found = (row + place) % len(self)
+            try:
+                return self.preparation.pixels(self.picture(found), self.plan.drawn(numbers)), found
+            except UnreadableImage:
+                if self.on_error == "fail":
+                    raise
+                self.replaced[found] = True
+        raise UnreadableImage("Not one image can be read any more.")
+
+    def picture(self, row: int) -> Any:
+        """A picture, or footage of clips, as the preparation takes it."""
+        if self.store is None:
+            return self.table.picture(row)
+        stored = self.store.image(row)
+        return StoredFootage(stored) if stored.ndim == 4 else StoredPicture(stored)
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read any more, and of which others took the places."""
+        return int(self.replaced.sum())
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        return self.finish(self.raw(indices))
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {name: rearrange(values, "1 ... -> ...") for name, values in self.__getitems__([index]).items()}
+
+
+class RawBatches(Dataset):
+    """The same images, handed out as raw batches that are finished on the device."""
+
+    def __init__(self, images: ImageBatches):
+        self.images = images
+        self.repeats = images.repeats
+
+    def set_epoch(self, epoch: int) -> None:
+        self.images.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        return self.images.raw(indices)
+
+
+class Views(NamedTuple):
+    """Of how many clips, evenly over a video, and of how many parts of each, from side to side, answers are averaged.
+
+    Source: arXiv:2102.05095, section 4: 1 x 3 on Kinetics.
+    """
+
+    clips: int = 1
+    crops: int = 1
+
+    @property
+    def count(self) -> int:
+        return self.clips * self.crops
+
+    def drawn(self) -> list[Drawn]:
+        """What each shows: clip after clip, and of each its parts from left (or top) to right."""
+        sides = [crop / (self.crops - 1) if self.crops > 1 else 0.5 for crop in range(self.crops)]
+        return [Drawn(place=(clip + 0.5) / self.clips, side=side) for clip in range(self.clips) for side in sides]
+
+
+def seen_by(views: Views, preparation: ClipPreparation, footage: Footage) -> Tensor:
+    """-> v t c h w, bytes"""
+    return torch.stack([preparation.pixels(footage, drawn) for drawn in views.drawn()])
+
+
+class ViewedVideos(Dataset):
+    """pixel_values (b v) t c h w, video after video, as a torch data set that hands out whole batches."""
+
+    def __init__(self, table: ImageTable, preparation: ClipPreparation, views: Views):
+        self.table, self.preparation, self.views = table, preparation, views
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        pixels = torch.cat([seen_by(self.views, self.preparation, self.table.picture(row)) for row in rows])
+        return {"pixel_values": self.preparation.normalise_(pixels.float().div_(255))}

@@ -1,0 +1,97 @@
+"""A split of images made ready: read and checked once, and kept in memory or on disk where that is wanted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..augment.plan import AugmentationPlan
+from ..decode.images import UnreadableImage
+from ..decode.preparation import ClipPreparation, Preparation
+from ..settings import DataSettings
+from ..sources.tables import ImageTable
+from .cache import PixelStore, StoredSplit, cache_folder, open_or_build
+from .dataset import MEMORY, ImageBatches
+from .unreadable import keep_readable, read_each
+
+TRIED = 16  # images from which the size of all is estimated
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is kept of a picture: bytes of the model's size, or all of it where random parts will be cut out."""
+
+    preparation: Preparation | ClipPreparation
+    whole: bool
+
+    def __call__(self, picture: Any) -> np.ndarray:
+        return self.preparation.whole(picture) if self.whole else self.preparation.pixels(picture).numpy()
+
+    def transform(self) -> dict[str, Any]:
+        """Everything that the bytes depend on, besides the picture."""
+        processor = self.preparation.processor.to_dict()
+        arithmetic = ("image_mean", "image_std", "do_normalize", "rescale_factor", "do_rescale")
+        sizing = {name: value for name, value in processor.items() if name not in arithmetic}
+        return {"whole": self.whole, "channels": self.preparation.channels, "sizing": sizing}
+
+    def expected_bytes(self, table: ImageTable) -> int:
+        """Of a whole split. Where images keep their own sizes, as if all were as large as the largest of some."""
+        if not self.whole:
+            return self.preparation.bytes_per_image * len(table)
+        largest = 0
+        for index in np.linspace(0, len(table) - 1, TRIED, dtype=int):
+            try:
+                largest = max(largest, self(table.picture(int(index))).nbytes)
+            except UnreadableImage:
+                continue
+        return largest * len(table)
+
+
+def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
+    """Every image once: its bytes where they are kept, and in any case whether it can be read."""
+    images, rows, unreadable = [], [], []
+    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {table.things}")):
+        if line is not None:
+            unreadable.append(line)
+            continue
+        rows.append(row)
+        if keep:
+            images.append(pixels)
+    return StoredSplit(PixelStore.of(images) if keep and images else None, np.array(rows, dtype=np.int64), unreadable)
+
+
+def load_batches(
+    table: ImageTable,
+    preparation: Preparation | ClipPreparation,
+    settings: DataSettings,
+    *,
+    split: str,
+    plan: AugmentationPlan | None = None,
+    classes: int = 0,
+    seed: int = 0,
+) -> ImageBatches:
+    """Read and check every image of a split, and keep the prepared pixels where memory or a cache holds them."""
+    plan = plan or AugmentationPlan()
+    read = Reader(preparation, whole=plan.chooses)
+    keep = settings.keep_in_memory
+    if keep is None:
+        keep = read.expected_bytes(table) <= MEMORY
+    if settings.cache:
+        stored = open_or_build(cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.things}")
+        stored = stored.in_memory() if keep else stored
+    elif keep or settings.check_images:
+        stored = read_split(table, read, keep=keep, split=split)
+    else:
+        stored = StoredSplit(None, np.arange(len(table)), [])
+    return ImageBatches(
+        keep_readable(table, stored.rows, stored.unreadable, settings.on_error),
+        preparation,
+        store=stored.store,
+        resident=keep and split == "train",
+        plan=plan,
+        classes=classes,
+        on_error=settings.on_error,
+        check_finite=settings.check_finite,
+        seed=seed,
+        repeats=settings.repeats if split == "train" else 1,
+    )

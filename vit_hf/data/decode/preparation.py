@@ -1,0 +1,119 @@
+"""From a picture to bytes of the model's size, and from those to what the model is used to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...models.video_frames import frames_of_clip
+from .images import OpenPicture, Picture
+from .resize import Box, Sizing, resize, spare_factor
+from .videos import Footage
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is chosen of a picture before it is decoded.
+
+    box: of an image of this height and width the part that is taken. place: of a clip in its video, from 0 to 1.
+    side: which part of the longer side is cut out, from 0 (left, top) to 1.
+    """
+
+    box: Callable[[int, int], Box] | None = None
+    place: float = 0.5
+    side: float = 0.5
+
+
+WHOLE = Drawn()
+
+
+class Preparation:
+    """The image processor's resizing and cropping apart from its arithmetic, which follows the augmentation."""
+
+    def __init__(self, processor: Any, channels: int):
+        self.processor = processor
+        self.channels = channels
+        self.sizing = Sizing.of(processor)
+        normalises = processor.do_normalize
+        self.mean = torch.tensor(processor.image_mean if normalises else [0.0]).reshape(-1, 1, 1)
+        self.std = torch.tensor(processor.image_std if normalises else [1.0]).reshape(-1, 1, 1)
+        # Every image becomes as large as a blank one does.
+        blank = self.pixels(OpenPicture(Image.new("L", (32, 32))))
+        self.size: tuple[int, int] = (blank.shape[1], blank.shape[2])
+        self.bytes_per_image = blank.numel()
+
+    def pixels(self, picture: Picture, drawn: Drawn = WHOLE) -> Tensor:
+        """-> c h w, bytes: as the processor sizes it, or to within a grey level where that is faster; or what is drawn
+        of it"""
+        if drawn.box is not None:
+            return self.part(picture, drawn.box)
+        if self.sizing is None:
+            pixels = picture.pixels(self.channels)
+            image = Image.fromarray(pixels if self.channels > 1 else pixels[..., 0])
+            sized = self.processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
+            return torch.from_numpy(sized["pixel_values"][0].astype(np.uint8))
+        height, width = picture.size
+        resized = self.sizing.resized(height, width)
+        pixels = picture.pixels(self.channels, spare_factor(height, width, resized))
+        return self.sizing.cut(resize(pixels, *resized, self.sizing.resample), drawn.side)
+
+    def part(self, picture: Picture, box_of: Callable[[int, int], Box]) -> Tensor:
+        """-> c h w, bytes: a random part of the picture, in the model's size"""
+        height, width = picture.size
+        box = box_of(height, width)
+        pixels = picture.pixels(self.channels, spare_factor(box.height, box.width, self.size))
+        resample = self.sizing.resample if self.sizing else Image.Resampling.BICUBIC
+        return resize(box.of(pixels, height, width), *self.size, resample)
+
+    def whole(self, picture: Picture) -> np.ndarray:
+        """-> h w c, bytes: all of the picture, no more than twice to four times as large as the model wants it"""
+        return picture.pixels(self.channels, spare_factor(*picture.size, self.size))
+
+    def normalise_(self, shares: Tensor) -> Tensor:
+        """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
+        return shares.sub_(self.mean.to(shares.device)).div_(self.std.to(shares.device))
+
+
+class ClipPreparation:
+    """As `Preparation`, of footage in place of pictures and with a t before c h w.
+
+    Raises: ValueError for a processor that leaves frames the size that they are.
+    """
+
+    def __init__(self, processor: Any, channels: int):
+        self.processor = processor
+        self.channels = channels
+        if Sizing.of(processor) is None:
+            raise ValueError(
+                "The processor of the videos does not resize and cut them; set do_resize and do_center_crop."
+            )
+        self.frame = Preparation(processor, channels)
+        self.mean, self.std, self.size = self.frame.mean, self.frame.std, self.frame.size
+        self.frames: int = processor.num_frames
+        self.bytes_per_image = self.frames * self.frame.bytes_per_image
+
+    def chosen(self, footage: Footage, place: float) -> list[Picture]:
+        """The frames of the clip at this place in the video; of footage with as many frames as a clip has, all."""
+        how = self.processor
+        return footage.pictures(frames_of_clip(len(footage), self.frames, how.sampling, how.sampling_rate, place))
+
+    def pixels(self, footage: Footage, drawn: Drawn = WHOLE) -> Tensor:
+        """-> t c h w, bytes"""
+        return torch.stack([self.frame.pixels(picture, drawn) for picture in self.chosen(footage, drawn.place)])
+
+    def whole(self, footage: Footage) -> np.ndarray:
+        """-> t h w c, bytes: every frame of the video"""
+        return np.stack([self.frame.whole(picture) for picture in footage.pictures(range(len(footage)))])
+
+    def normalise_(self, shares: Tensor) -> Tensor:
+        """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
+        return self.frame.normalise_(shares)
+
+
+def preparation_for(processor: Any, channels: int) -> Preparation | ClipPreparation:
+    """Of clips where the processor chooses frames, else of images."""
+    return (ClipPreparation if hasattr(processor, "num_frames") else Preparation)(processor, channels)

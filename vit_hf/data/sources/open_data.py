@@ -1,0 +1,97 @@
+"""From `data.name` to tables of images or videos: the one place that knows every kind of source."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from ..settings import DataSettings
+from .digits import digits, moving_digits
+from .folders import holds, scan_folder
+from .tables import ImageData, refuse_strange_labels
+
+FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column")
+FOR_TABLES += ("train_split", "validation_split", "test_split")
+
+
+def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
+    """Columns and splits are named in tables only; elsewhere such a setting would go unheard."""
+    for name in FOR_TABLES:
+        if (value := getattr(settings, name)) not in (None, False):
+            raise ValueError(
+                f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
+                "leave it out."
+            )
+
+
+BUNDLED = {"digits": digits, "moving_digits": moving_digits}
+
+
+def bundled(settings: DataSettings, *, clips: bool) -> ImageData:
+    """Raises: ValueError for images where a model takes clips, and the other way round."""
+    refuse_settings_of_tables(settings, "made of scikit-learn's digits")
+    data = BUNDLED[settings.name]()
+    if next(iter(data.splits.values())).clips != clips:
+        kinds = ("images", "moving_digits") if clips else ("clips", "digits")
+        raise ValueError(
+            f"{settings.name} are {kinds[0]}, and the model takes {'clips' if clips else 'images'}; take --data.name "
+            f"{kinds[1]}, or another --model.family."
+        )
+    return data
+
+
+def open_source(settings: DataSettings, *, clips: bool = False) -> ImageData:
+    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub.
+
+    clips: whether they are videos.
+    """
+    if settings.name in BUNDLED:
+        return bundled(settings, clips=clips)
+    path = Path(settings.name).expanduser()
+    if path.is_dir() and not holds(path, ".parquet"):
+        refuse_settings_of_tables(settings, "a folder of class folders")
+        return scan_folder(path, check_finite=settings.check_finite, clips=clips)
+    # Importing datasets costs a second or two that digits and folders need not pay.
+    from .records import load_from_hub, load_parquet, open_records
+    from .streamed_records import open_streamed
+
+    if settings.streaming:
+        return open_streamed(settings, clips=clips)
+    return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings, clips=clips)
+
+
+def open_data(settings: DataSettings, *, clips: bool = False) -> ImageData:
+    """The splits to train and to test on, with labels that mean something."""
+    data = open_source(settings, clips=clips)
+    if len(data.label_names) < 2:
+        raise ValueError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
+    for split, table in data.splits.items():
+        if not len(table):
+            raise ValueError(f"The split {split!r} of {settings.name} is empty.")
+        refuse_strange_labels(table, data.label_names, split)
+    if "train" not in data.splits:
+        return data
+    return hold_out(data, settings.test_fraction, settings.split_seed)
+
+
+def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
+    """Take `fraction` of every class away from training, unless there is a validation or test split."""
+    if "test" in data.splits or "validation" in data.splits:
+        return data
+    whole = data.split("train")
+    things = whole.things
+    counts = np.bincount(whole.labels, minlength=len(data.label_names))
+    for name, count in zip(data.label_names, counts, strict=True):
+        if count < 2:
+            raise ValueError(
+                f"The class {name!r} has {count} {things[:-1] if count == 1 else things}, and needs at least 2: one to "
+                f"train on and one to test on. Add {things}, remove the class, or bring a test split of your own."
+            )
+    wanted = max(math.ceil(fraction * len(whole)), len(counts))
+    train, test = train_test_split(np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed)
+    return ImageData(
+        {"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
+        data.label_names,
+        carved=f"a fixed, stratified {fraction:.0%} of the {len(whole):,} {things} (seed {seed})",
+    )

@@ -1,0 +1,169 @@
+"""What every source of images becomes: a table per split, and the names of the labels."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from ..decode.images import OpenPicture, open_picture, read_image
+from ..decode.videos import open_footage
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Images (undecoded) and labels of one split. `source(item, name)` is where an item's image is: a file, the bytes
+    of one, or an image. With `clips` they are videos: folders of frames, files, the bytes of one, or arrays t h w c.
+    """
+
+    items: Sequence[Any]
+    labels: np.ndarray
+    source: Callable[[Any, str], Any]
+    name: Callable[[Any, int], str]
+    order: np.ndarray
+    check_finite: bool = False
+    clips: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Any],
+        labels,
+        *,
+        source: Callable,
+        name: Callable,
+        check_finite: bool = False,
+        clips: bool = False,
+    ) -> "ImageTable":
+        return cls(items, np.asarray(labels, dtype=np.int64), source, name, np.arange(len(items)), check_finite, clips)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def things(self) -> str:
+        """What it holds."""
+        return "videos" if self.clips else "images"
+
+    def name_of(self, index: int) -> str:
+        row = int(self.order[index])
+        return self.name(self.items[row], row)
+
+    def source_of(self, index: int) -> tuple[Any, str]:
+        """-> where the image or video is, and its name"""
+        row = int(self.order[index])
+        item = self.items[row]
+        name = self.name(item, row)
+        return self.source(item, name), name
+
+    def image(self, index: int) -> Image.Image:
+        source, name = self.source_of(index)
+        return source if isinstance(source, Image.Image) else read_image(source, name, check_finite=self.check_finite)
+
+    def picture(self, index: int) -> Any:
+        """The image as a `Picture`, or the video as `Footage`: no more than the header is read yet."""
+        source, name = self.source_of(index)
+        if self.clips:
+            return open_footage(source, name, check_finite=self.check_finite)
+        if isinstance(source, Image.Image):
+            return OpenPicture(source)
+        return open_picture(source, name, check_finite=self.check_finite)
+
+    def class_counts(self, classes: int) -> np.ndarray:
+        return np.bincount(self.labels, minlength=classes)
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
+        """The same images, fewer and in this order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return replace(self, labels=self.labels[indices], order=self.order[indices])
+
+    def with_labels(self, labels: np.ndarray) -> "ImageTable":
+        """The same images with these labels."""
+        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+
+
+class Shards(Protocol):
+    """What a streamed data set of the datasets library offers."""
+
+    num_shards: int
+
+    def shard(self, num_shards: int, index: int) -> Any: ...
+
+
+@dataclass(frozen=True)
+class StreamedTable:
+    """Images (undecoded) and labels of a split of unknown length. `source(record, name)` is where a record's image is:
+    a file, or the bytes of one. With `clips` they are videos."""
+
+    shards: Shards
+    source: Callable[[Any, str], Path | bytes]
+    name: Callable[[Any], str]
+    label: Callable[[Any, str], int]
+    check_finite: bool = False
+    clips: bool = False
+
+    def picture(self, record: Any) -> Any:
+        """A `Picture`, or of videos `Footage`."""
+        name = self.name(record)
+        if self.clips:
+            return open_footage(self.source(record, name), name, check_finite=self.check_finite)
+        return open_picture(self.source(record, name), name, check_finite=self.check_finite)
+
+    def label_of(self, record: Any) -> int:
+        return self.label(record, self.name(record))
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """All splits (train, validation, test: those that there are) and what their labels mean."""
+
+    splits: dict[str, ImageTable]
+    label_names: list[str]
+    carved: str | None = None  # how the test split came about, where the data has none
+    stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
+
+    def split(self, name: str) -> ImageTable:
+        if name not in self.splits:
+            raise ValueError(f"The data has no split {name!r}; it has {', '.join(self.splits)}.")
+        return self.splits[name]
+
+    @property
+    def held_out(self) -> str:
+        """The split that a finished model is judged on."""
+        return "test" if "test" in self.splits else "validation"
+
+
+def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: str) -> None:
+    """Labels count from 0 to the number of classes; hidden labels of public test sets are often -1."""
+    strange = np.flatnonzero((table.labels < 0) | (table.labels >= len(label_names)))
+    if len(strange):
+        first = int(strange[0])
+        raise ValueError(
+            f"{len(strange)} of {len(table)} labels of the split {split!r} are outside 0 to {len(label_names) - 1}; "
+            f"the first is {table.labels[first]} at {table.name_of(first)}. Correct them, or name another split "
+            f"with --data.{split}_split."
+        )
+
+
+def refuse_empty_classes(table: ImageTable, label_names: Sequence[str]) -> None:
+    """A class without a single image to train on would be learnt as one that never occurs."""
+    empty = [name for name, count in zip(label_names, table.class_counts(len(label_names)), strict=True) if not count]
+    if empty:
+        named = (
+            f"The class {empty[0]!r} has" if len(empty) == 1 else f"{len(empty)} classes, such as {empty[0]!r}, have"
+        )
+        raise ValueError(f"{named} no image in the train split; add some, or take the name out of the labels.")
+
+
+def fingerprint(table: ImageTable) -> str:
+    """SHA-256 over a line for each image, its name, a tab and its label, in the order of the split.
+
+    Of a file the name is its own and that of its folder, so that it does not matter where the data lies.
+    """
+    lines = hashlib.sha256()
+    for index, label in enumerate(table.labels.tolist()):
+        lines.update(f"{'/'.join(PurePath(table.name_of(index)).parts[-2:])}\t{label}\n".encode())
+    return lines.hexdigest()

@@ -1,0 +1,112 @@
+"""A training that may be interrupted, and what to do then."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import ModelCard, ModelCardData
+
+from ..cards.trained import code_block, escape
+from ..families import FAMILIES
+from ..plots.curves import draw_training_curve
+from ..plots.galleries import draw_reconstructions
+from ..training.trainer.checkpoints import newest_complete
+from ..training.trainer.trainer import Trainer
+from .setup import PreparedRun
+
+
+def train_to_the_end(trainer: Trainer, resume: str | bool | None) -> None:
+    """`resume` is a checkpoint, or True for the newest complete one."""
+    try:
+        trainer.train(resume_from_checkpoint=resume)
+    except KeyboardInterrupt:
+        newest = newest_complete(trainer.run_folder)
+        if newest and trainer.is_world_process_zero():
+            print(f"\nStopped after step {trainer.state.global_step}. {how_to_go_on(newest)}", file=sys.stderr)
+        raise
+    trainer.use_final_weights()
+
+
+def how_to_go_on(checkpoint: Path) -> str:
+    return f"The same command with --resume goes on from {checkpoint}."
+
+
+SHOWN = 8
+
+
+def pretrain(
+    prepared: PreparedRun,
+    resume: str | bool | None = None,
+    *,
+    anyway: bool = False,
+    train_command: str = "vit-hf train",
+) -> int:
+    """`resume` is a checkpoint, or True for the newest complete one. train_command: how the user calls a training."""
+    trainer = prepared.trainer(resume_anyway=anyway)
+    start = time.monotonic()
+    train_to_the_end(trainer, resume)
+    seconds = time.monotonic() - start
+    trainer.save_model()
+    held_out = prepared.data.held_out
+    loss = trainer.evaluate(prepared.masked(held_out), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
+    if not trainer.is_world_process_zero():
+        return 0
+    folder = Path(str(trainer.args.output_dir))
+    save(prepared, trainer, folder, {"split": held_out, "loss": loss, "training_seconds": round(seconds, 1)})
+    print(
+        f"\n{seconds:.0f} s of training; mean absolute error of the hidden pixels of the {held_out} split, in "
+        f"standard deviations: {loss:.4f}; written to {folder}\n\n"
+        f"Next, you could make a classifier of it, with the labels of your data:\n"
+        f"  {train_command} folder_finetune --model.from {folder} --data.name FOLDER_OF_CLASS_FOLDERS"
+    )
+    return 0
+
+
+def save(prepared: PreparedRun, trainer: Trainer, folder: Path, metrics: dict[str, Any]) -> None:
+    """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
+    prepared.recipe.save(folder / "recipe.yaml")
+    record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
+    (folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
+    draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
+    card(prepared, folder, metrics).save(folder / "README.md")
+
+
+@torch.inference_mode()
+def paint(prepared: PreparedRun, trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """-> images, the same with the hidden squares grey, and with them painted; each b c h w, from 0 to 1"""
+    images = prepared.masked(prepared.data.held_out)
+    batch = images.__getitems__(range(min(SHOWN, len(images))))
+    model: Any = trainer.model
+    device = next(model.parameters()).device
+    outputs = model.eval()(**{name: values.to(device) for name, values in batch.items()})
+    hidden = model.pixels_of(batch["bool_masked_pos"], model.config.patch_grid)
+    mean, std = prepared.preparation.mean, prepared.preparation.std
+    shown = batch["pixel_values"] * std + mean
+    painted = outputs.reconstruction.cpu() * std + mean
+    return shown, torch.where(hidden, 0.5, shown), torch.where(hidden, painted, shown)
+
+
+def card(prepared: PreparedRun, folder: Path, metrics: dict[str, Any]) -> ModelCard:
+    recipe, settings = prepared.recipe, prepared.recipe.data
+    name = recipe.card.name or folder.resolve().name
+    source = Path(settings.name).resolve().name if Path(settings.name).exists() else settings.name
+    data = ModelCardData(
+        library_name="transformers",
+        license=recipe.card.license,
+        tags=sorted({"vision", recipe.model.family, "masked-image-modeling", "custom_code", *recipe.card.tags}),
+        model_name=name,
+    )
+    return ModelCard(
+        f"---\n{data.to_yaml()}\n---\n\n# {escape(name)}\n\n{recipe.card.description or ''}\n\n"
+        f"A {FAMILIES[recipe.model.family].title} of {prepared.model.num_parameters():,} parameters that learned to "
+        f"paint the hidden part of images (SimMIM, arXiv:2111.09886) from {len(prepared.batches['train']):,} images of "
+        f"{escape(source)}, without their labels. It is meant as the beginning of a classifier.\n\n"
+        f"Mean absolute error of the hidden pixels of the {metrics['split']} split, in standard deviations: "
+        f"{metrics['loss']:.4f}.\n\n![Images, hidden and painted](reconstructions.png)\n\n"
+        "![Loss during training](training_curve.png)\n\n"
+        f"## Recipe\n\n{code_block((folder / 'recipe.yaml').read_text(encoding='utf-8'))}\n"
+    )

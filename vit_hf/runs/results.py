@@ -1,0 +1,167 @@
+"""What training leaves behind: weights, code, card, figures and pictures in one folder."""
+
+import json
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from ..cards.trained import PICTURES, CardFacts, Interval, bootstrapped_calibration, render_card, wilson
+from ..conversion.pretrained import Loaded, licence_sentence
+from ..data.augment.plan import describe
+from ..data.batches.dataset import ImageBatches
+from ..data.sources.open_data import BUNDLED
+from ..data.sources.tables import ImageData, fingerprint
+from ..families import word_of
+from ..plots.curves import draw_training_curve
+from ..training.costs import forward_operations
+from ..training.metrics import BINS, classification_metrics
+from ..training.recipe.recipe import Recipe
+from ..training.trainer.trainer import Trainer
+from .report import draw_report, headline, save_examples
+
+
+@dataclass
+class FinishedRun:
+    """A trained model, and everything that is known about how it came to be."""
+
+    recipe: Recipe
+    data: ImageData
+    batches: dict[str, ImageBatches]
+    trainer: Trainer
+    logits: Tensor  # b labels, of the held-out split
+    watched: str  # the split that the training curve shows
+    seconds: float
+    counts: dict[str, int | None]  # images of each split; None for one that was streamed
+    loaded: Loaded | None = None  # what it began from, where that was no random model
+    images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.trainer.args.output_dir))
+
+    @property
+    def model(self) -> Any:
+        return self.trainer.model
+
+    @property
+    def tested(self) -> ImageBatches:
+        return self.batches[self.data.held_out]
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return classification_metrics(self.logits, self.tested.labels, dict(enumerate(self.data.label_names)))
+
+    def summary(self) -> str:
+        return f"{headline(self.metrics)} on the {self.data.held_out} split"
+
+    def save(self) -> dict[str, Path]:
+        """Write what belongs beside the model. -> some test images in the folder, by their labels."""
+        metrics = self.metrics
+        self.recipe.save(self.folder / "recipe.yaml")
+        record = {
+            "split": self.data.held_out,
+            **metrics,
+            "training_seconds": round(self.seconds, 1),
+            "speed": self.trainer.speed.summary(),
+            "history": self.trainer.state.log_history,
+        }
+        (self.folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        draw_training_curve(self.trainer.state.log_history, self.folder / "training_curve.png", split=self.watched)
+        draw_report(self.tested, self.logits, self.data.label_names, self.folder)
+        render_card(self.facts()).save(self.folder / "README.md")
+        return save_examples(self.tested, self.data.label_names, self.folder / "examples")
+
+    def facts(self) -> CardFacts:
+        """Everything that the card says."""
+        settings, name = self.recipe.data, self.recipe.card.name or self.folder.resolve().name
+        local = Path(settings.name).exists()
+        return CardFacts(
+            name=name,
+            repository=name,
+            license=self.licence(),
+            family=str(word_of(self.model.config.model_type)),
+            parameters=self.model.num_parameters(),
+            data_name=Path(settings.name).resolve().name if local else settings.name,
+            data_source=settings.name,
+            on_hub=settings.name not in BUNDLED and not local,
+            split=self.data.held_out,
+            split_origin=self.data.carved,
+            counts=self.counts,
+            labels=self.data.label_names,
+            metrics=self.metrics,
+            preprocessing=self.preprocessing(),
+            recipe=(self.folder / "recipe.yaml").read_text(encoding="utf-8"),
+            training_seconds=self.seconds,
+            hardware=hardware(self.trainer.args.device),
+            versions={"transformers": transformers.__version__, "torch": torch.__version__},
+            tags=self.recipe.card.tags,
+            description=self.recipe.card.description,
+            pictures=[name for name in PICTURES if (self.folder / name).is_file()],
+            origin=self.origin(),
+            base_model=self.loaded.base_model if self.loaded else None,
+            operations=forward_operations(self.model),
+            images_per_second=self.images_per_second,
+            split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
+            intervals=self.intervals(),
+        )
+
+    def intervals(self) -> dict[str, Interval]:
+        """Of the figures that are shares of the images, and of the calibration error."""
+        images = self.metrics["images"]
+        shares = {name: value for name, value in self.metrics.items() if name.endswith("accuracy")}
+        calibration = bootstrapped_calibration(self.logits.softmax(-1), self.tested.labels, bins=BINS)
+        return {
+            **{name: wilson(value, images) for name, value in shares.items()},
+            "expected_calibration_error": calibration,
+        }
+
+    def licence(self) -> str:
+        """The recipe's where it says one, else that of the weights it began from."""
+        card = self.recipe.card
+        inherited = self.loaded.licence if self.loaded else None
+        return card.license if "license" in card.model_fields_set else inherited or card.license
+
+    def origin(self) -> str | None:
+        """Where the weights come from, and under which licence."""
+        if self.loaded is None:
+            return None
+        path = Path(self.loaded.source).expanduser()
+        name = path.resolve().name if path.exists() else self.loaded.source
+        return f"It was fine-tuned from {name} ({self.loaded.kind}). {licence_sentence(self.loaded.licence)}"
+
+    def preprocessing(self) -> list[str]:
+        settings, config = self.recipe.data, self.model.config
+        size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
+        clips = [self.sampling()] if self.data.splits[self.data.held_out].clips else []
+        share = settings.crop_pct or (1.0 if clips else None)
+        cut = f", keeping the middle {share:.0%} in the model's shape" if share else ""
+        moved = describe(settings.train)
+        if settings.mix is not None:
+            mixed = settings.mix.model_dump(exclude_unset=True)
+            moved = ", ".join(filter(None, [moved, *(f"{name} {value:g}" for name, value in mixed.items())]))
+        return [
+            *clips,
+            f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
+            f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",
+            f"in training also: {moved}" if moved else "no augmentation in training",
+        ]
+
+    def sampling(self) -> str:
+        settings, frames = self.recipe.data, self.model.config.num_frames
+        if settings.sampling == "uniform":
+            return f"{frames} frames, evenly over the whole video"
+        return f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"
+
+
+def hardware(device: torch.device) -> str:
+    """A graphics card by its name, else the number of threads and the kind of processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' if threads > 1 else ''} ({platform.machine()})"

@@ -1,0 +1,107 @@
+"""transformers' TrainingArguments with the defaults that images need."""
+
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+import transformers
+
+from ...errors import unknown_name
+from .optimization import OptimisationSettings
+
+
+@dataclass
+class TrainingArguments(transformers.TrainingArguments):
+    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, and show a
+    loss that is no number, instead of the mean of those before it, which to filter out waits for the device.
+    """
+
+    output_dir: str | None = "outputs"
+    remove_unused_columns: bool = False
+    ddp_find_unused_parameters: bool | None = False  # all are used, and looking for others costs each step
+    logging_nan_inf_filter: bool = False
+    report_to: str | list[str] | None = "none"
+    dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
+
+
+REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
+
+
+def refuse_missing_reporters(report_to: Any) -> None:
+    """Raises: ValueError for a reporter whose library is not installed, before any data is read."""
+    for name in [report_to] if isinstance(report_to, str) else report_to or []:
+        if name in REPORTERS and find_spec(REPORTERS[name]) is None:
+            raise ValueError(
+                f"training.report_to: {name} is not installed; pip install {REPORTERS[name]}, or leave the field out."
+            )
+
+
+def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
+    known = [argument.name for argument in fields(TrainingArguments) if argument.init]
+    for name in training:
+        if name not in known:
+            raise ValueError(unknown_name("training argument", name, known))
+    refuse_missing_reporters(training.get("report_to"))
+    return training
+
+
+def replicas(arguments: TrainingArguments) -> int:
+    """How many copies of the model look at images at the same time."""
+    return arguments.world_size * max(1, arguments.n_gpu)
+
+
+def effective_batch(arguments: TrainingArguments) -> int:
+    """Images in one step of the optimizer."""
+    return arguments.per_device_train_batch_size * replicas(arguments) * arguments.gradient_accumulation_steps
+
+
+def plan_steps(arguments: TrainingArguments, settings: OptimisationSettings, given: dict) -> list[str]:
+    """Set the batch of each process, the accumulation and the learning rate. -> what was set, as lines.
+
+    `given` holds the arguments that the recipe says itself: of the batch of a process and of the accumulation the
+    one that is said stands, and the other makes up the whole.
+
+    Raises: ValueError where the whole batch does not divide.
+    """
+    lines = []
+    if settings.batch_size is not None:
+        divide_batch(arguments, settings.batch_size, given)
+    whole = effective_batch(arguments)
+    shares = f"{replicas(arguments)} x {arguments.per_device_train_batch_size}"
+    if arguments.gradient_accumulation_steps > 1:
+        shares += f" x {arguments.gradient_accumulation_steps} accumulated"
+    lines.append(f"Batch: {whole} images a step ({shares})")
+    if settings.scale_learning_rate_from is not None:
+        base = arguments.learning_rate
+        arguments.learning_rate = base * whole / settings.scale_learning_rate_from
+        lines.append(
+            f"Learning rate: {arguments.learning_rate:.6g}, scaled from {base:g} for a batch of "
+            f"{settings.scale_learning_rate_from} to this one of {whole}"
+        )
+    return lines
+
+
+def divide_batch(arguments: TrainingArguments, whole: int, given: dict) -> None:
+    devices = replicas(arguments)
+    accumulated = arguments.gradient_accumulation_steps
+    if "per_device_train_batch_size" in given and "gradient_accumulation_steps" not in given:
+        each = arguments.per_device_train_batch_size
+        refuse_rest(whole, devices * each, f"{devices} x {each} images (training.per_device_train_batch_size)")
+        arguments.gradient_accumulation_steps = whole // (devices * each)
+        return
+    refuse_rest(whole, devices * accumulated, f"{devices} processes x {accumulated} accumulated batches")
+    each = whole // (devices * accumulated)
+    if given.get("per_device_train_batch_size", each) != each:
+        raise ValueError(
+            f"optimisation.batch_size={whole} is {each} images for each of {devices} processes and {accumulated} "
+            f"accumulated batches, but training.per_device_train_batch_size is "
+            f"{given['per_device_train_batch_size']}; leave one of the three out."
+        )
+    arguments.per_device_train_batch_size = each
+
+
+def refuse_rest(whole: int, part: int, words: str) -> None:
+    if whole % part:
+        nearest = max(1, round(whole / part)) * part
+        raise ValueError(f"optimisation.batch_size={whole} does not divide into {words}; {nearest} does.")

@@ -1,0 +1,134 @@
+"""A recipe: one YAML file that says which model learns what from which images, and how."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ...data.settings import DataSettings
+from ...errors import unknown_name
+from ...families import FAMILIES
+from ...settings import Section
+from ..build_model import config_fields
+from .arguments import refuse_unknown_arguments
+from .optimization import OptimisationSettings
+from .yaml_files import apply_overrides, model_sizes, parse_overrides, read_yaml, write_yaml
+
+
+class ModelSettings(BaseModel):
+    """A family, perhaps a named size, and any field of the family's config; or `from`, where pretrained weights lie.
+
+    With `from` the fields that are named are changed, and everything else is as it was there.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    source: str | None = Field(default=None, alias="from", description="a folder, file or Hub id of any library")
+    family: str = "vit"
+    size: str | None = None
+    task: Literal["classification", "masked_image_modeling"] = "classification"
+
+    @model_validator(mode="after")
+    def refuse_unknown_names(self):
+        if self.family not in FAMILIES:
+            raise ValueError(unknown_name("model family", self.family, FAMILIES))
+        if self.size is not None and self.size not in (sizes := model_sizes(self.family)):
+            raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
+        if self.size is not None and self.source is not None:
+            raise ValueError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
+        if self.task != "classification" and self.source is not None:
+            raise ValueError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
+        for name in self.model_extra or {}:
+            if name not in (known := config_fields(self.family)):
+                raise ValueError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
+        named = model_sizes(self.family)[self.size] if self.size else {}
+        return {**named, **(self.model_extra or {})}
+
+
+class CardSettings(Section):
+    """What the card of the trained model should say that nothing else knows."""
+
+    name: str | None = Field(default=None, description="of the model; by default that of its folder")
+    license: str = "apache-2.0"
+    tags: list[str] = []
+    description: str | None = None
+
+
+class Recipe(Section):
+    """model + data + optimisation + training, and a word for the card."""
+
+    model: ModelSettings = ModelSettings()
+    data: DataSettings
+    optimisation: OptimisationSettings = OptimisationSettings()
+    training: dict[str, Any] = {}
+    card: CardSettings = CardSettings()
+
+    @field_validator("training")
+    @classmethod
+    def refuse_unknown_training(cls, training: dict[str, Any]) -> dict[str, Any]:
+        return refuse_unknown_arguments(training)
+
+    @model_validator(mode="after")
+    def refuse_fields_of_the_other_task(self):
+        if self.model.task == "masked_image_modeling":
+            self.optimisation.refuse_what_needs_classes()
+        elif self.optimisation.masking is not None:
+            raise ValueError(
+                "optimisation.masking hides nothing from a classifier; say model.task: masked_image_modeling."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def refuse_endless_streams(self):
+        if not self.data.streaming:
+            return self
+        if self.model.task == "masked_image_modeling":
+            raise ValueError("data.streaming is for classifiers; leave it out of a recipe for masked images.")
+        if not (isinstance(steps := self.training.get("max_steps"), int) and steps > 0):
+            raise ValueError(
+                "data.streaming: nobody knows how many images a stream has, nor where an epoch of them ends; say "
+                "training.max_steps."
+            )
+        return self
+
+    def content(self) -> dict[str, Any]:
+        """Plain types, under the names that a recipe has them, and no key to anything."""
+        content = self.model_dump(mode="json", exclude_none=True, by_alias=True)
+        content["training"].pop("hub_token", None)
+        return content
+
+    def save(self, path: Path) -> None:
+        """The resolved recipe: train with it again to repeat the run."""
+        content = self.content()
+        # Where it was written is nobody's business, and repeats nothing.
+        if Path(folder := content["training"].get("output_dir") or "").is_absolute():
+            content["training"]["output_dir"] = Path(folder).name
+        write_yaml(path, content)
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """One line for each wrong field: where it stands, why it is wrong, and what was given."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        reason = problem["msg"].removeprefix("Value error, ")
+        own = problem["type"] == "value_error" or problem["type"] == "missing"
+        given = "" if own else f" (given: {problem['input']!r})"
+        lines.append(f"{place}: {reason}{given}" if place else f"{reason}{given}")
+    return f"{where}: " + "\n".join(lines)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file, with `--section.field value` words laid over it."""
+    content = read_yaml(Path(path))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a recipe: it holds no sections model, data and training.")
+    try:
+        return Recipe(**apply_overrides(content, parse_overrides(overrides)))
+    except ValidationError as error:
+        raise ValueError(explain(error, str(path))) from error

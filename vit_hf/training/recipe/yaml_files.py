@@ -1,0 +1,108 @@
+"""YAML as people write it: PyYAML alone reads 1e-3 as a text, and the word no as false."""
+
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class Loader(yaml.SafeLoader):
+    """Safe, and with the floats and truths of YAML 1.2."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|True|false|False)$"), list("tTfF"))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """What the text says; `where` it stands is named in the error."""
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where} is not valid YAML: {error}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+
+
+class Dumper(yaml.SafeDumper):
+    """A line for each field, and a list on one line."""
+
+    def represent_sequence(self, tag, sequence, flow_style=None):
+        return super().represent_sequence(tag, sequence, flow_style=True)
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """In the order that the fields came."""
+    text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    path.write_text(text, encoding="utf-8")
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """["--training.max_steps", "40"] -> {"training.max_steps": 40}; values are YAML."""
+    overrides: dict[str, Any] = {}
+    rest = list(words)
+    while rest:
+        flag, equals, value = rest.pop(0).partition("=")
+        if not flag.startswith("--") or "." not in flag:
+            raise ValueError(
+                f"{flag!r} is not understood here; a field of the recipe is given as --section.field value, "
+                "for example --training.max_steps 40."
+            )
+        if not equals:
+            if not rest:
+                raise ValueError(f"{flag} needs a value after it.")
+            value = rest.pop(0)
+        overrides[flag.removeprefix("--")] = parse_yaml(value, f"The value of {flag}")
+    return overrides
+
+
+def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with each dotted path set, and sections made where they were missing."""
+    recipe = deepcopy(recipe)
+    for path, value in overrides.items():
+        *sections, field = path.split(".")
+        place = recipe
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"--{path}: {section!r} is {place!r}, which has no fields.")
+        place[field] = value
+    return recipe
+
+
+def configuration_folder() -> Path:
+    """`configuration/`: inside an installed package, or beside the package in a clone."""
+    package = Path(__file__).parents[2]
+    installed = package / "configuration"
+    return installed if installed.is_dir() else package.parent / "configuration"
+
+
+@cache
+def model_sizes(family: str) -> dict[str, dict[str, Any]]:
+    """The config fields behind each named size of a family ("vit"); sizes in pixels and in numbers of units.
+
+    Raises: ValueError where the family has no file of sizes.
+    """
+    folder = configuration_folder() / "models"
+    path = folder / f"{family}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise ValueError(f"There are no named sizes of {family!r} in {folder}; there are those of {known}.")
+    return read_yaml(path)

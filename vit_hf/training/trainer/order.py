@@ -1,0 +1,116 @@
+"""Which images each step learns from: a function of the seed and the epoch, whatever the number of processes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Sampler
+from transformers import TrainerCallback
+
+from ...data.augment.random_numbers import uniform
+
+STREAM = 0x6F72646572  # keeps these random numbers apart from those that augment
+
+
+def permutation(images: int, *, seed: int, epoch: int) -> np.ndarray:
+    """-> images: the numbers from 0 on, shuffled"""
+    draws = uniform(seed ^ STREAM, epoch, np.arange(images), 1)[:, 0]
+    return np.argsort(draws, kind="stable")
+
+
+def repeated(order: np.ndarray, repeats: int, *, batch: int) -> np.ndarray:
+    """images -> images: each of the first of them `repeats` times over; the n-th time, image i is i + n · images.
+
+    Images come in groups, a group `repeats` times, so that a step of `batch` samples holds all repetitions of its
+    images, and neighbours are different images, which can be mixed. Source: arXiv:1901.09335, as in DeiT.
+    """
+    images, group = len(order), max(1, batch // repeats)
+    groups = np.split(order, range(group, images, group))
+    again = [group + number * images for group in groups for number in range(repeats)]
+    return np.concatenate(again)[:images]
+
+
+class EpochOrder(Sampler[int]):
+    """Every image once in an epoch, in whole batches of `batch` (the images of one step, of all processes).
+
+    With `repeats` fewer images, each as often, and as many samples as before.
+
+    The last batch is filled from the beginning of the epoch's order, or left out with `drop_last`. So each step has
+    the same images, and each of its parts the same weight, on one process and on many.
+
+    Raises: ValueError where one step would take more images than there are.
+    """
+
+    def __init__(self, images: int, *, batch: int, seed: int, drop_last: bool = False, repeats: int = 1):
+        if batch > images:
+            raise ValueError(
+                f"A step takes {batch} images (batch x accumulation x processes), and there are {images} to train on; "
+                "make the batch smaller, or bring more images."
+            )
+        self.images = images
+        self.batch = batch
+        self.seed = seed
+        self.drop_last = drop_last
+        self.repeats = repeats
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        batches = self.images // self.batch if self.drop_last else -(-self.images // self.batch)
+        return batches * self.batch
+
+    def indices(self, epoch: int) -> np.ndarray:
+        """-> (batches batch)"""
+        order = permutation(self.images, seed=self.seed, epoch=epoch)
+        return np.resize(repeated(order, self.repeats, batch=self.batch), len(self))
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.indices(self.epoch).tolist()
+
+    def images_of_step(self, step: int) -> np.ndarray:
+        """-> batch: what step 1, 2, ... of the whole run learns from"""
+        epoch, within = divmod(step - 1, len(self) // self.batch)
+        return self.indices(epoch)[within * self.batch : (within + 1) * self.batch] % self.images
+
+
+def innermost_sampler(loader: Any) -> Any:
+    """The one that decides the order, inside those that share it out and skip its beginning."""
+    batches = loader.batch_sampler
+    while hasattr(batches, "batch_sampler"):
+        batches = batches.batch_sampler
+    return batches.sampler
+
+
+class Epochs(TrainerCallback):
+    """Tells data and order which epoch it is, and lets the last step of one report and save after all it does.
+
+    Accelerate tells them too, but not always: behind the skipped batches of a resumed epoch it forgets the data.
+    """
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+        self.postponed: set[str] = set()
+
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        if not hasattr(self.trainer.train_dataset, "__len__"):
+            return  # a stream counts its own
+        for listener in (self.trainer.train_dataset, innermost_sampler(train_dataloader)):
+            if hasattr(listener, "set_epoch"):
+                listener.set_epoch(int(state.epoch))
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer.stream is not None:
+            state.epoch = state.global_step / state.max_steps  # transformers counts from the resumed step
+        # A checkpoint of an epoch's last step must hold what is reported at the end of the epoch, or it is lost.
+        if float(state.epoch).is_integer() or control.should_training_stop:
+            for wish in ("should_log", "should_evaluate", "should_save"):
+                if getattr(control, wish):
+                    self.postponed.add(wish)
+                    setattr(control, wish, False)
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        for wish in self.postponed:
+            setattr(control, wish, True)
+        self.postponed.clear()

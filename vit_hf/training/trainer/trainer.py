@@ -1,0 +1,252 @@
+"""transformers' Trainer, fed with images: bytes from the loader, pixels on the device, and a look at who waits."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+from transformers import EvalPrediction
+from transformers.trainer_callback import ProgressCallback
+
+from ...data.batches.dataset import ImageBatches, RawBatches, collate
+from ...data.batches.streaming import StreamedBatches, StreamedImages
+from ...data.batches.unreadable import in_sentences
+from ..ema import MovingAverage
+from ..lora import add_adapters, merge_adapters
+from ..losses import Teacher, build_objective
+from ..optimizer import forget_trunk_gradients, freeze_parameters, parameter_groups, timm_optimizer
+from ..recipe.optimization import OptimisationSettings
+from ..throughput import DataMeter, Speedometer
+from .resumable import ResumableTrainer
+from .sharding import shard_by_layers
+
+logger = logging.getLogger(__name__)
+
+
+def finisher(data: Any) -> Callable[[Any], Any] | None:
+    """What makes pixels of the raw batches of this data, on the device; None where batches come finished."""
+    images = data.prepare if isinstance(data, StreamedBatches) else data
+    return images.finish if isinstance(images, ImageBatches | StreamedImages) else None
+
+
+class FeedingTrainer(ResumableTrainer):
+    """Of `ImageBatches` and `StreamedImages` the loader hands out bytes, which become pixels on the device (see
+    data/device.py).
+
+    The logs hold `data_wait`, the share of the time in which the model waited for data.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.data_meter = DataMeter()
+
+    def _get_dataloader(self, dataset, *args: Any, **kwargs: Any):
+        if isinstance(dataset, ImageBatches) and finisher(self.train_dataset) is not None:
+            dataset = RawBatches(dataset)
+        return super()._get_dataloader(dataset, *args, **kwargs)
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        watched = self.data_meter.watch(in_sentences(epoch_iterator))
+        return super().get_batch_samples(watched, num_batches, device)
+
+    def _prepare_inputs(self, inputs):
+        inputs = super()._prepare_inputs(inputs)
+        finish = finisher(self.train_dataset)
+        return inputs if finish is None else finish(inputs)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        share = self.data_meter.share() if "loss" in logs else None
+        if share is not None:
+            logs = {**logs, "data_wait": round(share, 4)}
+        super().log(logs, start_time)
+        workers, streamed = self.args.dataloader_num_workers, self.stream is not None
+        advice = self.data_meter.advice(share, workers, streamed=streamed)
+        if advice is not None and self.is_world_process_zero():
+            logger.warning(advice)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any):
+        self.data_meter.pause()
+        return super().evaluation_loop(*args, **kwargs)
+
+
+def accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    """The share of images whose largest logit is the right one."""
+    logits: Any = prediction.predictions
+    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
+
+
+def images_in(batch: Mapping[str, Any]) -> int:
+    """Of a batch that may not have its pixels yet."""
+    return len(next(iter(batch.values())))
+
+
+class ProgressBar(ProgressCallback):
+    """One bar with the newest figures in it, instead of a line for every log."""
+
+    def __init__(self):
+        super().__init__()
+        self.figures: dict[str, str] = {}
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if self.training_bar is None:
+            return
+        for name, value in (logs or {}).items():
+            if name in ("loss", "eval_loss", "eval_accuracy", "eval_ema_accuracy"):
+                self.figures[name] = f"{float(value):.4f}"
+        self.training_bar.set_postfix(self.figures)
+
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        if self.training_bar is None:
+            super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
+
+
+def prepare_model(model: nn.Module, settings: OptimisationSettings) -> None:
+    """Adapters and frozen weights, before anything holds the parameters."""
+    if settings.lora is not None:
+        add_adapters(model, settings.lora)
+    freeze_parameters(model, settings.freeze)
+
+
+def refuse_contradictions(arguments: transformers.TrainingArguments, settings: OptimisationSettings) -> None:
+    """Raises: ValueError for two fields of a recipe of which one would undo the other."""
+    if arguments.label_smoothing_factor:
+        raise ValueError(
+            "training.label_smoothing_factor fails on labels that are shares, as mixed images have; take "
+            f"optimisation.label_smoothing: {arguments.label_smoothing_factor:g} instead."
+        )
+    if settings.ema and settings.ema.final and arguments.load_best_model_at_end:
+        raise ValueError(
+            "training.load_best_model_at_end brings back the best weights, and optimisation.ema.final would put the "
+            "average of the last ones in their place; take one of the two."
+        )
+
+
+class Trainer(FeedingTrainer):
+    """Batches of pixels, accuracy as the figure to watch, and the `optimisation:` section of a recipe."""
+
+    model: Any
+    optimizer: Any
+
+    def __init__(
+        self,
+        model: Any = None,
+        *args: Any,
+        data_collator=collate,
+        compute_metrics=accuracy,
+        optimisation: OptimisationSettings | None = None,
+        teacher: Teacher | None = None,
+        **kwargs: Any,
+    ):
+        self.optimisation = optimisation or OptimisationSettings()
+        self.objective = build_objective(self.optimisation, teacher)
+        if model is not None:
+            prepare_model(model, self.optimisation)
+        super().__init__(model, *args, data_collator=data_collator, compute_metrics=compute_metrics, **kwargs)
+        refuse_contradictions(self.args, self.optimisation)
+        if self.is_fsdp_enabled:
+            shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
+        # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
+        self.model_accepts_loss_kwargs = False
+        self.loss_is_scaled_for_ga = True
+        self.speed = Speedometer(self.model, self.args)
+        self.average: MovingAverage | None = None
+        if ema := self.optimisation.ema:
+            self.average = MovingAverage(self.model, decay=ema.decay, warm_up=ema.warm_up)
+            self.parts["ema"] = self.average
+            self.add_callback(self.average)
+        if not self.args.disable_tqdm:
+            self.remove_callback(ProgressCallback)
+            self.add_callback(ProgressBar)
+
+    def call_model_init(self, trial=None) -> Any:
+        model = super().call_model_init(trial)
+        prepare_model(model, self.optimisation)
+        return model
+
+    def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):
+        """The batches of one step of the optimizer, and how many images they are."""
+        self.speed.start()
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        images = sum(map(images_in, batches))
+        self.speed.images += images
+        return batches, images
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """In training a batch's share of the mean over all images of the step, so that batches of any size add up."""
+        if not model.training:
+            return super().compute_loss(model, inputs, return_outputs)
+        if self.objective is None:
+            loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
+        else:
+            loss, outputs = self.objective(model, inputs)
+        if num_items_in_batch is not None:
+            loss = loss * (len(inputs["pixel_values"]) / num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if self.state.global_step < self.optimisation.head_only_steps:
+            forget_trunk_gradients(self.accelerator.unwrap_model(model))
+        return loss
+
+    def create_optimizer(self, model=None):
+        """The optimizer that the recipe names, over groups that decay or not and learn as fast as their depth says."""
+        if self.optimizer is not None:
+            return self.optimizer
+        trained = self.model if model is None else model
+        word = self.optimisation.optimizer
+        try:
+            kind, keywords = (
+                timm_optimizer(word, self.args) if word else self.get_optimizer_cls_and_kwargs(self.args, trained)
+            )
+        except ImportError as error:
+            raise ValueError(f"training.optim: {self.args.optim}: {error}") from error
+        groups = parameter_groups(
+            trained,
+            self.get_decay_parameter_names(trained),
+            learning_rate=self.args.learning_rate,
+            weight_decay=self.args.weight_decay,
+            layer_decay=self.optimisation.layer_decay,
+        )
+        # What an optimizer chooses itself (a part of the parameters, the whole model) stands.
+        self.optimizer_cls_and_kwargs = kind, {"params": groups, **keywords}
+        return super().create_optimizer(trained)
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        """The model's own weights as `eval_*`; where there is an average of them, it too, as `eval_ema_*`."""
+        if isinstance(self.eval_dataset if eval_dataset is None else eval_dataset, dict):
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)  # which comes back for each
+        with self.speed.paused():
+            figures = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+            if self.average is not None and self.average.updates:
+                with self.average.applied_to(self.model):
+                    figures |= super().evaluate(eval_dataset, ignore_keys, f"{metric_key_prefix}_ema")
+        return figures
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log({**logs, **self.speed.figures()} if "loss" in logs else logs, start_time)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Counted once; transformers would go through all modules at every step, and count pixels as tokens."""
+        return (self.speed.operations or 0) * images_in(inputs)
+
+    def use_final_weights(self) -> None:
+        """The model as it is to be saved: the averaged weights where asked for, adapters added in."""
+        if hasattr(self.optimizer, "eval") and callable(self.optimizer.eval):
+            self.optimizer.eval()  # those without a schedule keep the weights to be used apart
+        if self.average is not None and self.average.updates and self.optimisation.ema and self.optimisation.ema.final:
+            self.average.copy_to(self.model)
+        if self.optimisation.lora is not None:
+            merge_adapters(self.model)
+        self.average = None
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Matrices that multiply tokens: not biases, scales, positions, class, mask and register tokens."""
+        owners = (nn.Linear, nn.Conv2d)
+        return [
+            f"{name}.weight" if name else "weight"
+            for name, module in model.named_modules()
+            if isinstance(module, owners) and isinstance(module.weight, torch.Tensor) and ".relative_bias." not in name
+        ]
