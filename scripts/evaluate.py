@@ -1,4 +1,4 @@
-"""Measure a model on labelled images: python scripts/evaluate.py outputs/digits --data digits (see --help)."""
+"""Measure a model on labeled images: python scripts/evaluate.py outputs/digits --data digits (see --help)."""
 
 import sys
 

@@ -16,7 +16,7 @@ from vit_hf.data.decode.preparation import Preparation
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.data.sources.tables import ImageTable
 from vit_hf.training.recipe.arguments import TrainingArguments
-from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.optimization import OptimizationSettings
 from vit_hf.training.trainer.trainer import Trainer
 
 IMAGES, BATCH = 22, 4  # 6 steps an epoch, the last of them filled up
@@ -101,7 +101,7 @@ def small_trainer(folder: Path, *callbacks: TrainerCallback, recipe: dict | None
     """The same weights, images and averages every time."""
     anyway = settings.pop("resume_anyway", False)
     model_settings = settings.pop("model", {})
-    optimisation = settings.pop("optimisation", {"ema": {"decay": 0.9, "final": False}})
+    optimization = settings.pop("optimization", {"ema": {"decay": 0.9, "final": False}})
     set_seed(0)
     return Trainer(
         model=small_model(**model_settings),
@@ -109,7 +109,7 @@ def small_trainer(folder: Path, *callbacks: TrainerCallback, recipe: dict | None
         train_dataset=small_images(AugmentationPlan.of(AUGMENTATIONS, MIX)),
         eval_dataset=small_images(),
         callbacks=list(callbacks),
-        optimisation=OptimisationSettings(**optimisation),
+        optimization=OptimizationSettings(**optimization),
         recipe=recipe,
         resume_anyway=anyway,
     )

@@ -67,7 +67,7 @@ def imports(module: str) -> list[tuple[str, str]]:
     return found
 
 
-def neighbours(module: str, other: str) -> bool:
+def neighbors(module: str, other: str) -> bool:
     """In one folder, which is free to arrange itself; but the folder that travels has floors of its own."""
     folder = module.rpartition(".")[0]
     return bool(folder) and folder != "models" and folder == other.rpartition(".")[0]
@@ -76,7 +76,7 @@ def neighbours(module: str, other: str) -> bool:
 @pytest.mark.parametrize("module", FILES)
 def test_a_file_imports_only_from_floors_below_its_own(module: str):
     for statement, imported in imports(module):
-        if imported in FILES and not neighbours(module, imported):
+        if imported in FILES and not neighbors(module, imported):
             assert floor_of(imported) < floor_of(module), f"{module}: {statement}"
         assert imported.split(".")[0] != "vit_hf", f"{module}: {statement}; write it as a relative import"
 

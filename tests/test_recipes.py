@@ -89,9 +89,9 @@ def made_small(path: Path, photos: Path, videos: Path, pretrained: Path, out: Pa
         model = {"model.from": str(pretrained)}
     else:
         model = {f"model.{name}": value for name, value in SMALL_OF[recipe.model.family].items()}
-    batch = {"optimisation.batch_size": 6} if recipe.optimisation.batch_size else {}
+    batch = {"optimization.batch_size": 6} if recipe.optimization.batch_size else {}
     each = {"training.per_device_train_batch_size": 6, "training.per_device_eval_batch_size": 6}
-    for section, name in (("model", "size"), ("data", "test_split"), ("optimisation", "optimizer")):
+    for section, name in (("model", "size"), ("data", "test_split"), ("optimization", "optimizer")):
         content[section].pop(name, None)
     return Recipe(**apply_overrides(content, {**places, **run, **without, **model, **batch, **each}))
 

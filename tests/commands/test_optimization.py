@@ -1,4 +1,4 @@
-"""Runs of a few steps with everything that `optimisation:` can say, in this process."""
+"""Runs of a few steps with everything that `optimization:` can say, in this process."""
 
 import json
 from pathlib import Path
@@ -53,15 +53,15 @@ def test_a_run_with_everything_on_leaves_an_ordinary_model(tmp_path: Path, photo
         tmp_path,
         photos,
         **{
-            "optimisation.batch_size": 8,
-            "optimisation.scale_learning_rate_from": 64,
-            "optimisation.layer_decay": 0.8,
-            "optimisation.loss": "bce",
-            "optimisation.label_smoothing": 0.1,
-            "optimisation.ema": "{decay: 0.9}",
-            "optimisation.distillation": f"{{teacher: {tmp_path / 'teacher'}, temperature: 2.0}}",
-            "optimisation.lora": "{rank: 2, dropout: 0.1}",
-            "optimisation.head_only_steps": 1,
+            "optimization.batch_size": 8,
+            "optimization.scale_learning_rate_from": 64,
+            "optimization.layer_decay": 0.8,
+            "optimization.loss": "bce",
+            "optimization.label_smoothing": 0.1,
+            "optimization.ema": "{decay: 0.9}",
+            "optimization.distillation": f"{{teacher: {tmp_path / 'teacher'}, temperature: 2.0}}",
+            "optimization.lora": "{rank: 2, dropout: 0.1}",
+            "optimization.head_only_steps": 1,
         },
     )
     printed = capsys.readouterr().out
@@ -83,8 +83,8 @@ def test_a_run_with_everything_on_leaves_an_ordinary_model(tmp_path: Path, photo
 
 
 def test_a_recipe_that_everything_was_said_to_trains_again_from_its_saved_form(tmp_path: Path, photos: Path):
-    run(tmp_path, photos, **{"optimisation.ema": "{}", "optimisation.loss": "bce"})
-    saved = read_yaml(tmp_path / "out" / "recipe.yaml")["optimisation"]
+    run(tmp_path, photos, **{"optimization.ema": "{}", "optimization.loss": "bce"})
+    saved = read_yaml(tmp_path / "out" / "recipe.yaml")["optimization"]
     assert saved["ema"] == {"decay": 0.9999, "warm_up": True, "final": True}
     again = load_recipe(tmp_path / "out" / "recipe.yaml", ["--training.output_dir", str(tmp_path / "again")])
     finished = train(prepare(again))
@@ -99,7 +99,7 @@ def test_a_dry_run_says_everything_draws_a_picture_and_leaves_nothing_else(
 ):
     before = set(tmp_path.rglob("*"))
     given = words(**{"data.name": photos, "training.output_dir": tmp_path / "made" / "out", "model.task": task})
-    assert main([digits_recipe(), "--dry-run", *given, "--optimisation.ema", "{}"]) == 0
+    assert main([digits_recipe(), "--dry-run", *given, "--optimization.ema", "{}"]) == 0
     printed = capsys.readouterr().out
     for part in (
         "16 to train",
@@ -121,7 +121,7 @@ def test_a_dry_run_says_everything_draws_a_picture_and_leaves_nothing_else(
 def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, photos: Path, capsys):
     out = tmp_path / "painter"
     given = words(**{"data.name": photos, "training.output_dir": out, "model.task": "masked_image_modeling"})
-    assert main([digits_recipe(), *given, "--optimisation.masking", "{ratio: 0.5, patch_size: 4}"]) == 0
+    assert main([digits_recipe(), *given, "--optimization.masking", "{ratio: 0.5, patch_size: 4}"]) == 0
     assert "mean absolute error of the hidden pixels" in capsys.readouterr().out
     names = {path.name for path in out.iterdir()}
     assert names >= {"config.json", "model.safetensors", "preprocessor_config.json", "recipe.yaml", "metrics.json"}
@@ -130,7 +130,7 @@ def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, pho
     metrics = json.loads((out / "metrics.json").read_text())
     assert 0 < metrics["loss"] < 10
     assert f"{metrics['loss']:.4f}" in (out / "README.md").read_text()
-    assert read_yaml(out / "recipe.yaml")["optimisation"]["masking"] == {"ratio": 0.5, "patch_size": 4}
+    assert read_yaml(out / "recipe.yaml")["optimization"]["masking"] == {"ratio": 0.5, "patch_size": 4}
 
     sizes = ("model.num_hidden_layers", "model.hidden_size", "model.intermediate_size")
     follow = {name: value for name, value in SMALL.items() if name not in sizes} | {"model.from": out}
@@ -146,8 +146,8 @@ def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, pho
 
 def test_a_batch_that_cannot_be_and_a_teacher_of_other_things_are_sentences(tmp_path: Path, photos: Path, capsys):
     given = words(**{"data.name": photos, "training.output_dir": tmp_path / "out"})
-    assert main([digits_recipe(), *given, "--optimisation.batch_size", "6"]) == 2
+    assert main([digits_recipe(), *given, "--optimization.batch_size", "6"]) == 2
     assert "batch_size=6 does not divide into 1 x 4 images" in capsys.readouterr().err
-    assert main([digits_recipe(), *given, "--optimisation.distillation", "{teacher: nowhere}"]) == 2
+    assert main([digits_recipe(), *given, "--optimization.distillation", "{teacher: nowhere}"]) == 2
     assert "There is no file or folder nowhere" in capsys.readouterr().err
     assert command.find_recipe("digits").name == "digits.yaml"

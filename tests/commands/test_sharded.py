@@ -35,7 +35,7 @@ def recipe(tmp_path: Path) -> Path:
     sections = {
         "model": {**TINY, "intermediate_size": 32},
         "data": {"name": "digits"},
-        "optimisation": {"batch_size": 16, "ema": {"decay": 0.5}},
+        "optimization": {"batch_size": 16, "ema": {"decay": 0.5}},
         "training": {**training, "learning_rate": 1e-2, "disable_tqdm": True, "use_cpu": True},
     }
     path = tmp_path / "recipe.yaml"

@@ -159,7 +159,7 @@ def test_plain_labels_are_named_by_the_split_to_test_on_and_others_refused(tmp_p
     assert run.data.label_names == ["cat", "dog"]
     images, records = stream_of(run).prepare, records_of(run)
     assert images(records[:2], 0)["labels"].tolist() == [1, 0]
-    with pytest.raises(ValueError, match=r"an image of train labelled 'cow': its label 'cow' is none of the 2"):
+    with pytest.raises(ValueError, match=r"an image of train labeled 'cow': its label 'cow' is none of the 2"):
         images(records, 0)
 
 
@@ -167,7 +167,7 @@ def test_a_label_that_only_a_worker_meets_is_one_sentence_too(tmp_path: Path, ca
     photos = three_shards(tmp_path / "photos", ["cow", "cow"], tested=["dog", "cat"], names=None)
     assert main([str(recipe_of(photos)), "--training.dataloader_num_workers", "1"]) == 2
     said = capsys.readouterr().err
-    assert "an image of train labelled 'cow'" in said
+    assert "an image of train labeled 'cow'" in said
     assert "Traceback" not in said
 
 

@@ -27,7 +27,7 @@ def test_a_kernel_of_the_same_size_is_itself():
     assert resample_kernel(kernel, (4, 3)) is kernel
 
 
-def test_grey_images_see_the_sum_over_colours():
+def test_gray_images_see_the_sum_over_colors():
     kernel = torch.randn(4, 3, 2, 2)
     torch.testing.assert_close(adapt_channels(kernel, 1)[:, 0], kernel.sum(1))
 

@@ -86,11 +86,11 @@ def test_larger_patches_of_an_enlarged_image_give_the_same_answer(tmp_path, patc
     torch.testing.assert_close(adapted(large).logits, model(small).logits, atol=1e-4, rtol=1e-4)
 
 
-def test_a_grey_image_looks_to_the_adapted_model_as_its_copy_in_three_channels_did(saved):
+def test_a_gray_image_looks_to_the_adapted_model_as_its_copy_in_three_channels_did(saved):
     folder, model = saved
-    grey = images(channels=1)
+    gray = images(channels=1)
     adapted = Classifier.from_pretrained(folder, num_channels=1)
-    torch.testing.assert_close(adapted(grey).logits, model(grey.expand(-1, 3, -1, -1)).logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(adapted(gray).logits, model(gray.expand(-1, 3, -1, -1)).logits, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fields", [{"patch_size": 4}, {"num_channels": 5}, {"patch_size": [16, 8], "num_channels": 1}])

@@ -46,7 +46,7 @@ def test_channels_and_labels_adapt(tmp_path, caplog):
     assert loaded(clips(channels=1)).logits.shape == (2, 3)
     said = [record.message.split(": ")[-1] for record in caplog.records if record.name.startswith("vit_hf")]
     assert said == ["patches adapted from 3 to 1 channels", "a new, untrained classifier for 3 labels in place of 5"]
-    grey = clips(channels=1)
-    tokens = loaded.timesformer(grey).last_hidden_state
-    expected = model.timesformer(grey.expand(-1, -1, 3, -1, -1)).last_hidden_state
+    gray = clips(channels=1)
+    tokens = loaded.timesformer(gray).last_hidden_state
+    expected = model.timesformer(gray.expand(-1, -1, 3, -1, -1)).last_hidden_state
     torch.testing.assert_close(tokens, expected, rtol=0, atol=1e-5)

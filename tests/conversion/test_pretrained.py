@@ -25,7 +25,7 @@ def ours(tmp_path: Path) -> Path:
 
 def test_our_own_folder_comes_with_everything_that_is_known_of_it(ours):
     loaded = load_any(ours)
-    assert (loaded.kind, loaded.licence, loaded.base_model, loaded.notes) == ("vit_hf", "mit", "owner/first", [])
+    assert (loaded.kind, loaded.license, loaded.base_model, loaded.notes) == ("vit_hf", "mit", "owner/first", [])
     assert list(loaded.processor.image_mean) == [0.1, 0.2, 0.3]
     assert loaded.model.config.id2label == {0: "ant", 1: "bee"}
     assert loaded.compare() is None

@@ -34,10 +34,10 @@ def test_a_wrong_setting_is_met_with_what_would_do(settings: dict, message: str)
         DataSettings(name="digits", **settings)
 
 
-def test_one_number_of_colour_jitter_leaves_the_hue_alone():
+def test_one_number_of_color_jitter_leaves_the_hue_alone():
     jitter = build_augmentation("color_jitter", 0.3)
     assert jitter.model_dump() == {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.0}
 
 
 def test_few_names_are_all_listed_where_none_is_near():
-    assert unknown_name("colour", "qqq", ["red", "blue"]) == "There is no colour 'qqq'; there are blue, red."
+    assert unknown_name("color", "qqq", ["red", "blue"]) == "There is no color 'qqq'; there are blue, red."

@@ -28,7 +28,7 @@ def test_who_may_not_read_is_told_what_would_help(
         load(published)
     hub.repository(published).private, hub.repository(published).gated = False, True
     monkeypatch.setenv("HF_TOKEN", "hf_stranger")
-    with pytest.raises(ValueError, match="for those who accepted its licence"):
+    with pytest.raises(ValueError, match="for those who accepted its license"):
         load(published)
 
 

@@ -66,8 +66,8 @@ def test_repositories_are_made_found_and_deleted(hub: HubServer):
     assert not api.repo_exists("you/model")
 
 
-def test_organisations_own_repositories_too(hub: HubServer):
-    hub.hub.users["hf_member"] = User("member", organisations=("school",))
+def test_organizations_own_repositories_too(hub: HubServer):
+    hub.hub.users["hf_member"] = User("member", organizations=("school",))
     api = HfApi()
     api.create_repo("school/model", private=True, token="hf_member")
     assert api.model_info("school/model", token="hf_member").private

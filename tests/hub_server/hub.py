@@ -22,10 +22,10 @@ class User:
 
     name: str
     role: Literal["read", "write"] = "write"
-    organisations: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
 
     def belongs_to(self, namespace: str) -> bool:
-        return namespace == self.name or namespace in self.organisations
+        return namespace == self.name or namespace in self.organizations
 
 
 class Hub:

@@ -14,9 +14,9 @@ from .repository import Commit, Repository, git_hash
 def whoami(call: Call) -> Answer:
     if (user := call.user) is None:
         raise HubError(401, "Invalid username or password.")
-    organisations = [{"name": name, "type": "org"} for name in user.organisations]
+    organizations = [{"name": name, "type": "org"} for name in user.organizations]
     token = {"accessToken": {"displayName": "tests", "role": user.role}}
-    return Answer({"type": "user", "name": user.name, "orgs": organisations, "auth": token})
+    return Answer({"type": "user", "name": user.name, "orgs": organizations, "auth": token})
 
 
 def listing(call: Call, kind: str) -> Answer:

@@ -41,7 +41,7 @@ def test_layer_scale_begins_at_its_value_and_scales_each_feature():
     assert scale(torch.tensor([[5.0, 7.0]])).tolist() == [[0.0, 21.0]]
 
 
-def test_a_block_adds_two_branches_of_normalised_tokens():
+def test_a_block_adds_two_branches_of_normalized_tokens():
     block = VisionTransformerModel(tiny_config()).layers[0].eval()
     tokens = torch.randn(2, 16, 32)
     mixed = tokens + block.attention(block.attention_norm(tokens), (4, 4))[0]

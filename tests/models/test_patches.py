@@ -38,6 +38,6 @@ def test_both_norms_of_dual_patch_norm_are_there():
     torch.testing.assert_close(tokens.mean(-1), torch.zeros(2, 256), atol=1e-6, rtol=0)
 
 
-def test_a_convolution_has_no_flattened_patches_to_normalise():
+def test_a_convolution_has_no_flattened_patches_to_normalize():
     with pytest.raises(ValueError, match="take patch_embedding='linear'"):
         build_patches("conv", channels=1, patch_size=2, width=3, norm=True)

@@ -245,7 +245,7 @@ transformers.AutoModel.from_pretrained("again", trust_remote_code=True)
     )
 
 
-def test_a_stranger_minimises_what_the_package_does(tmp_path):
+def test_a_stranger_minimizes_what_the_package_does(tmp_path):
     model = tiny(VisionTransformerForImageClassification, label_smoothing=0.2)
     model.save_pretrained(tmp_path)
     save_file({"pixels": images(), "shares": torch.rand(2, 5).softmax(-1)}, tmp_path / "batch.st")

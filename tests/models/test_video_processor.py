@@ -95,7 +95,7 @@ def test_all_forms_of_a_video_agree(files):
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
-def test_images_of_all_colours_are_as_in_a_file(mode, tmp_path):
+def test_images_of_all_colors_are_as_in_a_file(mode, tmp_path):
     frame = images(footage(1))[0].convert(mode)
     frame.save(tmp_path / "a.tif")
     for channels in (1, 3):
@@ -106,7 +106,7 @@ def test_images_of_all_colours_are_as_in_a_file(mode, tmp_path):
         assert torch.equal(clip, pixels(processor, [frame.convert({1: "L", 3: "RGB"}[channels])]))
 
 
-def test_greys_agree_too():
+def test_grays_agree_too():
     processor = small(image_mean=[0.5], image_std=[0.25], do_convert_rgb=False)
     video = footage(channels=1)
     expected = pixels(processor, video)
@@ -115,9 +115,9 @@ def test_greys_agree_too():
         assert torch.equal(pixels(processor, form), expected)
 
 
-def test_greys_fill_all_channels_of_a_model_for_colours():
-    grey = footage(channels=1)
-    assert torch.equal(pixels(small(), list(grey[..., 0])), pixels(small(), grey.repeat(3, -1)))
+def test_grays_fill_all_channels_of_a_model_for_colors():
+    gray = footage(channels=1)
+    assert torch.equal(pixels(small(), list(gray[..., 0])), pixels(small(), gray.repeat(3, -1)))
 
 
 @pytest.mark.parametrize(("sampling", "rate"), [("uniform", 32), ("dense", 2), ("dense", 32)])

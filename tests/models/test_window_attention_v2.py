@@ -102,7 +102,7 @@ def test_weights_of_one_window_load_for_another(window_size, tmp_path):
     )
 
 
-def test_a_block_adds_what_it_has_normalised():
+def test_a_block_adds_what_it_has_normalized():
     model, pixels = tiny_swin(SwinTransformerModel, **V2, num_heads=[2, 2]), images()
     states, block = model(pixels, output_hidden_states=True).hidden_states, model.stages[0].layers[0]
     windows = model.stages[0].arrangements((16, 16), states[0])[0]

@@ -12,7 +12,7 @@ from vit_hf.data.decode.processors import make_image_processor
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ODD_SIZES = [(375, 500), (500, 333), (31, 97), (224, 224), (225, 226), (1001, 640), (40, 41), (33, 200)]
-LEVEL = 1 / 255 / min(STD)  # one of 256 levels of brightness, in normalised pixels
+LEVEL = 1 / 255 / min(STD)  # one of 256 levels of brightness, in normalized pixels
 
 
 def photograph(height: int, width: int) -> Image.Image:

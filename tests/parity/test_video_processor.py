@@ -9,7 +9,7 @@ from transformers.models.timesformer.video_processing_timesformer import Timesfo
 from vit_hf import TimeSformerVideoProcessor
 
 MEAN, STD = [0.45] * 3, [0.225] * 3
-LEVEL = 1 / 255 / min(STD)  # one of 256 levels of brightness, in normalised pixels
+LEVEL = 1 / 255 / min(STD)  # one of 256 levels of brightness, in normalized pixels
 ARITHMETIC = {"image_mean": MEAN, "image_std": STD}
 # None differs from its middle by an odd number of pixels, where transformers cuts half a pixel off to the other side.
 EVEN_SIZES = [(240, 320), (320, 240), (226, 400), (224, 224)]

@@ -55,7 +55,7 @@ def test_every_revision_comes_back(hub: HubServer, published: str, saved: Path, 
     assert same(load_classifier(f"{published}@v1")[0], saved)
     loaded = load_any(f"{published}@v1")
     assert same(loaded.model, saved)
-    assert (loaded.base_model, loaded.licence) == (published, "apache-2.0")
+    assert (loaded.base_model, loaded.license) == (published, "apache-2.0")
     assert AutoConfig.from_pretrained(published).model_type == "vit_hf"
     assert [*AutoImageProcessor.from_pretrained(published).image_std] == [0.25] * 3
     assert AutoModel.from_pretrained(published).config.hidden_size == 32

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.training.recipe.arguments import TrainingArguments
-from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.optimization import OptimizationSettings
 from vit_hf.training.trainer.trainer import Trainer
 
 NAMES = {0: "cat", 1: "dog", 2: "owl"}
@@ -49,7 +49,7 @@ class Noise(Dataset):
         return {"pixel_values": self.pixels[indices], "labels": self.labels[indices]}
 
 
-def trainer_of(model: Any, folder: Path, optimisation: Any = None, *, data: Dataset | None = None, **arguments: Any):
+def trainer_of(model: Any, folder: Path, optimization: Any = None, *, data: Dataset | None = None, **arguments: Any):
     defaults = {
         "output_dir": str(folder),
         "max_steps": 2,
@@ -66,7 +66,7 @@ def trainer_of(model: Any, folder: Path, optimisation: Any = None, *, data: Data
         args=TrainingArguments(**{**defaults, **arguments}),
         train_dataset=data if data is not None else Noise(16),
         eval_dataset=Noise(8),
-        optimisation=OptimisationSettings(**optimisation or {}),
+        optimization=OptimizationSettings(**optimization or {}),
     )
 
 

@@ -7,7 +7,7 @@ from training.small_runs import Noise, small_model, trainer_of, weights_of
 
 from vit_hf.training.ema import MovingAverage
 from vit_hf.training.recipe.arguments import TrainingArguments
-from vit_hf.training.recipe.optimization import EmaSettings, OptimisationSettings
+from vit_hf.training.recipe.optimization import EmaSettings, OptimizationSettings
 from vit_hf.training.trainer.trainer import Trainer
 
 
@@ -153,7 +153,7 @@ def test_every_training_starts_its_average_anew_from_a_model_of_its_own(tmp_path
             output_dir=str(tmp_path), max_steps=1, learning_rate=0.0, disable_tqdm=True, use_cpu=True
         ),
         train_dataset=Noise(8),
-        optimisation=OptimisationSettings(ema=EmaSettings(), freeze="trunk"),
+        optimization=OptimizationSettings(ema=EmaSettings(), freeze="trunk"),
     )
     assert trainer.average is not None
     for tensor in trainer.average.average.values():

@@ -8,7 +8,7 @@ from torch.nn import functional
 from training.small_runs import Noise, small_model, trainer_of
 
 from vit_hf.training.losses import binary_cross_entropy, build_objective, cross_entropy, distillation, smooth
-from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.optimization import OptimizationSettings
 
 LOGITS = torch.tensor([[0.0, math.log(3.0)]])  # probabilities 1/4 and 3/4, sigmoids 1/2 and 3/4
 
@@ -56,7 +56,7 @@ class Student(torch.nn.Module):
 
 
 def test_alpha_is_the_teachers_share_of_the_loss():
-    settings = OptimisationSettings(distillation={"teacher": "x", "kind": "hard", "alpha": 0.25})  # pyright: ignore[reportArgumentType]
+    settings = OptimizationSettings(distillation={"teacher": "x", "kind": "hard", "alpha": 0.25})  # pyright: ignore[reportArgumentType]
     objective = build_objective(settings, lambda pixels: torch.tensor([[0.0, 1.0]]))
     assert objective is not None
     inputs = {"pixel_values": LOGITS, "labels": torch.tensor([0])}
@@ -69,7 +69,7 @@ def test_a_taught_head_learns_from_the_teacher_alone_and_the_other_from_the_labe
     model = small_model(num_register_tokens=1, distillation_token=True).eval()
     pixels, labels = torch.randn(2, 3, 8, 8), torch.tensor([0, 2])
     teacher = torch.randn(2, 3)
-    settings = OptimisationSettings(distillation={"teacher": "x", "kind": "hard"})  # pyright: ignore[reportArgumentType]
+    settings = OptimizationSettings(distillation={"teacher": "x", "kind": "hard"})  # pyright: ignore[reportArgumentType]
     objective = build_objective(settings, lambda _: teacher)
     assert objective is not None
     loss, out = objective(model, {"pixel_values": pixels, "labels": labels})
@@ -78,14 +78,14 @@ def test_a_taught_head_learns_from_the_teacher_alone_and_the_other_from_the_labe
     expected = [functional.cross_entropy(of_class, labels), functional.cross_entropy(taught, teacher.argmax(-1))]
     assert loss.item() == pytest.approx((0.5 * expected[0] + 0.5 * expected[1]).item())
     (lesson,) = torch.autograd.grad(0.5 * expected[1], model.distillation_classifier.bias, retain_graph=True)
-    (learnt,) = torch.autograd.grad(loss, model.distillation_classifier.bias)
-    torch.testing.assert_close(learnt, lesson)
+    (learned,) = torch.autograd.grad(loss, model.distillation_classifier.bias)
+    torch.testing.assert_close(learned, lesson)
 
 
 def test_a_recipe_without_wishes_keeps_the_models_own_loss():
-    assert build_objective(OptimisationSettings(), None) is None
+    assert build_objective(OptimizationSettings(), None) is None
     with pytest.raises(ValueError, match="needs a teacher"):
-        build_objective(OptimisationSettings(distillation={"teacher": "x"}), None)  # pyright: ignore[reportArgumentType]
+        build_objective(OptimizationSettings(distillation={"teacher": "x"}), None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.1}, {"loss": "bce", "label_smoothing": 0.1}])
@@ -99,7 +99,7 @@ def test_labels_and_shares_train_alike_and_evaluation_is_on_plain_labels(tmp_pat
         data = Noise(8)
         expected = functional.cross_entropy(model.eval()(data.pixels).logits, data.labels).item()
     assert trainer.evaluate()["eval_loss"] == pytest.approx(expected, abs=1e-5)
-    loss = build_objective(OptimisationSettings(**settings), None)
+    loss = build_objective(OptimizationSettings(**settings), None)
     start, batch = small_model().train(), Noise(16, shares=shares)
     trainer = trainer_of(start, tmp_path, settings, data=batch, max_steps=1, per_device_train_batch_size=16)
     logits = start(batch.pixels).logits

@@ -16,7 +16,7 @@ from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.data.sources.tables import ImageTable
 from vit_hf.training.masking import MaskedImages, choose_masked, collate_masked, square_scale
 from vit_hf.training.recipe.arguments import TrainingArguments
-from vit_hf.training.recipe.optimization import MaskingSettings, OptimisationSettings
+from vit_hf.training.recipe.optimization import MaskingSettings, OptimizationSettings
 from vit_hf.training.trainer.trainer import Trainer
 
 
@@ -95,7 +95,7 @@ def test_a_painter_learns_and_begins_a_classifier(tmp_path):
         eval_dataset=masked_images(),
         data_collator=collate_masked,
         compute_metrics=None,
-        optimisation=OptimisationSettings(ema={}),  # pyright: ignore[reportArgumentType]
+        optimization=OptimizationSettings(ema={}),  # pyright: ignore[reportArgumentType]
     )
     before = trainer.evaluate()["eval_loss"]
     trainer.train()

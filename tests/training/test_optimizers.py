@@ -38,7 +38,7 @@ def test_timms_optimizers_need_timm(monkeypatch: pytest.MonkeyPatch, tmp_path):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(optimizers, "import_module", missing)
-    with pytest.raises(ValueError, match=r"optimisation.optimizer: lamb is timm's, .* pip install timm"):
+    with pytest.raises(ValueError, match=r"optimization.optimizer: lamb is timm's, .* pip install timm"):
         timm_optimizer("lamb", TrainingArguments(output_dir=str(tmp_path), use_cpu=True))
 
 

@@ -26,13 +26,13 @@ def test_it_learns_by_heart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("optimisation", "words"), [({}, {}), ({"ema": {"decay": 0.5}, "layer_decay": 0.7}, {}), ({}, V2)]
+    ("optimization", "words"), [({}, {}), ({"ema": {"decay": 0.5}, "layer_decay": 0.7}, {}), ({}, V2)]
 )
-def test_a_resumed_run_ends_with_the_same_bits(optimisation, words, tmp_path):
+def test_a_resumed_run_ends_with_the_same_bits(optimization, words, tmp_path):
     settings = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
-    whole = trainer_of(small_swin(**words), tmp_path / "whole", optimisation, **settings)
+    whole = trainer_of(small_swin(**words), tmp_path / "whole", optimization, **settings)
     whole.train()
-    resumed = trainer_of(small_swin(**words), tmp_path / "whole", optimisation, **settings)
+    resumed = trainer_of(small_swin(**words), tmp_path / "whole", optimization, **settings)
     resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
     expected = weights_of(whole.model)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights_of(resumed.model).items())

@@ -17,7 +17,7 @@ def test_a_teacher_sees_its_own_scale_and_answers_in_the_students_order():
     said = TeacherLogits(teacher, processor(teacher, 0.2, 0.1), student, ["cat", "dog", "owl"])
     shares = torch.rand(4, 3, 8, 8)
     expected = teacher((shares - 0.2) / 0.1).logits[:, [3, 0, 2]]
-    torch.testing.assert_close(said(student.normalise_(shares.clone())), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(said(student.normalize_(shares.clone())), expected, rtol=0, atol=1e-4)
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
 
 
@@ -25,8 +25,8 @@ def test_images_are_resized_for_a_teacher_of_another_size():
     teacher = small_model(image_size=16)
     scale = processor(teacher, 0.5, 0.5)
     said = TeacherLogits(teacher, scale, Preparation(scale, 3), ["cat", "dog", "owl"])
-    grey = torch.full((2, 3, 8, 8), 0.3)
-    torch.testing.assert_close(said(grey), teacher(torch.full((2, 3, 16, 16), 0.3)).logits)
+    gray = torch.full((2, 3, 8, 8), 0.3)
+    torch.testing.assert_close(said(gray), teacher(torch.full((2, 3, 16, 16), 0.3)).logits)
 
 
 def test_a_teacher_that_does_not_know_the_labels_or_the_channels_is_refused():
@@ -34,15 +34,15 @@ def test_a_teacher_that_does_not_know_the_labels_or_the_channels_is_refused():
     with pytest.raises(ValueError, match="does not know the labels 'cow', 'elk'; it knows 'cat', 'dog'"):
         label_order(["cat", "dog"], ["cat", "cow", "elk"])
     teacher = small_model(num_channels=1)
-    grey = make_image_processor(teacher.config, mean=[0.5], std=[0.5], crop_pct=None, interpolation="bilinear")
-    colour = Preparation(processor(small_model(), 0.5, 0.5), 3)
+    gray = make_image_processor(teacher.config, mean=[0.5], std=[0.5], crop_pct=None, interpolation="bilinear")
+    color = Preparation(processor(small_model(), 0.5, 0.5), 3)
     with pytest.raises(ValueError, match="takes images of 1 channels, the student of 3"):
-        TeacherLogits(teacher, grey, colour, ["cat"])
+        TeacherLogits(teacher, gray, color, ["cat"])
 
 
 def test_a_student_becomes_its_teacher(tmp_path):
     from vit_hf.training.recipe.arguments import TrainingArguments
-    from vit_hf.training.recipe.optimization import OptimisationSettings
+    from vit_hf.training.recipe.optimization import OptimizationSettings
     from vit_hf.training.trainer.trainer import Trainer
 
     teacher, student = small_model().eval(), small_model(hidden_size=32)
@@ -59,7 +59,7 @@ def test_a_student_becomes_its_teacher(tmp_path):
             use_cpu=True,
         ),
         train_dataset=Noise(16),
-        optimisation=OptimisationSettings(distillation={"teacher": "x", "alpha": 1.0}),  # pyright: ignore[reportArgumentType]
+        optimization=OptimizationSettings(distillation={"teacher": "x", "alpha": 1.0}),  # pyright: ignore[reportArgumentType]
         teacher=TeacherLogits(teacher, scale, Preparation(scale, 3), ["cat", "dog", "owl"]),
     )
     images = Noise(16).pixels

@@ -34,8 +34,8 @@ class ConversionFacts:
     source: str
     source_kind: str
     target: str
-    licence: str | None
-    licence_sentence: str
+    license: str | None
+    license_sentence: str
     base_model: str | None
     model_class: str
     parity: str | None
@@ -47,7 +47,7 @@ def conversion_card(facts: ConversionFacts) -> ModelCard:
     data = ModelCardData(
         library_name=LIBRARIES[facts.target],
         pipeline_tag=task_of(facts.model_class),
-        license=facts.licence,
+        license=facts.license,
         base_model=facts.base_model,
         tags=sorted({"vision", facts.family, *(["custom_code"] if facts.target == "vit_hf" else [])}),
     )
@@ -62,7 +62,7 @@ def conversion_card(facts: ConversionFacts) -> ModelCard:
 The weights of {escape(facts.source)} ({facts.source_kind}) in the form of {facts.target}. They were only renamed and
 reshaped, not trained on.
 
-{escape(facts.licence_sentence)}
+{escape(facts.license_sentence)}
 
 ## How to use it
 

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "train": "train a classifier from a recipe, and leave a folder that is ready for the Hub",
-    "evaluate": "measure a model on labelled images",
+    "evaluate": "measure a model on labeled images",
     "predict": "name what is in images",
     "convert": "bring a pretrained model from one library to another",
     "publish": "put a trained model on the Hub, once it is proven to load",

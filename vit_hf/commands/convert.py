@@ -14,7 +14,7 @@ import yaml
 from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.core.parity import Parity, compare, ours, sample_images
 from ..conversion.core.preprocessing import stock_processor
-from ..conversion.pretrained import Loaded, licence_sentence, load_any
+from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..families import family_of, word_of
 from .cli import FAILED, guarded, parser, program, words_of
 
@@ -84,7 +84,7 @@ def write(model: Any, loaded: Loaded, to: str, folder: Path) -> None:
     if to == "timm":
         from ..conversion.timm.vit import save_timm
 
-        save_timm(model, folder, {"license": loaded.licence} if loaded.licence else {})
+        save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
         return
     model.save_pretrained(folder)
     processor = loaded.processor
@@ -124,7 +124,7 @@ def convert(given: Any) -> int:
         conversion_card(facts_of(given, loaded, reports)).save(folder / "README.md")
     for note in loaded.notes:
         print(f"note: {note}")
-    print(f"{licence_sentence(loaded.licence)}\nWritten to {given.dest}.\n{next_commands(given, loaded.model.config)}")
+    print(f"{license_sentence(loaded.license)}\nWritten to {given.dest}.\n{next_commands(given, loaded.model.config)}")
     return 0
 
 
@@ -135,8 +135,8 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
         source=Path(given.source).resolve().name if local else given.source,
         source_kind=loaded.kind,
         target=given.to,
-        licence=loaded.licence,
-        licence_sentence=licence_sentence(loaded.licence),
+        license=loaded.license,
+        license_sentence=license_sentence(loaded.license),
         base_model=loaded.base_model,
         model_class=type(loaded.model).__name__,
         parity="\n".join(f"{between}\n{report}" for between, report in reports.items()) or None,

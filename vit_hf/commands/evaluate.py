@@ -1,4 +1,4 @@
-"""How good a model is on labelled images or videos: figures, and pictures of its mistakes."""
+"""How good a model is on labeled images or videos: figures, and pictures of its mistakes."""
 
 import json
 import re
@@ -114,7 +114,7 @@ def evaluate(given: Any, overrides: Sequence[str]) -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parse = parser("evaluate", "Measure a classifier on labelled images or videos.", EXAMPLES)
+    parse = parser("evaluate", "Measure a classifier on labeled images or videos.", EXAMPLES)
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
     parse.add_argument("--data", help="digits, moving_digits, a folder of class folders, parquet files, or a Hub id")
     parse.add_argument(

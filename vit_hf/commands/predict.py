@@ -104,7 +104,7 @@ class Videos:
     @torch.inference_mode()
     def __call__(self, videos: Sequence[Tensor]) -> Tensor:
         """v t c h w, several times -> b labels"""
-        pixels = self.preparation.normalise_(torch.cat([*videos]).float().div_(255))
+        pixels = self.preparation.normalize_(torch.cat([*videos]).float().div_(255))
         logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
         return mean_of_views(logits, self.views.count).softmax(-1)
 

@@ -169,9 +169,9 @@ def resample_kernel(kernel: Tensor, size: Kernel) -> Tensor:
 
 
 def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
-    """d c p1 p2 -> d c' p1 p2: grey images see the sum over channels; others repeat them, at the same total.
+    """d c p1 p2 -> d c' p1 p2: gray images see the sum over channels; others repeat them, at the same total.
 
-    So an image whose new channels all show the old grey one gives the same token. Source: timm.
+    So an image whose new channels all show the old gray one gives the same token. Source: timm.
     """
     old = kernel.shape[1]
     if old == channels:

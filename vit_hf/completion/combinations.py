@@ -66,7 +66,7 @@ def check_heads(config: Any) -> None:
 def check_patch_norm(config: Any) -> None:
     if config.dual_patch_norm and config.patch_embedding == "conv":
         raise ValueError(
-            "dual_patch_norm=True normalises flattened patches, which patch_embedding='conv' never has; "
+            "dual_patch_norm=True normalizes flattened patches, which patch_embedding='conv' never has; "
             "take patch_embedding='linear'."
         )
 
@@ -90,7 +90,7 @@ def check_positions(config: Any) -> None:
     ):
         raise ValueError(
             f"position_embedding={config.position_embedding!r} learns nothing that position_embedding_init='normal' "
-            "could initialise; leave it at 'trunc_normal'."
+            "could initialize; leave it at 'trunc_normal'."
         )
 
 
@@ -105,7 +105,7 @@ def check_pooling(config: Any) -> None:
 
 
 def check_distillation(config: Any) -> None:
-    """Its token is a register beside the class token, normalised with all others."""
+    """Its token is a register beside the class token, normalized with all others."""
     plain = config.pooling == "cls" and config.final_norm == "tokens" and not config.add_pooling_layer
     if config.distillation_token and not (plain and config.num_register_tokens):
         raise ValueError(

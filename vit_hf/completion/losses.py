@@ -1,4 +1,4 @@
-"""What the classifier minimises: transformers' own loss, and beyond it labels that are shares, and smoothing."""
+"""What the classifier minimizes: transformers' own loss, and beyond it labels that are shares, and smoothing."""
 
 import torch
 from torch import Tensor

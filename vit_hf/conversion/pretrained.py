@@ -32,7 +32,7 @@ class Loaded:
     kind: str
     model: Any
     processor: Any = None
-    licence: str | None = None
+    license: str | None = None
     base_model: str | None = None
     theirs: Runnable | None = None
     notes: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Loaded:
 
 
 def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> Loaded:
-    """Our model of any source, recognised by what lies in it.
+    """Our model of any source, recognized by what lies in it.
 
     source: a folder or an id on the Hub of vit_hf, transformers or timm; a file of vit-pytorch's, Google's, DeiT's,
         MAE's, DINO's or torchvision's weights.
@@ -58,7 +58,7 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     read = read_folder if (path / "config.json").is_file() else read_file
     loaded = read(str(source), path, architecture, words)
     card = card_of(path if path.is_dir() else path.parent)
-    loaded.licence = licence_of(card) or loaded.licence
+    loaded.license = license_of(card) or loaded.license
     loaded.base_model = card.get("base_model") if Path(source).expanduser().exists() else split_revision(str(source))[0]
     if loaded.processor is None:
         loaded.notes.append("the source does not say how images are prepared; look it up and set mean and std")
@@ -103,7 +103,7 @@ def read_timm(source: str, path: Path) -> Loaded:
         "timm",
         model,
         processor,
-        licence=licence_of({}, theirs.pretrained_cfg),
+        license=license_of({}, theirs.pretrained_cfg),
         theirs=timm_runnable(theirs),
         notes=notes + unsaid,
     )
@@ -136,8 +136,8 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         theirs, state = open_timm(path, architecture)
         model, notes = convert_from_timm(theirs, state)
         processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
-        licence = licence_of({}, theirs.pretrained_cfg)
-        return Loaded(source, "timm", model, processor, licence, theirs=timm_runnable(theirs), notes=notes + unsaid)
+        license = license_of({}, theirs.pretrained_cfg)
+        return Loaded(source, "timm", model, processor, license, theirs=timm_runnable(theirs), notes=notes + unsaid)
     state = open_checkpoint(path)
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise ValueError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
@@ -166,22 +166,22 @@ def card_of(folder: Path) -> dict[str, Any]:
     return (metadata_load(card) if card.is_file() else None) or {}
 
 
-def licence_of(card: Mapping[str, Any], pretrained_cfg: Mapping[str, Any] | None = None) -> str | None:
-    """The licence that a card names, else the one that timm knows of; None where neither says any."""
+def license_of(card: Mapping[str, Any], pretrained_cfg: Mapping[str, Any] | None = None) -> str | None:
+    """The license that a card names, else the one that timm knows of; None where neither says any."""
     named = card.get("license")
     if named == "other":
         named = card.get("license_name") or named
     return named or (pretrained_cfg or {}).get("license")
 
 
-def is_non_commercial(licence: str | None) -> bool:
-    return any(word in f"{licence}-".lower() for word in NON_COMMERCIAL)
+def is_non_commercial(license: str | None) -> bool:
+    return any(word in f"{license}-".lower() for word in NON_COMMERCIAL)
 
 
-def licence_sentence(licence: str | None) -> str:
-    """What a user must know of a licence, in one sentence."""
-    if licence is None:
-        return "The source names no licence; ask its authors before you publish what comes of it."
-    if is_non_commercial(licence):
-        return f"The source's licence is {licence}, which forbids commercial use, also of what is trained from it."
-    return f"The source's licence is {licence}."
+def license_sentence(license: str | None) -> str:
+    """What a user must know of a license, in one sentence."""
+    if license is None:
+        return "The source names no license; ask its authors before you publish what comes of it."
+    if is_non_commercial(license):
+        return f"The source's license is {license}, which forbids commercial use, also of what is trained from it."
+    return f"The source's license is {license}."

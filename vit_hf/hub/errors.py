@@ -36,7 +36,7 @@ def in_sentences(repository: str, revision: str | None = None) -> Iterator[None]
 def sentence(error: Exception, repository: str, revision: str | None = None) -> str:
     page = f"{constants.ENDPOINT}/{repository}"
     if isinstance(error, GatedRepoError):
-        return f"{repository} is for those who accepted its licence on {page}; do so, and {LOGIN}."
+        return f"{repository} is for those who accepted its license on {page}; do so, and {LOGIN}."
     if isinstance(error, RepositoryNotFoundError):
         return f"{repository} is no folder here, and no repository on the Hub{unless_private()}"
     if isinstance(error, RevisionNotFoundError):

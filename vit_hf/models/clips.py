@@ -110,7 +110,7 @@ def rotary_clip(frames: int, width: int, *, prefix: int, like: Tensor, period: f
     """-> (prefix t) e: angles that grow with the number of the frame.
 
     The two halves of a pair have angles of their own, since the source repeats its frequencies side by side but pairs
-    neighbours; weights that were trained so need it so. Source: lucidrains/TimeSformer-pytorch.
+    neighbors; weights that were trained so need it so. Source: lucidrains/TimeSformer-pytorch.
     """
     made = {"dtype": torch.promote_types(like.dtype, torch.float32), "device": like.device}
     waves = (period ** -(torch.arange(0, width, 2, **made) / width)).repeat(2)

@@ -26,7 +26,7 @@ class TimeSformerConfig(PreTrainedConfig):
     num_frames: that positions are learned for. Clips of other lengths work at run time too: each frame then takes the
         nearest learned one, as in the original.
     attention_type: "divided_space_time" (of each place over time, then of each frame), "joint_space_time" (of all
-        tokens) or "space_only" (of each frame; the mean of all frames is normalised and classified).
+        tokens) or "space_only" (of each frame; the mean of all frames is normalized and classified).
     class_attention: what the class token looks at in "divided_space_time": each of the "frames", of which it takes the
         mean, and nothing over time, as in the original; or "all" tokens at once, which also look back at it, as in
         lucidrains/TimeSformer-pytorch.

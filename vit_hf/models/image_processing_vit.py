@@ -29,7 +29,7 @@ def covering(height: int, width: int, box: tuple[int, int]) -> tuple[int, int]:
 
 
 class VisionTransformerImageProcessor(PilBackend):
-    """An image, or several of them -> pixel_values b c h w: covered, cut, and normalised.
+    """An image, or several of them -> pixel_values b c h w: covered, cut, and normalized.
 
     size: {"shortest_edge": pixels}, or {"height": ..., "width": ...} of a box that the resized image must cover.
     crop_size: what is cut out of the middle. All else is as in transformers' ViTImageProcessor, on PIL.

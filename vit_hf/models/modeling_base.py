@@ -85,7 +85,7 @@ def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -
     if not pixel_values.is_floating_point():
         raise ValueError(
             f"pixel_values are {pixel_values.dtype}; the model takes floats as the image processor makes them, "
-            "rescaled and normalised."
+            "rescaled and normalized."
         )
     if finite and not bool(torch.isfinite(pixel_values).all()):
         bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]

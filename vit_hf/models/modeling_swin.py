@@ -25,7 +25,7 @@ from .windows import Windows, fixed, placed, windows_of
 
 
 class Embeddings(nn.Module):
-    """b c (h p) (w p) -> b (h w) d: a token for each patch, normalised, and with positions where the config says so."""
+    """b c (h p) (w p) -> b (h w) d: a token for each patch, normalized, and with positions where the config says so."""
 
     def __init__(self, config: SwinTransformerConfig):
         super().__init__()
@@ -106,7 +106,7 @@ class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
 
 
 class SwinTransformerModel(SwinTransformerPreTrainedModel):
-    """b c (h p) (w p) -> tokens b n d of the last stage and their mean b d; with `pool` off, tokens not normalised.
+    """b c (h p) (w p) -> tokens b n d of the last stage and their mean b d; with `pool` off, tokens not normalized.
 
     clamped: whether windows are cut down to a stage that is no larger, and then not shifted. The original's code for
     classification does so; that for detection fills them up and shifts them.

@@ -107,7 +107,7 @@ class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
 class VisionTransformerModel(VisionTransformerPreTrainedModel):
     """b c (h p) (w p) -> tokens b n d and their pooling b d.
 
-    With `pool` off the tokens are normalised and left at that; `use_mask_token` adds what stands for a masked patch.
+    With `pool` off the tokens are normalized and left at that; `use_mask_token` adds what stands for a masked patch.
     """
 
     def __init__(self, config: VisionTransformerConfig, *, pool: bool = True, use_mask_token: bool = False):

@@ -15,7 +15,7 @@ from .shapes import grid_of
 
 
 class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):
-    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalised."""
+    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalized."""
 
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
@@ -37,7 +37,7 @@ class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel)
         )
 
     def as_map(self, tokens: Tensor, grid: Grid) -> Tensor:
-        """b n d -> b d h w: the patches' tokens, normalised, in their places."""
+        """b n d -> b d h w: the patches' tokens, normalized, in their places."""
         patches = self.vit.norm(tokens)[:, self.config.num_prefix_tokens :]
         return rearrange(patches, "b (h w) d -> b d h w", h=grid[0], w=grid[1]).contiguous()
 

@@ -38,7 +38,7 @@ class ConvPatches(nn.Module):
     def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float, bias: bool = True):
         super().__init__()
         if norm:
-            raise ValueError("A convolution has no flattened patches to normalise; take patch_embedding='linear'.")
+            raise ValueError("A convolution has no flattened patches to normalize; take patch_embedding='linear'.")
         size = pair(patch_size)
         self.projection = nn.Conv2d(channels, width, kernel_size=size, stride=size, bias=bias)
 

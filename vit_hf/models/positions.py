@@ -118,7 +118,7 @@ def sincos_2d(grid: Grid, width: int, *, native: Grid | None = None, period: flo
 def rotary_2d(grid: Grid, width: int, *, prefix: int, theta: float, device=None) -> tuple[Tensor, Tensor]:
     """-> n e, n e: cosines and sines that turn queries and keys by the row and column of their patch.
 
-    Half of the angles go by row, half by column; patch centres lie in [-1, 1] whatever the grid, so any size of
+    Half of the angles go by row, half by column; patch centers lie in [-1, 1] whatever the grid, so any size of
     image works. The `prefix` tokens stay unturned. Source: DINOv3 (arXiv:2508.10104), released code.
     """
     periods = theta ** (torch.arange(width // 4, device=device, dtype=torch.float32) / (width // 4))

@@ -29,7 +29,7 @@ BROKEN += (Image.DecompressionBombError, OverflowError, MemoryError, RuntimeErro
 BROKEN += (av.FFmpegError,) if av else ()
 # As FFmpeg names the containers that say of each frame when it is shown, so that a place in them can be found.
 MP4, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # as Pillow names colours, by the number of channels
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # as Pillow names colors, by the number of channels
 STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 

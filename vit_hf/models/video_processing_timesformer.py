@@ -29,7 +29,7 @@ class TimeSformerVideoProcessorKwargs(ImagesKwargs, total=False):
 
 
 class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
-    """A video, or several -> pixel_values b t c h w: frames are chosen, covered, cut and normalised, by PIL alone.
+    """A video, or several -> pixel_values b t c h w: frames are chosen, covered, cut and normalized, by PIL alone.
 
     A video is a path or an http address (of a folder of frames, a GIF, WebP or APNG; of other files where PyAV is
     installed), a list of frames (images, or arrays h w, h w c or c h w), or an array t h w c or t c h w of bytes.
@@ -89,7 +89,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
 
     def frame(self, given: Any) -> Any:
-        """An image in the model's colours, or an array of three dimensions."""
+        """An image in the model's colors, or an array of three dimensions."""
         if not isinstance(given, Image.Image):
             return given[None] if given.ndim == 2 else given
         mode = None if isinstance(self.image_mean, float | int) else MODES.get(len(self.image_mean))

@@ -20,7 +20,7 @@ def halved(grid: Grid) -> Grid:
 class Merge(nn.Module):
     """b (h 2 w 2) d -> b (h w) (2 d): squares of four tokens become one; zeros complete an odd side.
 
-    They are normalised before, or after in the manner of Swin V2.
+    They are normalized before, or after in the manner of Swin V2.
     """
 
     def __init__(self, width: int, eps: float, *, post_norm: bool):

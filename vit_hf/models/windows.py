@@ -58,7 +58,7 @@ def build_windows(
     """Windows of `window` patches or, where `clamped`, of a whole side that is no longer, which is then not shifted.
 
     The grid is padded at the bottom and the right, then rolled up and left by half a window; those that only the roll
-    made neighbours do not see each other. Of sizes that an export leaves open nothing is decided: what pads or moves
+    made neighbors do not see each other. Of sizes that an export leaves open nothing is decided: what pads or moves
     nothing is then computed all the same. Source: Swin (arXiv:2103.14030), section 3.2.
     """
     down, across = (side_of(side, reach, clamped, shifted) for side, reach in zip(grid, window, strict=True))

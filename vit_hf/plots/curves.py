@@ -57,10 +57,10 @@ def draw_training_curve(history: Sequence[dict[str, Any]], path: Path, *, split:
 
 def draw_loss(axes, history: Sequence[dict[str, Any]], split: str) -> None:
     lines = {"loss": (QUIET, "training"), "eval_loss": (BLUE, split), "eval_ema_loss": (GREEN, AVERAGED)}
-    for name, (colour, label) in lines.items():
+    for name, (color, label) in lines.items():
         epochs, values = series(history, name)
         if values or name == "loss":
-            axes.plot(epochs, values, color=colour, linewidth=1.8, label=label, marker="o" if len(epochs) < 3 else None)
+            axes.plot(epochs, values, color=color, linewidth=1.8, label=label, marker="o" if len(epochs) < 3 else None)
     axes.set_yscale("log")
     axes.set_title("Loss", loc="left", color=INK, fontweight="bold")
     axes.legend(frameon=False, fontsize=9)
@@ -72,8 +72,8 @@ def draw_accuracy(axes, history: Sequence[dict[str, Any]], split: str) -> None:
     drawn = {name: series(history, name) for name in lines}
     drawn = {name: (epochs, values) for name, (epochs, values) in drawn.items() if values}
     for name, (epochs, values) in drawn.items():
-        colour, label = lines[name]
-        axes.plot(epochs, values, color=colour, linewidth=1.8, marker="o", markersize=3, label=label)
+        color, label = lines[name]
+        axes.plot(epochs, values, color=color, linewidth=1.8, marker="o", markersize=3, label=label)
     last = list(drawn)[-1]
     epochs, values = drawn[last]
     axes.annotate(
@@ -106,7 +106,7 @@ def plain_text(name: str) -> str:
 
 
 def draw_confusion_matrix(matrix: Tensor, names: Sequence[str], path: Path) -> None:
-    """actual predicted: counts, coloured by their share of the actual class."""
+    """actual predicted: counts, colored by their share of the actual class."""
     classes = len(names)
     side = min(12.0, 3.2 + 0.34 * classes)
     figure = new_figure(side + 0.6, side)
@@ -118,8 +118,8 @@ def draw_confusion_matrix(matrix: Tensor, names: Sequence[str], path: Path) -> N
         for row in range(classes):
             for column in range(classes):
                 if count := int(matrix[row, column]):
-                    colour = "white" if shares[row, column] > 0.3 else INK
-                    axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
+                    color = "white" if shares[row, column] > 0.3 else INK
+                    axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=color)
     if classes <= NAMED:
         shown = [plain_text(shorten(name)) for name in names]
         tilt = 0 if max(map(len, names)) <= 3 else 90

@@ -102,12 +102,12 @@ def draw_predictions(
         # Squares of eight pixels hide from the eye what smoothing shows it.
         axes.imshow(image, interpolation="bicubic" if max(image.size) < 64 * frames else "antialiased")
         wrong = int(best) != int(label)
-        colour = RED if wrong else GREEN
+        color = RED if wrong else GREEN
         text = f"{plain_text(shorten(names[int(best)], 14))}  {float(share):.0%}"
         if wrong:
             text += f"\nis {plain_text(shorten(names[int(label)], 14))}"
-        axes.set_title(text, fontsize=9, color=colour, fontweight="bold" if wrong else "normal", pad=4)
+        axes.set_title(text, fontsize=9, color=color, fontweight="bold" if wrong else "normal", pad=4)
         for spine in axes.spines.values():
-            spine.set(color=colour, linewidth=3 if wrong else 1)
+            spine.set(color=color, linewidth=3 if wrong else 1)
     figure.suptitle("Predicted label and probability; wrong ones in red", x=0.01, ha="left", fontsize=10, color=INK)
     save(figure, path)

@@ -69,7 +69,7 @@ def auto_class(config):
 
 
 def pictures(channels):
-    """Three images of no size in particular, all of grey, RGB or RGBA."""
+    """Three images of no size in particular, all of gray, RGB or RGBA."""
     import numpy as np
     from PIL import Image
 

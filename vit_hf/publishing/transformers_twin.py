@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.core.parity import compare, ours, sample_images
 from ..conversion.core.preprocessing import stock_processor
-from ..conversion.pretrained import card_of, licence_of, licence_sentence, load_any
+from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
 from ..conversion.transformers.vit_export import convert_to_transformers
 from ..conversion.transformers.vit_import import transformers_runnable
 from ..families import word_of
@@ -34,14 +34,14 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         processor.save_pretrained(twin)
     record = {"vit_hf and transformers": report.to_dict()}
     (twin / "parity.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    licence = licence_of(card_of(folder))
+    license = license_of(card_of(folder))
     facts = ConversionFacts(
         name=name,
         source=source,
         source_kind="vit_hf",
         target="transformers",
-        licence=licence,
-        licence_sentence=licence_sentence(licence),
+        license=license,
+        license_sentence=license_sentence(license),
         base_model=source,
         model_class=type(loaded.model).__name__,
         parity=str(report),

@@ -58,7 +58,7 @@ def costs(run: PreparedRun) -> list[str]:
     operations = training_operations(model)
     whole = operations * in_all * arguments.train_batch_size * arguments.world_size
     whole *= arguments.gradient_accumulation_steps
-    weights = weight_bytes(model, averaged=run.recipe.optimisation.ema is not None)
+    weights = weight_bytes(model, averaged=run.recipe.optimization.ema is not None)
     kept = activation_bytes(model, arguments.per_device_train_batch_size)
     warm_up = arguments.get_warmup_steps(in_all)
     epoch = "an unknown number is" if an_epoch is None else f"{an_epoch:,} are"
@@ -98,7 +98,7 @@ def draw_batch(run: PreparedRun, path: Path) -> None:
 
 
 def show_plan(run: PreparedRun) -> int:
-    prepare_model(run.model, run.recipe.optimisation)
+    prepare_model(run.model, run.recipe.optimization)
     path = picture_path(str(run.arguments.output_dir))
     draw_batch(run, path)
     print(

@@ -77,7 +77,7 @@ def save(prepared: PreparedRun, trainer: Trainer, folder: Path, metrics: dict[st
 
 @torch.inference_mode()
 def paint(prepared: PreparedRun, trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """-> images, the same with the hidden squares grey, and with them painted; each b c h w, from 0 to 1"""
+    """-> images, the same with the hidden squares gray, and with them painted; each b c h w, from 0 to 1"""
     images = prepared.masked(prepared.data.held_out)
     batch = images.__getitems__(range(min(SHOWN, len(images))))
     model: Any = trainer.model

@@ -73,7 +73,7 @@ def draw_report(images: ImageBatches, logits: Tensor, names: Sequence[str], fold
 
 
 def look(table: ImageTable, index: int) -> Image.Image:
-    """An image, or some frames of a video, in colour."""
+    """An image, or some frames of a video, in color."""
     if table.clips:
         return film_strip(some_frames(table.picture(index), FRAMES))
     return with_channels(table.image(index), 3)

@@ -12,7 +12,7 @@ import transformers
 from torch import Tensor
 
 from ..cards.trained import PICTURES, CardFacts, Interval, bootstrapped_calibration, render_card, wilson
-from ..conversion.pretrained import Loaded, licence_sentence
+from ..conversion.pretrained import Loaded, license_sentence
 from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
@@ -84,7 +84,7 @@ class FinishedRun:
         return CardFacts(
             name=name,
             repository=name,
-            license=self.licence(),
+            license=self.license(),
             family=str(word_of(self.model.config.model_type)),
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
@@ -121,19 +121,19 @@ class FinishedRun:
             "expected_calibration_error": calibration,
         }
 
-    def licence(self) -> str:
+    def license(self) -> str:
         """The recipe's where it says one, else that of the weights it began from."""
         card = self.recipe.card
-        inherited = self.loaded.licence if self.loaded else None
+        inherited = self.loaded.license if self.loaded else None
         return card.license if "license" in card.model_fields_set else inherited or card.license
 
     def origin(self) -> str | None:
-        """Where the weights come from, and under which licence."""
+        """Where the weights come from, and under which license."""
         if self.loaded is None:
             return None
         path = Path(self.loaded.source).expanduser()
         name = path.resolve().name if path.exists() else self.loaded.source
-        return f"It was fine-tuned from {name} ({self.loaded.kind}). {licence_sentence(self.loaded.licence)}"
+        return f"It was fine-tuned from {name} ({self.loaded.kind}). {license_sentence(self.loaded.license)}"
 
     def preprocessing(self) -> list[str]:
         settings, config = self.recipe.data, self.model.config

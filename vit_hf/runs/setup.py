@@ -6,7 +6,7 @@ from typing import Any
 import transformers
 
 from ..conversion.core.preprocessing import for_channels, preprocessing_words
-from ..conversion.pretrained import Loaded, licence_sentence, load_any
+from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..data.augment.plan import AugmentationPlan
 from ..data.batches.dataset import ImageBatches
 from ..data.batches.load_batches import load_batches
@@ -58,7 +58,7 @@ def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe,
         raise ValueError(f"{settings.source} takes videos, and not images; say --model.family timesformer.")
     model = continue_classifier(loaded.model, settings.fields(), label_names, settings.source)
     head = "" if has_head(loaded.model) else f" It has no head; one for {len(label_names)} labels starts untrained."
-    print(f"From {settings.source} ({loaded.kind}).{head} {licence_sentence(loaded.licence)}")
+    print(f"From {settings.source} ({loaded.kind}).{head} {license_sentence(loaded.license)}")
     data = prepared_as(recipe.data, loaded, model.config.num_channels)
     return model, recipe.model_copy(update={"data": data}), loaded
 
@@ -93,10 +93,10 @@ def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
 
 
 def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -> None:
-    """What is mixed is mixed with its neighbour in the batch."""
+    """What is mixed is mixed with its neighbor in the batch."""
     if settings.mix is not None and arguments.per_device_train_batch_size == 1:
         raise ValueError(
-            "data.mix mixes neighbours of a batch, and a batch of one image has none; set "
+            "data.mix mixes neighbors of a batch, and a batch of one image has none; set "
             "--training.per_device_train_batch_size to 2 or more, or leave data.mix out."
         )
 
@@ -157,11 +157,11 @@ class PreparedRun:
         """The images of a split, with what is hidden of each."""
         config = self.model.config
         size, patch = pair(config.image_size), pair(config.patch_size)
-        settings = self.recipe.optimisation.masking or MaskingSettings()
+        settings = self.recipe.optimization.masking or MaskingSettings()
         return MaskedImages(self.batches[split], settings, grid=grid_of(size, patch), patch=patch)
 
     def teacher(self) -> TeacherLogits | None:
-        settings = self.recipe.optimisation.distillation
+        settings = self.recipe.optimization.distillation
         if settings is None:
             return None
         model, processor = load_classifier(settings.teacher)
@@ -174,7 +174,7 @@ class PreparedRun:
             "args": self.arguments,
             "processing_class": self.processor,
             "callbacks": [self.push] if self.push else None,
-            "optimisation": self.recipe.optimisation,
+            "optimization": self.recipe.optimization,
             "recipe": self.recipe.content(),
             "resume_anyway": resume_anyway,
         }
@@ -221,7 +221,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     """Read the data, build the model, and say what was found."""
     arguments = TrainingArguments(**recipe.training)
     push = HubPush.asked_for(arguments)
-    plan = plan_steps(arguments, recipe.optimisation, recipe.training)
+    plan = plan_steps(arguments, recipe.optimization, recipe.training)
     data = open_data(recipe.data, clips=FAMILIES[recipe.model.family].takes_clips)
     if data.stream is None:
         data.split("train")

@@ -21,14 +21,14 @@ def target_linears(model: nn.Module, ends: list[str] | None) -> list[str]:
     for end in ends:
         if not any(f".{name}".endswith(f".{end}") for name in linears):
             kinds = sorted({".".join(name.split(".")[-2:]) for name in linears})
-            raise ValueError(f"optimisation.lora.targets: no Linear is called {end!r}; there are {', '.join(kinds)}.")
+            raise ValueError(f"optimization.lora.targets: no Linear is called {end!r}; there are {', '.join(kinds)}.")
     return [name for name in linears if any(f".{name}".endswith(f".{end}") for end in ends)]
 
 
 def add_adapters(model: nn.Module, settings: LoraSettings) -> None:
     """Into the model itself, which stays what it is to everyone else; the head learns as a whole."""
     if find_spec("peft") is None:
-        raise ValueError("optimisation.lora needs PEFT: pip install peft.")
+        raise ValueError("optimization.lora needs PEFT: pip install peft.")
     peft = import_module("peft")
     head = head_parameters(model)
     config = peft.LoraConfig(

@@ -1,4 +1,4 @@
-"""What training minimises, where that is not the model's own loss."""
+"""What training minimizes, where that is not the model's own loss."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.decode.preparation import ClipPreparation, Preparation, preparation_for
-from .recipe.optimization import OptimisationSettings
+from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
 Loss = Callable[[Tensor, Tensor], Tensor]  # b labels, b or b labels -> one number
@@ -60,7 +60,7 @@ def heads_of(outputs: Any) -> tuple[Tensor, Tensor]:
 class Objective:
     """The loss of a recipe: on labels of whole numbers or shares, and on what a teacher says."""
 
-    def __init__(self, settings: OptimisationSettings, teacher: Teacher | None = None):
+    def __init__(self, settings: OptimizationSettings, teacher: Teacher | None = None):
         self.settings = settings
         self.teacher = teacher
 
@@ -84,10 +84,10 @@ class Objective:
         return loss, outputs
 
 
-def build_objective(settings: OptimisationSettings, teacher: Teacher | None) -> Objective | None:
+def build_objective(settings: OptimizationSettings, teacher: Teacher | None) -> Objective | None:
     """None where the model's own loss is what is meant."""
     if settings.distillation is not None and teacher is None:
-        raise ValueError("optimisation.distillation needs a teacher; give the Trainer one.")
+        raise ValueError("optimization.distillation needs a teacher; give the Trainer one.")
     plain = settings.loss == "cross_entropy" and not settings.label_smoothing and settings.distillation is None
     return None if plain else Objective(settings, teacher)
 

@@ -36,7 +36,7 @@ def square_scale(settings: MaskingSettings, patch: tuple[int, int]) -> tuple[int
     for side in patch:
         if settings.patch_size % side:
             raise ValueError(
-                f"optimisation.masking.patch_size={settings.patch_size} is not a multiple of the model's patches of "
+                f"optimization.masking.patch_size={settings.patch_size} is not a multiple of the model's patches of "
                 f"{side} pixels; {max(1, round(settings.patch_size / side)) * side} is."
             )
     return (settings.patch_size // patch[0], settings.patch_size // patch[1])

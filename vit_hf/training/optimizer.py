@@ -35,7 +35,7 @@ def parameter_groups(
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not named:
-        raise ValueError("Nothing is left to train: every parameter is frozen. Freeze fewer with optimisation.freeze.")
+        raise ValueError("Nothing is left to train: every parameter is frozen. Freeze fewer with optimization.freeze.")
     decaying = set(decaying)
     depths = depths_of(model)
     deepest = max(depths.values())
@@ -64,7 +64,7 @@ def timm_optimizer(word: str, arguments: transformers.TrainingArguments) -> tupl
         optimizers = import_module("timm.optim")
     except ImportError as error:
         raise ValueError(
-            f"optimisation.optimizer: {word} is timm's, which cannot be imported ({error}); pip install timm, "
+            f"optimization.optimizer: {word} is timm's, which cannot be imported ({error}); pip install timm, "
             "or leave the field out for AdamW."
         ) from error
     keywords: dict[str, Any] = {"lr": arguments.learning_rate}
@@ -97,7 +97,7 @@ def frozen_names(model: nn.Module, freeze: str | Sequence[str]) -> list[str]:
     for pattern in freeze:
         if not any(fnmatch(name, pattern) for name in names):
             raise ValueError(
-                f"optimisation.freeze: no parameter matches {pattern!r}; there are {names[0]}, "
+                f"optimization.freeze: no parameter matches {pattern!r}; there are {names[0]}, "
                 f"{names[len(names) // 2]}, {names[-1]} and {len(names) - 3} more."
             )
     return [name for name in names if any(fnmatch(name, pattern) for pattern in freeze)]

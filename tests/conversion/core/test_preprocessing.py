@@ -16,7 +16,7 @@ from vit_hf.conversion.core.preprocessing import (
     processor_from_timm,
     stock_processor,
 )
-from vit_hf.conversion.pretrained import is_non_commercial, licence_of, licence_sentence
+from vit_hf.conversion.pretrained import is_non_commercial, license_of, license_sentence
 from vit_hf.data.decode.processors import make_image_processor
 
 CONFIG = tiny_config(image_size=32)
@@ -49,7 +49,7 @@ def test_what_the_processor_cannot_do_is_noted():
     assert [note.split("=")[0] for note in notes] == ["interpolation", "crop_mode"]
 
 
-def test_grey_images_are_given_the_mean_of_the_colours():
+def test_gray_images_are_given_the_mean_of_the_colors():
     assert for_channels([0.2, 0.4, 0.6], 1) == [pytest.approx(0.4)]
     assert for_channels([0.2, 0.4, 0.6], 4) == [0.2, 0.4, 0.6, 0.2]
 
@@ -96,13 +96,13 @@ def test_labels_are_called_by_their_descriptions_where_these_differ():
     assert label_names_of({"label_names": {"1": "b", "0": "a"}}) == ["a", "b"]
 
 
-def test_licences_that_forbid_commercial_use_say_so():
+def test_licenses_that_forbid_commercial_use_say_so():
     assert is_non_commercial("cc-by-nc-4.0")
     assert is_non_commercial("cc-by-nc")
     assert is_non_commercial("fair-noncommercial-research-license")
     assert not is_non_commercial("apache-2.0")
     assert not is_non_commercial(None)
-    assert "forbids commercial use" in licence_sentence("cc-by-nc-4.0")
-    assert "names no licence" in licence_sentence(None)
-    assert licence_of({"license": "other", "license_name": "dinov3-license"}) == "dinov3-license"
-    assert licence_of({}, {"license": "mit"}) == "mit"
+    assert "forbids commercial use" in license_sentence("cc-by-nc-4.0")
+    assert "names no license" in license_sentence(None)
+    assert license_of({"license": "other", "license_name": "dinov3-license"}) == "dinov3-license"
+    assert license_of({}, {"license": "mit"}) == "mit"

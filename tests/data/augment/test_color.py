@@ -25,7 +25,7 @@ PLAIN: dict[str, Change] = {
     "auto_contrast": ImageOps.autocontrast,
     "equalize": ImageOps.equalize,
     "invert": ImageOps.invert,
-    "grey_in_all": lambda image: image.convert("L").convert("RGB"),
+    "gray_in_all": lambda image: image.convert("L").convert("RGB"),
 }
 
 
@@ -48,7 +48,7 @@ def furthest(first: torch.Tensor, second: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("name", ENHANCED)
 @pytest.mark.parametrize("factor", FACTORS)
-def test_an_enhancement_is_pillows_to_a_grey_level(name: str, factor: float):
+def test_an_enhancement_is_pillows_to_a_gray_level(name: str, factor: float):
     pixels = picture(0)
     expected = by_pillow(pixels, lambda image: ENHANCED[name](image).enhance(factor))
     assert furthest(getattr(tones, name)(pixels, torch.tensor([factor])), expected) <= 1
@@ -109,10 +109,10 @@ def test_every_image_of_a_batch_is_changed_by_its_own_amount():
         assert torch.equal(operation(pixels, amounts), alone), name
 
 
-def test_a_grey_image_has_brightness_and_no_colours():
-    grey = picture(0)[:, :1]
-    assert torch.equal(tones.saturation(grey, torch.tensor([0.2])), grey)
-    assert torch.equal(tones.hue(grey, torch.tensor([0.2])), grey)
-    assert tones.brightness(grey, torch.tensor([0.0])).max() == 0
+def test_a_gray_image_has_brightness_and_no_colors():
+    gray = picture(0)[:, :1]
+    assert torch.equal(tones.saturation(gray, torch.tensor([0.2])), gray)
+    assert torch.equal(tones.hue(gray, torch.tensor([0.2])), gray)
+    assert tones.brightness(gray, torch.tensor([0.0])).max() == 0
     with pytest.raises(ValueError, match="these have 4"):
-        tones.grey(grey.expand(-1, 4, -1, -1))
+        tones.gray(gray.expand(-1, 4, -1, -1))

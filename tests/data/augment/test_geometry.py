@@ -29,7 +29,7 @@ SHEARED = {
 
 @pytest.mark.parametrize("name", SHEARED)
 @pytest.mark.parametrize("amount", [-0.27, 0.1, 0.9])
-def test_a_warp_is_pillows_to_a_grey_level(name: str, amount: float):
+def test_a_warp_is_pillows_to_a_gray_level(name: str, amount: float):
     pixels, marker = smooth(), torch.full((1, 3, 24, 32), 255, dtype=torch.uint8)
     data, bilinear = SHEARED[name](amount), Image.Resampling.BILINEAR
     change = lambda image: image.transform(image.size, Image.Transform.AFFINE, data, bilinear)  # noqa: E731
@@ -40,7 +40,7 @@ def test_a_warp_is_pillows_to_a_grey_level(name: str, amount: float):
 
 
 @pytest.mark.parametrize("degrees", [-30, 12.5, 90])
-def test_a_rotation_is_pillows_to_a_grey_level(degrees: float):
+def test_a_rotation_is_pillows_to_a_gray_level(degrees: float):
     pixels = smooth()
     turned = warps.rotate(pixels, torch.tensor([float(degrees)]))
     expected = by_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
@@ -53,7 +53,7 @@ def matrix(data: tuple[float, ...]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("amount", [-40.0, -3.7, 0.5, 3.0, 40.0])
-def test_a_translation_moves_by_whole_pixels_and_grey_comes_in(amount: float):
+def test_a_translation_moves_by_whole_pixels_and_gray_comes_in(amount: float):
     pixels = smooth()
     by = int(amount)
     for name, data in (("translate_x", (1, 0, by, 0, 1, 0)), ("translate_y", (1, 0, 0, 0, 1, by))):

@@ -14,16 +14,16 @@ def draws(count: int) -> np.ndarray:
     return uniform(0, 0, np.arange(count), MIX_DRAWS)
 
 
-def test_neighbours_are_partners_and_an_odd_one_stays_alone():
+def test_neighbors_are_partners_and_an_odd_one_stays_alone():
     assert partners(torch.arange(5)).tolist() == [1, 0, 3, 2, 4]
 
 
-def test_mixup_keeps_a_share_and_takes_the_rest_from_the_neighbour():
+def test_mixup_keeps_a_share_and_takes_the_rest_from_the_neighbor():
     mixed = mixup(torch.tensor([[0.0], [10.0], [2.0], [4.0]]), torch.tensor([0.9, 0.9, 0.5, 0.5]))
     assert mixed.flatten().tolist() == pytest.approx([1.0, 9.0, 3.0, 3.0])
 
 
-def test_cutmix_takes_a_box_from_the_neighbour():
+def test_cutmix_takes_a_box_from_the_neighbor():
     pixels = torch.stack([torch.zeros(1, 4, 5), torch.ones(1, 4, 5)])
     mixed = cutmix(pixels, torch.tensor([[1, 2, 2, 3], [1, 2, 2, 3]]))
     assert mixed[0].sum() == 6

@@ -106,7 +106,7 @@ def test_three_augment_takes_one_of_three_and_then_jitters():
     pixels, middle = pictures(3), np.full(5, 0.5)
     numbers = np.array([[0.1, 0.5, *middle], [0.4, 0.5, *middle], [0.9, 0.0, *middle]])
     changed = three_augment(pixels, numbers, jitter=0.3)
-    assert torch.equal(changed[:1], tones.grey_in_all(pixels[:1]))
+    assert torch.equal(changed[:1], tones.gray_in_all(pixels[:1]))
     assert torch.equal(changed[1:2], tones.solarize(pixels[1:2], torch.tensor([128.0])))
     assert torch.equal(changed[2:], tones.blur(pixels[2:], torch.tensor([0.1])))
 

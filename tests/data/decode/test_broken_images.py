@@ -37,7 +37,7 @@ def test_a_photo_stands_upright_as_its_exif_says(tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(read), np.rot90(np.asarray(image), -1))
 
 
-def test_deep_greys_are_scaled_rather_than_clipped(tmp_path: Path):
+def test_deep_grays_are_scaled_rather_than_clipped(tmp_path: Path):
     deep = np.array([[0, 257, 65535]], dtype=np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
     assert np.asarray(read_image(tmp_path / "deep.png", "deep")).tolist() == [[0, 1, 255]]

@@ -38,11 +38,11 @@ def preparation(size: int | tuple[int, int] = 16, frames: int = 4, **how: Any) -
 
 
 def counted(frames: int, height: int = 8, width: int = 8) -> ArrayFootage:
-    """A video of which each frame is as grey as its number."""
+    """A video of which each frame is as gray as its number."""
     return ArrayFootage(np.arange(frames, dtype=np.uint8)[:, None, None, None].repeat(height, 1).repeat(width, 2))
 
 
-def greys(clip: Tensor) -> list[int]:
+def grays(clip: Tensor) -> list[int]:
     """t c h w -> t"""
     return clip[:, 0, 0, 0].tolist()
 
@@ -50,7 +50,7 @@ def greys(clip: Tensor) -> list[int]:
 @pytest.mark.parametrize("sampling", ["uniform", "dense"])
 @given(height=some.integers(16, 60), width=some.integers(16, 60), frames=some.integers(1, 9))
 @settings(max_examples=10, deadline=None)
-def test_pixels_are_those_of_the_processor_to_a_grey_level(sampling: str, height: int, width: int, frames: int):
+def test_pixels_are_those_of_the_processor_to_a_gray_level(sampling: str, height: int, width: int, frames: int):
     own = preparation(sampling=sampling, sampling_rate=2)
     waves = np.stack([np.asarray(photo(height + 9, width))[shift : shift + height] for shift in range(frames)])
     expected = own.processor(waves, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
@@ -59,18 +59,18 @@ def test_pixels_are_those_of_the_processor_to_a_grey_level(sampling: str, height
     assert (found.float() - expected.float()).abs().max() <= 1
 
 
-def test_normalised_pixels_are_the_processors_own():
+def test_normalized_pixels_are_the_processors_own():
     own = preparation()
     frames = np.stack([np.asarray(noise(seed, 16)) for seed in range(4)])
-    found = own.normalise_(own.pixels(ArrayFootage(frames)).float().div_(255))
+    found = own.normalize_(own.pixels(ArrayFootage(frames)).float().div_(255))
     torch.testing.assert_close(found, own.processor(frames, return_tensors="pt")["pixel_values"][0])
 
 
 def test_a_clip_is_of_the_part_of_a_video_that_was_drawn():
     own = preparation(8, sampling="dense", sampling_rate=2)
-    assert greys(own.pixels(counted(17), Drawn(place=0.0))) == [0, 2, 4, 7]
-    assert greys(own.pixels(counted(17), Drawn(place=1.0))) == [9, 11, 13, 16]
-    assert greys(own.pixels(counted(4), Drawn(place=1.0))) == [0, 1, 2, 3]  # as many as there are: they are the clip
+    assert grays(own.pixels(counted(17), Drawn(place=0.0))) == [0, 2, 4, 7]
+    assert grays(own.pixels(counted(17), Drawn(place=1.0))) == [9, 11, 13, 16]
+    assert grays(own.pixels(counted(4), Drawn(place=1.0))) == [0, 1, 2, 3]  # as many as there are: they are the clip
 
 
 def test_a_random_clip_moves_with_the_epoch_and_the_sample_alone(tmp_path: Path):
@@ -119,7 +119,7 @@ def test_clips_are_mixed_as_wholes():
 def test_views_are_clips_over_the_video_and_parts_from_side_to_side():
     own = preparation(8, frames=2, sampling="dense", sampling_rate=1)
     wide = np.zeros((10, 8, 24, 1), dtype=np.uint8)
-    wide[:] = np.arange(24)[:, None]  # each column as grey as its number
+    wide[:] = np.arange(24)[:, None]  # each column as gray as its number
     wide += 100 * (np.arange(10) >= 5).astype(np.uint8)[:, None, None, None]
     seen = seen_by(Views(2, 3), own, ArrayFootage(wide))
     assert seen.shape == (6, 2, 3, 8, 8)

@@ -22,7 +22,7 @@ FILES = {
     "plain": jpeg(photo()),
     "full color": jpeg(photo(), subsampling=0),
     "progressive": jpeg(photo(), progressive=True),
-    "grey": jpeg(photo(mode="L")),
+    "gray": jpeg(photo(mode="L")),
     "cmyk": jpeg(photo(mode="CMYK")),
     "rgb": jpeg(photo(), keep_rgb=True),
     **{f"orientation {number}": jpeg(photo(), exif=turned(number)) for number in range(1, 9)},

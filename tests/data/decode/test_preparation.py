@@ -38,7 +38,7 @@ def levels_apart(found: torch.Tensor, image: Image.Image, own: Preparation) -> t
 @pytest.mark.parametrize("channels", [1, 3])
 @given(height=some.integers(20, 90), width=some.integers(20, 90))
 @settings(max_examples=8, deadline=None)
-def test_pixels_are_those_of_the_processor_to_a_grey_level(
+def test_pixels_are_those_of_the_processor_to_a_gray_level(
     interpolation: str, crop_pct: float | None, channels: int, height: int, width: int
 ):
     own = preparation(channels=channels, interpolation=interpolation, crop_pct=crop_pct)
@@ -93,7 +93,7 @@ def test_a_random_part_is_the_same_of_a_photo_decoded_whole_or_smaller():
         assert (part.float() - exact.float()).abs().mean() / 255 < 0.01
 
 
-def test_a_random_part_is_pillows_crop_to_a_grey_level():
+def test_a_random_part_is_pillows_crop_to_a_gray_level():
     own, crop, image = preparation(24), RandomResizedCrop(), photo(60, 80)
     numbers = np.random.default_rng(0).random(BOX_DRAWS)
     top, left, height, width = crop.box(60, 80, numbers)

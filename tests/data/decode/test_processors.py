@@ -27,7 +27,7 @@ def pixel_values(processor, image: Image.Image) -> np.ndarray:
     return processor(image, return_tensors="np")["pixel_values"][0]
 
 
-def normalised(image: Image.Image) -> np.ndarray:
+def normalized(image: Image.Image) -> np.ndarray:
     return ((np.asarray(image) / 255 - MEAN) / STD).transpose(2, 0, 1)
 
 
@@ -36,10 +36,10 @@ def config(**fields) -> VisionTransformerConfig:
 
 
 @pytest.mark.parametrize(("height", "width"), ODD_SIZES)
-def test_an_image_taken_whole_is_resized_by_pil_and_normalised(height: int, width: int):
+def test_an_image_taken_whole_is_resized_by_pil_and_normalized(height: int, width: int):
     image = photograph(height, width)
     processor = make_image_processor(config(image_size=[32, 48]), mean=MEAN, std=STD)
-    by_hand = normalised(image.resize((48, 32), Image.Resampling.BICUBIC))
+    by_hand = normalized(image.resize((48, 32), Image.Resampling.BICUBIC))
     np.testing.assert_allclose(pixel_values(processor, image), by_hand, rtol=0, atol=1e-6)
 
 
@@ -54,14 +54,14 @@ def test_an_image_taken_whole_is_what_transformers_own_processor_makes_of_it(hei
 def test_the_middle_is_cut_out_of_the_covering_image_with_half_pixels_rounded_to_even():
     image = photograph(40, 47)  # 32 / 0.8 = 40: nothing is resized, 4 rows go above and 7.5, rounded to 8, left
     processor = make_image_processor(config(), mean=MEAN, std=STD, crop_pct=0.8)
-    by_hand = normalised(image.crop((8, 4, 40, 36)))
+    by_hand = normalized(image.crop((8, 4, 40, 36)))
     np.testing.assert_allclose(pixel_values(processor, image), by_hand, rtol=0, atol=1e-6)
 
 
 def test_an_oblong_box_is_covered_in_the_shape_of_the_image():
     image = photograph(100, 100)
     processor = make_image_processor(config(image_size=[32, 64]), mean=MEAN, std=STD, crop_pct=1.0)
-    by_hand = normalised(image.resize((64, 64), Image.Resampling.BICUBIC).crop((0, 16, 64, 48)))
+    by_hand = normalized(image.resize((64, 64), Image.Resampling.BICUBIC).crop((0, 16, 64, 48)))
     np.testing.assert_allclose(pixel_values(processor, image), by_hand, rtol=0, atol=1e-6)
 
 
@@ -115,7 +115,7 @@ def test_a_saved_processor_comes_back_as_it_was(tmp_path: Path, crop_pct: float 
     assert np.array_equal(pixel_values(again, image), pixel_values(processor, image))
 
 
-def test_a_grey_image_stays_grey_for_a_model_of_one_channel():
+def test_a_gray_image_stays_gray_for_a_model_of_one_channel():
     image = photograph(32, 32, channels=1)
     processor = make_image_processor(config(num_channels=1))
     by_hand = (np.asarray(image)[None] / 255 - 0.5) / 0.5

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from vit_hf.training.recipe.arguments import effective_batch, plan_steps
-from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.optimization import OptimizationSettings
 
 
 def arguments(*, processes: int = 1, graphics_cards: int = 0, **given: Any) -> Any:
@@ -24,20 +24,20 @@ def arguments(*, processes: int = 1, graphics_cards: int = 0, **given: Any) -> A
 )
 def test_the_whole_batch_stays_whatever_the_processes(processes: int, given: dict, each: int, accumulated: int):
     planned = arguments(processes=processes, **given)
-    plan_steps(planned, OptimisationSettings(batch_size=64), given)
+    plan_steps(planned, OptimizationSettings(batch_size=64), given)
     assert (planned.per_device_train_batch_size, planned.gradient_accumulation_steps) == (each, accumulated)
     assert effective_batch(planned) == 64
 
 
 def test_several_graphics_cards_in_one_process_count_as_well():
     planned = arguments(graphics_cards=2)
-    plan_steps(planned, OptimisationSettings(batch_size=64), {})
+    plan_steps(planned, OptimizationSettings(batch_size=64), {})
     assert planned.per_device_train_batch_size == 32
 
 
 def test_the_learning_rate_follows_the_batch_and_says_so():
     planned = arguments(processes=4, gradient_accumulation_steps=2)
-    lines = plan_steps(planned, OptimisationSettings(scale_learning_rate_from=256), {})
+    lines = plan_steps(planned, OptimizationSettings(scale_learning_rate_from=256), {})
     assert planned.learning_rate == pytest.approx(1e-3 * 64 / 256)
     assert lines == [
         "Batch: 64 images a step (4 x 8 x 2 accumulated)",
@@ -59,4 +59,4 @@ def test_the_learning_rate_follows_the_batch_and_says_so():
 )
 def test_a_batch_that_does_not_divide_is_refused_with_one_that_does(processes: int, given: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        plan_steps(arguments(processes=processes, **given), OptimisationSettings(batch_size=64), given)
+        plan_steps(arguments(processes=processes, **given), OptimizationSettings(batch_size=64), given)

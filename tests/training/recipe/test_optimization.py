@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from training.small_runs import small_model, trainer_of
 
-from vit_hf.training.recipe.optimization import OptimisationSettings
+from vit_hf.training.recipe.optimization import OptimizationSettings
 from vit_hf.training.recipe.recipe import load_recipe
 
 EVERYTHING = {
@@ -29,9 +29,9 @@ def recipe(tmp_path: Path) -> Path:
 
 def test_a_recipe_says_all_of_it_and_says_it_again(recipe: Path, tmp_path: Path):
     loaded = load_recipe(
-        recipe, ["--optimisation", "x"][:0] + [f"--optimisation.{key}={value}" for key, value in EVERYTHING.items()]
+        recipe, ["--optimization", "x"][:0] + [f"--optimization.{key}={value}" for key, value in EVERYTHING.items()]
     )
-    assert loaded.optimisation == OptimisationSettings(**EVERYTHING)  # pyright: ignore[reportArgumentType]
+    assert loaded.optimization == OptimizationSettings(**EVERYTHING)  # pyright: ignore[reportArgumentType]
     loaded.save(tmp_path / "again.yaml")
     assert load_recipe(tmp_path / "again.yaml") == loaded
 
@@ -39,17 +39,17 @@ def test_a_recipe_says_all_of_it_and_says_it_again(recipe: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--optimisation.layr_decay", "0.5"], "'layr_decay'; did you mean 'layer_decay'"),
-        (["--optimisation.ema", "{decy: 0.9}"], r"optimisation.ema: .*did you mean 'decay'"),
-        (["--optimisation.ema.decay", "1.0"], r"optimisation.ema.decay: .*given: 1.0"),
-        (["--optimisation.loss", "mse"], r"optimisation.loss: .*'cross_entropy' or 'bce'"),
-        (["--optimisation.distillation", "{teacher: x, kind: token}"], "write model.distillation_token: true"),
-        (["--optimisation.distillation", "{teacher: x, kind: hard, temperature: 2}"], "does not change which class"),
-        (["--optimisation", "{lora: {}, freeze: trunk}"], "value"),
-        (["--optimisation.lora", "{}", "--optimisation.freeze", "trunk"], "lora freezes the trunk already"),
-        (["--optimisation.freeze", "trunk", "--optimisation.head_only_steps", "3"], "leave out head_only_steps"),
-        (["--optimisation.masking", "{}"], "say model.task: masked_image_modeling"),
-        (["--model.task", "masked_image_modeling", "--optimisation.loss", "bce"], "optimisation.loss needs labels"),
+        (["--optimization.layr_decay", "0.5"], "'layr_decay'; did you mean 'layer_decay'"),
+        (["--optimization.ema", "{decy: 0.9}"], r"optimization.ema: .*did you mean 'decay'"),
+        (["--optimization.ema.decay", "1.0"], r"optimization.ema.decay: .*given: 1.0"),
+        (["--optimization.loss", "mse"], r"optimization.loss: .*'cross_entropy' or 'bce'"),
+        (["--optimization.distillation", "{teacher: x, kind: token}"], "write model.distillation_token: true"),
+        (["--optimization.distillation", "{teacher: x, kind: hard, temperature: 2}"], "does not change which class"),
+        (["--optimization", "{lora: {}, freeze: trunk}"], "value"),
+        (["--optimization.lora", "{}", "--optimization.freeze", "trunk"], "lora freezes the trunk already"),
+        (["--optimization.freeze", "trunk", "--optimization.head_only_steps", "3"], "leave out head_only_steps"),
+        (["--optimization.masking", "{}"], "say model.task: masked_image_modeling"),
+        (["--model.task", "masked_image_modeling", "--optimization.loss", "bce"], "optimization.loss needs labels"),
         (["--model.task", "segmentation"], "'classification' or 'masked_image_modeling'"),
         (["--training.report_to", "trackio"], "trackio is not installed; pip install trackio"),
     ],
@@ -61,20 +61,20 @@ def test_a_wrong_word_is_a_sentence(recipe: Path, words: list[str], message: str
 
 
 def test_every_field_is_described_or_speaks_for_itself():
-    section = OptimisationSettings.model_fields
+    section = OptimizationSettings.model_fields
     undescribed = [name for name, field in section.items() if not field.description]
     assert undescribed == ["loss", "ema", "distillation", "lora"]
 
 
 def test_settings_do_not_change_under_way():
     with pytest.raises(ValidationError):
-        OptimisationSettings().layer_decay = 0.5  # pyright: ignore[reportAttributeAccessIssue]
+        OptimizationSettings().layer_decay = 0.5  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(
-    ("optimisation", "arguments", "message"),
+    ("optimization", "arguments", "message"),
     [
-        ({}, {"label_smoothing_factor": 0.1}, "optimisation.label_smoothing: 0.1 instead"),
+        ({}, {"label_smoothing_factor": 0.1}, "optimization.label_smoothing: 0.1 instead"),
         (
             {"ema": {}},
             {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps"},
@@ -82,6 +82,6 @@ def test_settings_do_not_change_under_way():
         ),
     ],
 )
-def test_fields_of_which_one_would_undo_the_other_are_refused(tmp_path, optimisation, arguments, message: str):
+def test_fields_of_which_one_would_undo_the_other_are_refused(tmp_path, optimization, arguments, message: str):
     with pytest.raises(ValueError, match=message):
-        trainer_of(small_model(), tmp_path, optimisation, **arguments)
+        trainer_of(small_model(), tmp_path, optimization, **arguments)

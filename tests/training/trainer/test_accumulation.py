@@ -5,11 +5,11 @@ import torch
 from training.small_runs import Noise, small_model, trainer_of, weights_of
 
 
-def one_step(folder, batch: int, accumulated: int, images: int, **optimisation):
+def one_step(folder, batch: int, accumulated: int, images: int, **optimization):
     trainer = trainer_of(
         small_model(),
         folder,
-        optimisation,
+        optimization,
         data=Noise(images),
         max_steps=1,
         per_device_train_batch_size=batch,
@@ -22,11 +22,11 @@ def one_step(folder, batch: int, accumulated: int, images: int, **optimisation):
     return weights_of(trainer.model), trainer.state.log_history[0]["loss"]
 
 
-@pytest.mark.parametrize("optimisation", [{}, {"loss": "bce"}])
+@pytest.mark.parametrize("optimization", [{}, {"loss": "bce"}])
 @pytest.mark.parametrize(("batch", "accumulated", "images"), [(16, 4, 64), (16, 4, 53), (8, 8, 64)])
-def test_accumulated_batches_add_up_to_the_whole_one(tmp_path, batch, accumulated, images, optimisation):
-    whole, loss = one_step(tmp_path, images, 1, images, **optimisation)
-    parts, parts_loss = one_step(tmp_path, batch, accumulated, images, **optimisation)
+def test_accumulated_batches_add_up_to_the_whole_one(tmp_path, batch, accumulated, images, optimization):
+    whole, loss = one_step(tmp_path, images, 1, images, **optimization)
+    parts, parts_loss = one_step(tmp_path, batch, accumulated, images, **optimization)
     start = small_model().state_dict()
     assert parts_loss == pytest.approx(loss, abs=1e-6)
     for name, weight in whole.items():

@@ -99,7 +99,7 @@ def test_so_does_a_run_with_workers_that_is_killed_twice(tmp_path: Path):
 
 def test_so_does_a_run_of_adapters(tmp_path: Path):
     pytest.importorskip("peft")
-    settings = {"optimisation": {"lora": {"rank": 2, "dropout": 0.2}, "ema": {"decay": 0.9}}}
+    settings = {"optimization": {"lora": {"rank": 2, "dropout": 0.2}, "ema": {"decay": 0.9}}}
     expected = uninterrupted(tmp_path / "whole", **settings)
     assert any("lora_A" in name for name in expected)
     assert differing(expected, killed_and_resumed(tmp_path / "killed", [11], **settings)) == []

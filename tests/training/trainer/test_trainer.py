@@ -36,9 +36,9 @@ def arguments(folder: Path) -> TrainingArguments:
 
 def test_columns_made_on_the_fly_survive_to_the_collator(tmp_path: Path):
     def prepare(rows: dict) -> dict:
-        return {"pixel_values": [torch.full((3, 8, 8), value) for value in rows["grey"]], "labels": rows["kind"]}
+        return {"pixel_values": [torch.full((3, 8, 8), value) for value in rows["gray"]], "labels": rows["kind"]}
 
-    data = Dataset.from_dict({"grey": [0.0, 1.0, 0.0, 1.0], "kind": [0, 1, 0, 1]}).with_transform(prepare)
+    data = Dataset.from_dict({"gray": [0.0, 1.0, 0.0, 1.0], "kind": [0, 1, 0, 1]}).with_transform(prepare)
     trainer = Trainer(model=tiny_model(), args=arguments(tmp_path), train_dataset=data, eval_dataset=data)
     assert trainer.train().global_step == 2
     assert 0 <= trainer.evaluate()["eval_accuracy"] <= 1

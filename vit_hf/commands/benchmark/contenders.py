@@ -79,7 +79,7 @@ def to_model(
     if v2 := torchvision():
         bicubic = v2.InterpolationMode.BICUBIC
         resize = v2.Resize((side, side), interpolation=bicubic)
-        moved = v2.Compose([resize, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalisation(v2)])
+        moved = v2.Compose([resize, v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalization(v2)])
         beside = records(files, lambda image: moved(image.convert("RGB")))
         calls["datasets + torchvision"] = lambda: beside[:]
     goals = {(f"{OURS}, bytes", "datasets + transformers"): goal_in_bytes}
@@ -92,12 +92,12 @@ def torchvision():
     return import_module("torchvision.transforms.v2") if find_spec("torchvision") else None
 
 
-def normalisation(v2):
+def normalization(v2):
     return v2.Normalize([0.5] * 3, [0.5] * 3)
 
 
 def augmentation(images: int) -> Work:
-    """Random resized crop, flip, RandAugment, erasing and normalising of decoded photos, between pixels alike."""
+    """Random resized crop, flip, RandAugment, erasing and normalizing of decoded photos, between pixels alike."""
     open_photos = [Image.open(as_file(photo(375, 500, seed))).convert("RGB") for seed in range(images)]
     pictures = [StoredPicture(np.array(image)) for image in open_photos]
     own, plan = preparation(), AugmentationPlan.of(AUGMENTED)
@@ -122,7 +122,7 @@ def augmentation(images: int) -> Work:
                 v2.RandAugment(2, 9, interpolation=v2.InterpolationMode.BILINEAR),
                 v2.ToImage(),
                 v2.ToDtype(torch.float32, scale=True),
-                normalisation(v2),
+                normalization(v2),
                 v2.RandomErasing(0.25),
             ]
         )

@@ -31,7 +31,7 @@ def interleave(
 ) -> dict[str, Seconds]:
     """The seconds of each call in each round. The order turns by one from round to round, so nobody is always first.
 
-    A call has to wait for its own work: on a GPU it ends with a synchronisation.
+    A call has to wait for its own work: on a GPU it ends with a synchronization.
     """
     names = list(calls)
     for name in names * warm_up:

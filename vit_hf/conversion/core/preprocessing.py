@@ -43,7 +43,7 @@ def processor_from_timm(pretrained_cfg: Mapping[str, Any], config: Any) -> tuple
 
 
 def for_channels(values: Sequence[float], channels: int) -> list[float]:
-    """As many numbers as channels: their mean for grey images, else repeated, as the patches' weights are."""
+    """As many numbers as channels: their mean for gray images, else repeated, as the patches' weights are."""
     if channels == 1:
         return [sum(values) / len(values)]
     return [values[channel % len(values)] for channel in range(channels)]

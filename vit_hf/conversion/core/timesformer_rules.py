@@ -119,7 +119,7 @@ def lucidrains_table(config: TimeSformerConfig) -> Table:
 
 
 def halved(heads: int, stacked: Tensor) -> Tensor:
-    """(three heads e two) d -> (three heads two e) d for queries and keys: they turn neighbours, we turn halves."""
+    """(three heads e two) d -> (three heads two e) d for queries and keys: they turn neighbors, we turn halves."""
     return reordered(heads, stacked, "three heads (e two) d -> three heads (two e) d")
 
 

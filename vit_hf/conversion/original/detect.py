@@ -61,19 +61,19 @@ def convert_from_original(
     source: str | Path, *, part: str | None = None, **words: Any
 ) -> tuple[Any, list[str], str, Found]:
     """-> our model, what was left out or assumed, whose file it is, and what was found in it."""
-    kind, found, left = recognise(open_checkpoint(source, part=part), source, words)
+    kind, found, left = recognize(open_checkpoint(source, part=part), source, words)
     beside = [f"left out, beside the model: {first_few(left)}"] if left else []
     return build(found, words), [*found.notes, *beside], kind, found
 
 
 def processor_of(images: dict[str, Any], config: Any) -> Any:
-    """The processor of the authors, whose numbers are of colours; other channels take over what theirs say."""
+    """The processor of the authors, whose numbers are of colors; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
     return make_processor(config, **{**images, **numbers})
 
 
-def recognise(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:
+def recognize(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:
     """-> whose file it is, what the weights are, and the keys that belong to something else."""
     if said.get("attention_type") == "space_only" and (found := under_prefix(state, APART)) is not None:
         return "timesformer", find_facebook(found[0], said), found[1]

@@ -1,4 +1,4 @@
-"""Colours of whole batches of bytes, each image by its own amount; equal to Pillow's to within a grey level.
+"""Colors of whole batches of bytes, each image by its own amount; equal to Pillow's to within a gray level.
 
 What an operation makes of a pixel often depends on its value alone. Such an operation is a table of 256 values for
 each image and channel, and looking values up costs the same whatever the operation.
@@ -33,16 +33,16 @@ def column(amounts: Tensor) -> Tensor:
     return amounts[:, None, None]
 
 
-def is_grey(pixels: Tensor) -> bool:
-    """Raises: ValueError for a number of channels that are neither grey nor colours."""
+def is_gray(pixels: Tensor) -> bool:
+    """Raises: ValueError for a number of channels that are neither gray nor colors."""
     if pixels.shape[1] not in (1, 3):
-        raise ValueError(f"Colours can be changed in images of 1 or 3 channels, and these have {pixels.shape[1]}.")
+        raise ValueError(f"Colors can be changed in images of 1 or 3 channels, and these have {pixels.shape[1]}.")
     return pixels.shape[1] == 1
 
 
-def grey(pixels: Tensor) -> Tensor:
+def gray(pixels: Tensor) -> Tensor:
     """b c h w -> b 1 h w: brightness by ITU-R 601"""
-    if is_grey(pixels):
+    if is_gray(pixels):
         return pixels
     red, green, blue = pixels.int().split(1, dim=1)
     return (
@@ -71,24 +71,24 @@ def brightness(pixels: Tensor, factors: Tensor) -> Tensor:
 
 
 def contrast(pixels: Tensor, factors: Tensor) -> Tensor:
-    """b c h w, b -> b c h w: the mean grey at 0, as it is at 1"""
-    sums = grey(pixels).sum(dim=(1, 2, 3), dtype=torch.int64)
+    """b c h w, b -> b c h w: the mean gray at 0, as it is at 1"""
+    sums = gray(pixels).sum(dim=(1, 2, 3), dtype=torch.int64)
     count = pixels.shape[-2] * pixels.shape[-1]
     mean = column((2 * sums + count) // (2 * count)).float()
     return look_up(pixels, as_bytes(mean + column(factors) * (levels(pixels) - mean)))
 
 
 def saturation(pixels: Tensor, factors: Tensor) -> Tensor:
-    """b c h w, b -> b c h w: grey at 0, as it is at 1"""
-    return blend(grey(pixels), pixels, factors)
+    """b c h w, b -> b c h w: gray at 0, as it is at 1"""
+    return blend(gray(pixels), pixels, factors)
 
 
 def hue(pixels: Tensor, turns: Tensor) -> Tensor:
-    """b c h w, b -> b c h w: every colour further around their circle, by a share of it. Grey stays grey.
+    """b c h w, b -> b c h w: every color further around their circle, by a share of it. Gray stays gray.
 
     By way of Pillow's hue, saturation and value, which are bytes, and to the bit; hence double precision.
     """
-    if is_grey(pixels):
+    if is_gray(pixels):
         return pixels
     value = pixels.amax(dim=1, keepdim=True)
     spread = (value - pixels.amin(dim=1, keepdim=True)).float()
@@ -184,6 +184,6 @@ def blur(pixels: Tensor, radii: Tensor) -> Tensor:
     return as_bytes((down @ pixels.float() @ across.mT).add_(0.5))
 
 
-def grey_in_all(pixels: Tensor) -> Tensor:
-    """b c h w -> b c h w: the same grey in every channel"""
-    return repeat(grey(pixels), "b 1 h w -> b c h w", c=pixels.shape[1])
+def gray_in_all(pixels: Tensor) -> Tensor:
+    """b c h w -> b c h w: the same gray in every channel"""
+    return repeat(gray(pixels), "b 1 h w -> b c h w", c=pixels.shape[1])

@@ -1,5 +1,5 @@
 """Which part of an image is seen: a random rectangle, the whole moved by a few pixels, or all but a rectangle that is
-erased once the image is normalised."""
+erased once the image is normalized."""
 
 import math
 from typing import Literal
@@ -119,7 +119,7 @@ def erase_(
     area: tuple[float, float],
     fill: Literal["pixel", "color", "zeros"],
 ) -> Tensor:
-    """b c h w (normalised), b draws -> b c h w, in place: with the probability given, a rectangle of `area` (a share)
+    """b c h w (normalized), b draws -> b c h w, in place: with the probability given, a rectangle of `area` (a share)
     is erased.
 
     fill: noise of variance 1 in every pixel, one random color, or zeros, the mean. Source: arXiv:1708.04896, with

@@ -13,7 +13,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional
 
-FILL = 128.0  # what comes in from outside: the grey that normalises to about zero
+FILL = 128.0  # what comes in from outside: the gray that normalizes to about zero
 
 
 def warp(pixels: Tensor, matrices: Tensor, *, fill: float = FILL) -> Tensor:

@@ -1,4 +1,4 @@
-"""Mixup and CutMix between neighbours of a batch: the first with the second, the third with the fourth.
+"""Mixup and CutMix between neighbors of a batch: the first with the second, the third with the fourth.
 
 What a pair draws depends on the seed, the epoch and its first sample. As pairs stay together however a run is split
 into batches and processes (of an even size), they change no mixture. An odd one at the end stays as it is.
@@ -25,13 +25,13 @@ def shares(numbers: np.ndarray | float, alpha: float) -> np.ndarray:
 def cut_box(height: int, width: int, share: float, down: float, right: float) -> Box:
     """A box of the image's shape and 1 - share of its area about any point, cut off at the border."""
     half_height, half_width = int(height * np.sqrt(1 - share)) // 2, int(width * np.sqrt(1 - share)) // 2
-    middle, centre = int(down * height), int(right * width)
-    top, left = max(0, middle - half_height), max(0, centre - half_width)
-    return Box(top, left, min(height, middle + half_height) - top, min(width, centre + half_width) - left)
+    middle, center = int(down * height), int(right * width)
+    top, left = max(0, middle - half_height), max(0, center - half_width)
+    return Box(top, left, min(height, middle + half_height) - top, min(width, center + half_width) - left)
 
 
 def partners(batch: Tensor) -> Tensor:
-    """b ... -> b ...: each one's neighbour; the last of an odd batch is its own."""
+    """b ... -> b ...: each one's neighbor; the last of an odd batch is its own."""
     even = len(batch) // 2 * 2
     swapped = rearrange(
         rearrange(batch[:even], "(pair two) ... -> pair two ...", two=2).flip(1), "p two ... -> (p two) ..."
@@ -40,12 +40,12 @@ def partners(batch: Tensor) -> Tensor:
 
 
 def mixup(batch: Tensor, keep: Tensor) -> Tensor:
-    """b ..., b -> b ...: `keep` (0 to 1) of each example, and the rest of its neighbour. Source: arXiv:1710.09412."""
+    """b ..., b -> b ...: `keep` (0 to 1) of each example, and the rest of its neighbor. Source: arXiv:1710.09412."""
     return torch.lerp(partners(batch), batch, keep.reshape(-1, *[1] * (batch.ndim - 1)).to(batch.dtype))
 
 
 def cutmix(pixels: Tensor, boxes: Tensor) -> Tensor:
-    """b c h w, b 4 -> b c h w: each image with its box (top, left, height, width) from its neighbour.
+    """b c h w, b 4 -> b c h w: each image with its box (top, left, height, width) from its neighbor.
 
     Source: arXiv:1905.04899.
     """

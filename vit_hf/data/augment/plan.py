@@ -27,7 +27,7 @@ from .settings import (
 
 
 class MixSettings(Section):
-    """`data.mix`: {mixup: 0.8, cutmix: 1.0} are the alphas of their Beta distributions; neighbours of a batch mix."""
+    """`data.mix`: {mixup: 0.8, cutmix: 1.0} are the alphas of their Beta distributions; neighbors of a batch mix."""
 
     mixup: float = Field(default=0, ge=0, description="alpha; 0 for none")
     cutmix: float = Field(default=0, ge=0, description="alpha; 0 for none")
@@ -102,7 +102,7 @@ class AugmentationPlan:
         return in_shares(moved(pixels, matrices))
 
     def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
-        """b c h w (normalised), b draws -> b c h w, in place"""
+        """b c h w (normalized), b draws -> b c h w, in place"""
         for step in self.steps:
             if isinstance(step.augmentation, Erase):
                 pixels = step.augmentation(pixels, numbers[:, step.columns])

@@ -1,4 +1,4 @@
-"""RandAugment, TrivialAugment, 3-Augment and colour jitter on whole batches of bytes; the random numbers are passed in.
+"""RandAugment, TrivialAugment, 3-Augment and color jitter on whole batches of bytes; the random numbers are passed in.
 
 Images that drew the same operation are changed together, each by its own amount.
 """
@@ -16,7 +16,7 @@ from .color import (
     brightness,
     contrast,
     equalize,
-    grey_in_all,
+    gray_in_all,
     hue,
     invert,
     posterize,
@@ -33,7 +33,7 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "auto_contrast": lambda pixels, amounts: auto_contrast(pixels),
     "equalize": lambda pixels, amounts: equalize(pixels),
     "invert": lambda pixels, amounts: invert(pixels),
-    "grey": lambda pixels, amounts: grey_in_all(pixels),
+    "gray": lambda pixels, amounts: gray_in_all(pixels),
     "brightness": brightness,
     "contrast": contrast,
     "saturation": saturation,
@@ -180,12 +180,12 @@ def color_jitter(pixels: Tensor, numbers: np.ndarray, strengths: Sequence[float]
     return pixels
 
 
-THREE = ("grey", "solarize", "blur")
+THREE = ("gray", "solarize", "blur")
 THREE_DRAWS = 2 + JITTER_DRAWS
 
 
 def three_augment(pixels: Tensor, numbers: np.ndarray, *, jitter: float) -> Tensor:
-    """b c h w, b 7 -> b c h w: grey, solarized at half, or blurred by 0.1 to 2 pixels; then the colours jittered.
+    """b c h w, b 7 -> b c h w: gray, solarized at half, or blurred by 0.1 to 2 pixels; then the colors jittered.
 
     Source: DeiT III (arXiv:2204.07118), 3-Augment.
     """

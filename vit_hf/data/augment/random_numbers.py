@@ -11,7 +11,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def scramble(bits: np.ndarray) -> np.ndarray:
-    """... -> ...: the finaliser of SplitMix64 on uint64, one well-mixed number for each. Source: Steele 2014."""
+    """... -> ...: the finalizer of SplitMix64 on uint64, one well-mixed number for each. Source: Steele 2014."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

@@ -5,7 +5,7 @@ An entry is a name with its strength, or with a mapping of its fields:
     train: {random_resized_crop: {scale: [0.08, 1.0]}, flip: 0.5, randaugment: {n: 2, magnitude: 9}, erase: 0.25}
 
 They follow one another in this order, but for three: `random_clip` and `random_resized_crop` come first, as they choose
-what is decoded, and `erase` last, on normalised pixels. A bare number is the strength that each entry names as its
+what is decoded, and `erase` last, on normalized pixels. A bare number is the strength that each entry names as its
 `strength`. Every random number is a function of the seed, the epoch and the sample (see random_numbers.py), and the
 same for all frames of a clip.
 """
@@ -54,7 +54,7 @@ class Augmentation(Section):
         raise NotImplementedError
 
     def __call__(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
-        """b c h w (bytes, or normalised ones for `Erase`), b draws -> b c h w"""
+        """b c h w (bytes, or normalized ones for `Erase`), b draws -> b c h w"""
         raise NotImplementedError
 
 
@@ -152,7 +152,7 @@ class TrivialAugment(Augmentation):
 
 
 class ThreeAugment(Augmentation):
-    """DeiT III's: grey, solarized or blurred; then jittered colours."""
+    """DeiT III's: gray, solarized or blurred; then jittered colors."""
 
     strength = "jitter"
     jitter: Share = 0.3

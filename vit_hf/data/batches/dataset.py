@@ -191,4 +191,4 @@ class ViewedVideos(Dataset):
 
     def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
         pixels = torch.cat([seen_by(self.views, self.preparation, self.table.picture(row)) for row in rows])
-        return {"pixel_values": self.preparation.normalise_(pixels.float().div_(255))}
+        return {"pixel_values": self.preparation.normalize_(pixels.float().div_(255))}

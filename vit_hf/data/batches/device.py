@@ -37,7 +37,7 @@ def refuse_broken(pixels: Tensor, names: Sequence[str]) -> None:
 
 
 class DevicePreparation:
-    """Augmentation, normalisation, erasing and mixing, in this order.
+    """Augmentation, normalization, erasing and mixing, in this order.
 
     A raw batch, as `ImageBatches.raw` hands it out, holds `pixel_values` in bytes, or else `rows` of the images that
     lie on the device already; `labels`; where it is augmented the `numbers` of its samples, which stay on the CPU; and
@@ -79,17 +79,17 @@ class DevicePreparation:
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
         """b ... c h w (bytes), b, b draws -> b ... c h w (floats), b or b classes"""
         if numbers is None:
-            return self.preparation.normalise_(pixels.float().div_(255)), labels
+            return self.preparation.normalize_(pixels.float().div_(255)), labels
         if pixels.ndim == 5:
             return self.clips(pixels, labels, numbers)
-        pixels = self.preparation.normalise_(self.plan.augment(pixels, numbers))
+        pixels = self.preparation.normalize_(self.plan.augment(pixels, numbers))
         return self.plan.mix(self.plan.erase(pixels, numbers), labels, numbers, self.classes)
 
     def clips(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
         """b t c h w, b, b draws -> b t c h w, b or b classes: frames change as their clip does, and clips mix whole"""
         frames = pixels.shape[1]
         of_frames = np.repeat(numbers, frames, axis=0)
-        images = self.preparation.normalise_(self.plan.augment(rearrange(pixels, "b t ... -> (b t) ..."), of_frames))
+        images = self.preparation.normalize_(self.plan.augment(rearrange(pixels, "b t ... -> (b t) ..."), of_frames))
         clips = rearrange(self.plan.erase(images, of_frames), "(b t) c h w -> b (t c) h w", t=frames)
         clips, labels = self.plan.mix(clips, labels, numbers, self.classes)
         return rearrange(clips, "b (t c) h w -> b t c h w", t=frames), labels

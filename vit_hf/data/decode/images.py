@@ -27,7 +27,7 @@ class UnreadableImage(ValueError):
 def read_image(source: Path | bytes, name: str, *, check_finite: bool = False, factor: int = 1) -> Image.Image:
     """-> an image of 8 bits a channel, upright as its EXIF says; animations give their first frame.
 
-    16-bit greys are divided by 257. Floating-point greys are taken as 0 to 1 where they fit, else as 0 to 255.
+    16-bit grays are divided by 257. Floating-point grays are taken as 0 to 1 where they fit, else as 0 to 255.
     A JPEG is decoded at a `factor`-th of its size (1, 2, 4 or 8).
     """
     try:
@@ -42,7 +42,7 @@ def read_image(source: Path | bytes, name: str, *, check_finite: bool = False, f
 
 
 def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
-    """PIL would clip deep greys at 255, so that a 16-bit scan becomes white."""
+    """PIL would clip deep grays at 255, so that a 16-bit scan becomes white."""
     if image.mode not in ("F", "I") and not image.mode.startswith("I;"):
         return image
     values = np.asarray(image, dtype=np.float64)
@@ -58,7 +58,7 @@ def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
 
 
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
-    """-> grey, RGB or RGBA for 1, 3 or 4 channels"""
+    """-> gray, RGB or RGBA for 1, 3 or 4 channels"""
     if channels not in MODES:
         raise ValueError(
             f"Image files have 1, 3 or 4 channels, and the model takes {channels}; call the model with pixel_values."
@@ -109,11 +109,11 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class FastJpeg:
-    """A JPEG of YCbCr or grey, that simplejpeg decodes; whatever it stumbles over is left to Pillow."""
+    """A JPEG of YCbCr or gray, that simplejpeg decodes; whatever it stumbles over is left to Pillow."""
 
     data: bytes
     stored: tuple[int, int]
-    grey: bool
+    gray: bool
     orientation: int
     otherwise: Picture
 
@@ -123,17 +123,17 @@ class FastJpeg:
         return (width, height) if self.orientation in ON_THEIR_SIDES else (height, width)
 
     def pixels(self, channels: int, factor: int = 1) -> np.ndarray:
-        if channels not in (1, 3) or (channels == 1 and not self.grey):
+        if channels not in (1, 3) or (channels == 1 and not self.gray):
             return self.otherwise.pixels(channels, factor)
         height, width = (-(-side // factor) for side in self.stored)
-        space = "GRAY" if self.grey else "RGB"
+        space = "GRAY" if self.gray else "RGB"
         try:
             # min_factor allows a power of two at most as large as was asked for; 1 means no scaling.
             decoded = simplejpeg.decode_jpeg(self.data, space, min_height=height, min_width=width, min_factor=factor)
         except ValueError:
             return self.otherwise.pixels(channels, factor)
         upright = UPRIGHT.get(self.orientation, lambda pixels: pixels)(decoded)
-        return np.ascontiguousarray(np.repeat(upright, channels, axis=2) if self.grey else upright)
+        return np.ascontiguousarray(np.repeat(upright, channels, axis=2) if self.gray else upright)
 
 
 @dataclass(frozen=True)

@@ -38,16 +38,16 @@ class Preparation:
         self.processor = processor
         self.channels = channels
         self.sizing = Sizing.of(processor)
-        normalises = processor.do_normalize
-        self.mean = torch.tensor(processor.image_mean if normalises else [0.0]).reshape(-1, 1, 1)
-        self.std = torch.tensor(processor.image_std if normalises else [1.0]).reshape(-1, 1, 1)
+        normalizes = processor.do_normalize
+        self.mean = torch.tensor(processor.image_mean if normalizes else [0.0]).reshape(-1, 1, 1)
+        self.std = torch.tensor(processor.image_std if normalizes else [1.0]).reshape(-1, 1, 1)
         # Every image becomes as large as a blank one does.
         blank = self.pixels(OpenPicture(Image.new("L", (32, 32))))
         self.size: tuple[int, int] = (blank.shape[1], blank.shape[2])
         self.bytes_per_image = blank.numel()
 
     def pixels(self, picture: Picture, drawn: Drawn = WHOLE) -> Tensor:
-        """-> c h w, bytes: as the processor sizes it, or to within a grey level where that is faster; or what is drawn
+        """-> c h w, bytes: as the processor sizes it, or to within a gray level where that is faster; or what is drawn
         of it"""
         if drawn.box is not None:
             return self.part(picture, drawn.box)
@@ -73,7 +73,7 @@ class Preparation:
         """-> h w c, bytes: all of the picture, no more than twice to four times as large as the model wants it"""
         return picture.pixels(self.channels, spare_factor(*picture.size, self.size))
 
-    def normalise_(self, shares: Tensor) -> Tensor:
+    def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
         return shares.sub_(self.mean.to(shares.device)).div_(self.std.to(shares.device))
 
@@ -109,9 +109,9 @@ class ClipPreparation:
         """-> t h w c, bytes: every frame of the video"""
         return np.stack([self.frame.whole(picture) for picture in footage.pictures(range(len(footage)))])
 
-    def normalise_(self, shares: Tensor) -> Tensor:
+    def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
-        return self.frame.normalise_(shares)
+        return self.frame.normalize_(shares)
 
 
 def preparation_for(processor: Any, channels: int) -> Preparation | ClipPreparation:

@@ -58,7 +58,7 @@ class FileFootage:
 
 @dataclass(frozen=True)
 class ArrayFootage:
-    """Greys or colours in memory."""
+    """Grays or colors in memory."""
 
     frames: np.ndarray  # t h w c, bytes, of 1 or 3 channels
 
@@ -84,7 +84,7 @@ class StoredFootage:
 
 
 def some_frames(footage: Footage, count: int) -> list[Image.Image]:
-    """In colour, evenly over the video, for people to look at."""
+    """In color, evenly over the video, for people to look at."""
     numbers = uniform_frames(len(footage), count, 0.5).tolist()
     return [Image.fromarray(picture.pixels(3)) for picture in footage.pictures(numbers)]
 

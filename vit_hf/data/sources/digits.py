@@ -18,7 +18,7 @@ def name_digit(pixels: np.ndarray, row: int) -> str:
 
 
 def digits() -> ImageData:
-    """8 x 8 greys of 17 levels, stretched to 0..255. Source: UCI Optical Recognition of Handwritten Digits."""
+    """8 x 8 grays of 17 levels, stretched to 0..255. Source: UCI Optical Recognition of Handwritten Digits."""
     bunch: Any = load_digits()
     pixels = (bunch.images * 255 / 16).round().astype(np.uint8)
     table = ImageTable.of(pixels, bunch.target, source=image_of_digit, name=name_digit)

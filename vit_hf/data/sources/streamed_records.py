@@ -47,7 +47,7 @@ def name_streamed(record: dict[str, Any], *, columns: Columns, split: str) -> st
     path = value.get("path") if isinstance(value, dict) else None
     number = columns.numbers.get(record[columns.label])
     called = repr(record[columns.label]) if number is None else columns.label_names[number]
-    return f"{split} ({Path(path).name})" if path else f"an image of {split} labelled {called}"
+    return f"{split} ({Path(path).name})" if path else f"an image of {split} labeled {called}"
 
 
 def label_of_record(record: dict[str, Any], name: str, *, columns: Columns) -> int:

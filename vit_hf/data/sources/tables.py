@@ -149,7 +149,7 @@ def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: 
 
 
 def refuse_empty_classes(table: ImageTable, label_names: Sequence[str]) -> None:
-    """A class without a single image to train on would be learnt as one that never occurs."""
+    """A class without a single image to train on would be learned as one that never occurs."""
     empty = [name for name, count in zip(label_names, table.class_counts(len(label_names)), strict=True) if not count]
     if empty:
         named = (

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from ...errors import unknown_name
-from .optimization import OptimisationSettings
+from .optimization import OptimizationSettings
 
 
 @dataclass
@@ -56,7 +56,7 @@ def effective_batch(arguments: TrainingArguments) -> int:
     return arguments.per_device_train_batch_size * replicas(arguments) * arguments.gradient_accumulation_steps
 
 
-def plan_steps(arguments: TrainingArguments, settings: OptimisationSettings, given: dict) -> list[str]:
+def plan_steps(arguments: TrainingArguments, settings: OptimizationSettings, given: dict) -> list[str]:
     """Set the batch of each process, the accumulation and the learning rate. -> what was set, as lines.
 
     `given` holds the arguments that the recipe says itself: of the batch of a process and of the accumulation the
@@ -94,7 +94,7 @@ def divide_batch(arguments: TrainingArguments, whole: int, given: dict) -> None:
     each = whole // (devices * accumulated)
     if given.get("per_device_train_batch_size", each) != each:
         raise ValueError(
-            f"optimisation.batch_size={whole} is {each} images for each of {devices} processes and {accumulated} "
+            f"optimization.batch_size={whole} is {each} images for each of {devices} processes and {accumulated} "
             f"accumulated batches, but training.per_device_train_batch_size is "
             f"{given['per_device_train_batch_size']}; leave one of the three out."
         )
@@ -104,4 +104,4 @@ def divide_batch(arguments: TrainingArguments, whole: int, given: dict) -> None:
 def refuse_rest(whole: int, part: int, words: str) -> None:
     if whole % part:
         nearest = max(1, round(whole / part)) * part
-        raise ValueError(f"optimisation.batch_size={whole} does not divide into {words}; {nearest} does.")
+        raise ValueError(f"optimization.batch_size={whole} does not divide into {words}; {nearest} does.")

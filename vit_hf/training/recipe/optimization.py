@@ -1,4 +1,4 @@
-"""The `optimisation:` section of a recipe: what `TrainingArguments` has no words for."""
+"""The `optimization:` section of a recipe: what `TrainingArguments` has no words for."""
 
 from typing import Literal
 
@@ -61,8 +61,8 @@ class MaskingSettings(Section):
     patch_size: int | None = Field(default=None, ge=1, description="side of a hidden square; by default 2 patches")
 
 
-class OptimisationSettings(Section):
-    """What is minimised, over which weights, in which steps."""
+class OptimizationSettings(Section):
+    """What is minimized, over which weights, in which steps."""
 
     batch_size: int | None = Field(
         default=None, ge=1, description="of a whole step: over all processes and accumulated batches"
@@ -100,4 +100,4 @@ class OptimisationSettings(Section):
         plain = type(self)()
         for name in ("loss", "label_smoothing", "distillation"):
             if getattr(self, name) != getattr(plain, name):
-                raise ValueError(f"optimisation.{name} needs labels, and masked images have none; leave it out.")
+                raise ValueError(f"optimization.{name} needs labels, and masked images have none; leave it out.")

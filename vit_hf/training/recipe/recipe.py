@@ -12,7 +12,7 @@ from ...families import FAMILIES
 from ...settings import Section
 from ..build_model import config_fields
 from .arguments import refuse_unknown_arguments
-from .optimization import OptimisationSettings
+from .optimization import OptimizationSettings
 from .yaml_files import apply_overrides, model_sizes, parse_overrides, read_yaml, write_yaml
 
 
@@ -60,11 +60,11 @@ class CardSettings(Section):
 
 
 class Recipe(Section):
-    """model + data + optimisation + training, and a word for the card."""
+    """model + data + optimization + training, and a word for the card."""
 
     model: ModelSettings = ModelSettings()
     data: DataSettings
-    optimisation: OptimisationSettings = OptimisationSettings()
+    optimization: OptimizationSettings = OptimizationSettings()
     training: dict[str, Any] = {}
     card: CardSettings = CardSettings()
 
@@ -76,10 +76,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def refuse_fields_of_the_other_task(self):
         if self.model.task == "masked_image_modeling":
-            self.optimisation.refuse_what_needs_classes()
-        elif self.optimisation.masking is not None:
+            self.optimization.refuse_what_needs_classes()
+        elif self.optimization.masking is not None:
             raise ValueError(
-                "optimisation.masking hides nothing from a classifier; say model.task: masked_image_modeling."
+                "optimization.masking hides nothing from a classifier; say model.task: masked_image_modeling."
             )
         return self
 

@@ -22,7 +22,7 @@ def repeated(order: np.ndarray, repeats: int, *, batch: int) -> np.ndarray:
     """images -> images: each of the first of them `repeats` times over; the n-th time, image i is i + n · images.
 
     Images come in groups, a group `repeats` times, so that a step of `batch` samples holds all repetitions of its
-    images, and neighbours are different images, which can be mixed. Source: arXiv:1901.09335, as in DeiT.
+    images, and neighbors are different images, which can be mixed. Source: arXiv:1901.09335, as in DeiT.
     """
     images, group = len(order), max(1, batch // repeats)
     groups = np.split(order, range(group, images, group))

@@ -17,7 +17,7 @@ from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
 from ..optimizer import forget_trunk_gradients, freeze_parameters, parameter_groups, timm_optimizer
-from ..recipe.optimization import OptimisationSettings
+from ..recipe.optimization import OptimizationSettings
 from ..throughput import DataMeter, Speedometer
 from .resumable import ResumableTrainer
 from .sharding import shard_by_layers
@@ -102,29 +102,29 @@ class ProgressBar(ProgressCallback):
             super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
 
 
-def prepare_model(model: nn.Module, settings: OptimisationSettings) -> None:
+def prepare_model(model: nn.Module, settings: OptimizationSettings) -> None:
     """Adapters and frozen weights, before anything holds the parameters."""
     if settings.lora is not None:
         add_adapters(model, settings.lora)
     freeze_parameters(model, settings.freeze)
 
 
-def refuse_contradictions(arguments: transformers.TrainingArguments, settings: OptimisationSettings) -> None:
+def refuse_contradictions(arguments: transformers.TrainingArguments, settings: OptimizationSettings) -> None:
     """Raises: ValueError for two fields of a recipe of which one would undo the other."""
     if arguments.label_smoothing_factor:
         raise ValueError(
             "training.label_smoothing_factor fails on labels that are shares, as mixed images have; take "
-            f"optimisation.label_smoothing: {arguments.label_smoothing_factor:g} instead."
+            f"optimization.label_smoothing: {arguments.label_smoothing_factor:g} instead."
         )
     if settings.ema and settings.ema.final and arguments.load_best_model_at_end:
         raise ValueError(
-            "training.load_best_model_at_end brings back the best weights, and optimisation.ema.final would put the "
+            "training.load_best_model_at_end brings back the best weights, and optimization.ema.final would put the "
             "average of the last ones in their place; take one of the two."
         )
 
 
 class Trainer(FeedingTrainer):
-    """Batches of pixels, accuracy as the figure to watch, and the `optimisation:` section of a recipe."""
+    """Batches of pixels, accuracy as the figure to watch, and the `optimization:` section of a recipe."""
 
     model: Any
     optimizer: Any
@@ -135,16 +135,16 @@ class Trainer(FeedingTrainer):
         *args: Any,
         data_collator=collate,
         compute_metrics=accuracy,
-        optimisation: OptimisationSettings | None = None,
+        optimization: OptimizationSettings | None = None,
         teacher: Teacher | None = None,
         **kwargs: Any,
     ):
-        self.optimisation = optimisation or OptimisationSettings()
-        self.objective = build_objective(self.optimisation, teacher)
+        self.optimization = optimization or OptimizationSettings()
+        self.objective = build_objective(self.optimization, teacher)
         if model is not None:
-            prepare_model(model, self.optimisation)
+            prepare_model(model, self.optimization)
         super().__init__(model, *args, data_collator=data_collator, compute_metrics=compute_metrics, **kwargs)
-        refuse_contradictions(self.args, self.optimisation)
+        refuse_contradictions(self.args, self.optimization)
         if self.is_fsdp_enabled:
             shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
         # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
@@ -152,7 +152,7 @@ class Trainer(FeedingTrainer):
         self.loss_is_scaled_for_ga = True
         self.speed = Speedometer(self.model, self.args)
         self.average: MovingAverage | None = None
-        if ema := self.optimisation.ema:
+        if ema := self.optimization.ema:
             self.average = MovingAverage(self.model, decay=ema.decay, warm_up=ema.warm_up)
             self.parts["ema"] = self.average
             self.add_callback(self.average)
@@ -162,7 +162,7 @@ class Trainer(FeedingTrainer):
 
     def call_model_init(self, trial=None) -> Any:
         model = super().call_model_init(trial)
-        prepare_model(model, self.optimisation)
+        prepare_model(model, self.optimization)
         return model
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):
@@ -187,7 +187,7 @@ class Trainer(FeedingTrainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if self.state.global_step < self.optimisation.head_only_steps:
+        if self.state.global_step < self.optimization.head_only_steps:
             forget_trunk_gradients(self.accelerator.unwrap_model(model))
         return loss
 
@@ -196,7 +196,7 @@ class Trainer(FeedingTrainer):
         if self.optimizer is not None:
             return self.optimizer
         trained = self.model if model is None else model
-        word = self.optimisation.optimizer
+        word = self.optimization.optimizer
         try:
             kind, keywords = (
                 timm_optimizer(word, self.args) if word else self.get_optimizer_cls_and_kwargs(self.args, trained)
@@ -208,7 +208,7 @@ class Trainer(FeedingTrainer):
             self.get_decay_parameter_names(trained),
             learning_rate=self.args.learning_rate,
             weight_decay=self.args.weight_decay,
-            layer_decay=self.optimisation.layer_decay,
+            layer_decay=self.optimization.layer_decay,
         )
         # What an optimizer chooses itself (a part of the parameters, the whole model) stands.
         self.optimizer_cls_and_kwargs = kind, {"params": groups, **keywords}
@@ -236,9 +236,9 @@ class Trainer(FeedingTrainer):
         """The model as it is to be saved: the averaged weights where asked for, adapters added in."""
         if hasattr(self.optimizer, "eval") and callable(self.optimizer.eval):
             self.optimizer.eval()  # those without a schedule keep the weights to be used apart
-        if self.average is not None and self.average.updates and self.optimisation.ema and self.optimisation.ema.final:
+        if self.average is not None and self.average.updates and self.optimization.ema and self.optimization.ema.final:
             self.average.copy_to(self.model)
-        if self.optimisation.lora is not None:
+        if self.optimization.lora is not None:
             merge_adapters(self.model)
         self.average = None
 
