@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from .errors import unknown_name
+from .errors import UserError, unknown_name
 
 
 class Section(BaseModel):
@@ -16,5 +16,5 @@ class Section(BaseModel):
         if isinstance(values, dict):
             for name in values:
                 if name not in cls.model_fields:
-                    raise ValueError(unknown_name("field", name, cls.model_fields))
+                    raise UserError(unknown_name("field", name, cls.model_fields))
         return values

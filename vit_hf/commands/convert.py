@@ -15,6 +15,7 @@ from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.core.parity import Parity, compare, ours, sample_images
 from ..conversion.core.preprocessing import stock_processor
 from ..conversion.pretrained import Loaded, license_sentence, load_any
+from ..errors import UserError
 from ..families import family_of, word_of
 from .cli import FAILED, guarded, parser, program, words_of
 
@@ -35,7 +36,7 @@ TARGETS = ("vit_hf", "transformers", "timm")
 
 def refuse_taken(dest: Path) -> None:
     if dest.is_file() or (dest.is_dir() and any(dest.iterdir())):
-        raise ValueError(f"{dest} is there already; name a new folder, or remove it first.")
+        raise UserError(f"{dest} is there already; name a new folder, or remove it first.")
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def words_said(given: Sequence[str]) -> dict[str, Any]:
     for word in given:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
+            raise UserError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
         said[name] = yaml.safe_load(value)
     return said
 

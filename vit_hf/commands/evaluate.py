@@ -15,6 +15,7 @@ from ..data.decode.preparation import ClipPreparation, preparation_for
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data, open_source
 from ..data.sources.tables import ImageTable
+from ..errors import UserError
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
 from ..runs.report import draw_report, figures
 from ..training.inference import predict_logits
@@ -40,11 +41,11 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
     if name is not None and name != data.get("name"):
         data = {"name": name}
     if not data:
-        raise ValueError(f"{model} has no recipe.yaml that names its data; name some with --data.")
+        raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
     try:
         return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
     except ValidationError as error:
-        raise ValueError(explain(error, "--data")) from error
+        raise UserError(explain(error, "--data")) from error
 
 
 def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[ImageTable, list[str], str]:
@@ -52,7 +53,7 @@ def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[Im
     if split == "all":
         data = open_source(settings, clips=clips)
         if len(data.splits) > 1:
-            raise ValueError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
+            raise UserError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
         return next(iter(data.splits.values())), data.label_names, "whole"
     data = open_data(settings, clips=clips)
     name = data.held_out if split == "test" and "test" not in data.splits else split
@@ -63,7 +64,7 @@ def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence
     """The same images with the model's own numbers for their labels, which may count in another order."""
     strange = [name for name in names if name not in known]
     if strange:
-        raise ValueError(
+        raise UserError(
             f"The data has labels that the model does not know: {', '.join(map(repr, strange[:5]))}"
             f"{' and others' if len(strange) > 5 else ''}; the model knows {', '.join(map(repr, known[:10]))}"
             f"{' and others' if len(known) > 10 else ''}. Name another column with --data.label_column, rename the "
@@ -78,9 +79,9 @@ def views_of(given: str | None, *, clips: bool) -> Views:
     if given is None:
         return Views()
     if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)) is None:
-        raise ValueError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
+        raise UserError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
     if not clips:
-        raise ValueError("--views are of videos, and the model takes images; leave it out.")
+        raise UserError("--views are of videos, and the model takes images; leave it out.")
     return Views(int(found[1]), int(found[2]))
 
 

@@ -15,6 +15,7 @@ from ..data.decode.images import UnreadableImage, read_image, with_channels
 from ..data.decode.preparation import preparation_for
 from ..data.decode.videos import open_footage
 from ..data.sources.folders import files_under, holds_frames, videos_under
+from ..errors import UserError
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
 from ..runs.report import table
 from ..training.inference import device_of_choice, mean_of_views
@@ -34,7 +35,7 @@ def refuse_missing(given: Sequence[str]) -> None:
     """Before a model is loaded, which takes longer."""
     for name in given:
         if not Path(name).expanduser().exists():
-            raise ValueError(f"There is no file or folder {name}.")
+            raise UserError(f"There is no file or folder {name}.")
 
 
 def find_images(given: Sequence[str], *, clips: bool = False) -> list[Path]:
@@ -50,7 +51,7 @@ def find_images(given: Sequence[str], *, clips: bool = False) -> list[Path]:
             continue
         inside = [Path(file) for file in (videos_under if clips else files_under)(path)]
         if not inside:
-            raise ValueError(f"The folder {path} is empty.")
+            raise UserError(f"The folder {path} is empty.")
         found += inside
     return found
 

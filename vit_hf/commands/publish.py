@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
+from ..errors import UserError
 from ..families import auto_name
 from ..hub import repository as contents
 from ..hub.push import Pushed, full_name, push_files
@@ -38,7 +39,7 @@ ADDRESS = re.compile(r'^repository, revision = ".*"$', re.MULTILINE)
 def collect(folder: Path, repo_id: str, revision: str) -> dict[str, Path | bytes]:
     """The files to publish; the card's example leads to where they will lie.
 
-    Raises: ValueError for anything in the folder that is not to be published.
+    Raises: UserError for anything in the folder that is not to be published.
     """
     names = contents.repository_files(folder)
     refuse_secrets(folder, names)
@@ -63,12 +64,12 @@ def with_shards(files: dict[str, Path | bytes], into: Path, limit: str) -> dict[
 def in_bytes(size: str) -> int:
     number, unit = size[:-2], size[-2:].upper()
     if unit not in UNITS or not number.strip().isdigit():
-        raise ValueError(f"--max-shard-size {size} is no size; write it as 5GB or 500MB.")
+        raise UserError(f"--max-shard-size {size} is no size; write it as 5GB or 500MB.")
     return int(number) * UNITS[unit]
 
 
 def refuse_taken(repo_id: str, folder: Path) -> None:
-    """Raises: ValueError where the repository holds a model of another kind, which would be overwritten."""
+    """Raises: UserError where the repository holds a model of another kind, which would be overwritten."""
     with in_a_sentence(repo_id), tempfile.TemporaryDirectory() as cache:
         try:
             there = patiently(lambda: HfApi().hf_hub_download(repo_id, contents.CONFIG, cache_dir=cache))
@@ -76,7 +77,7 @@ def refuse_taken(repo_id: str, folder: Path) -> None:
             return
         kinds = [contents.read_json(file).get("model_type") for file in (Path(there), folder / contents.CONFIG)]
     if kinds[0] != kinds[1]:
-        raise ValueError(
+        raise UserError(
             f"{repo_id} is taken: it holds a model of another kind ({kinds[0]}, and this is {kinds[1]}). Take another "
             "name, or a new branch (--branch)."
         )
@@ -158,7 +159,7 @@ def run(given: Namespace) -> int:
     if given.verify is not None:
         return verify(given.verify)
     if given.folder is None or given.repo_id is None:
-        raise ValueError("Name a folder and a repository, as in `vit-hf publish outputs/digits you/digits`.")
+        raise UserError("Name a folder and a repository, as in `vit-hf publish outputs/digits you/digits`.")
     return publish(given)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..errors import first_few
+from ..errors import UserError, first_few
 from .adaptation import adapt, changed_fields
 from .configurations import writer_of
 
@@ -48,7 +48,7 @@ def from_pretrained(
     starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule
     holds instead: what does not fit is drawn at random.
 
-    Raises: ValueError if the weights are of another architecture, OSError if they cannot be read. Who asks
+    Raises: UserError if the weights are of another architecture, OSError if they cannot be read. Who asks
     for `output_loading_info` is told of strange and missing weights there instead.
     """
     kwargs.setdefault("use_safetensors", True)
@@ -119,7 +119,7 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
 def account_for(wanted: str, source, missing, unexpected, writer: str = "") -> None:
     """writer: a sentence on who wrote the weights, where that may be why.
 
-    Raises: ValueError unless only heads are missing or left over; those are named in the log.
+    Raises: UserError unless only heads are missing or left over; those are named in the log.
     """
     lost = {key for key in missing if not of_head(key)}
     strange = {key for key in unexpected if not of_head(key)}
@@ -127,7 +127,7 @@ def account_for(wanted: str, source, missing, unexpected, writer: str = "") -> N
         complaints = [f"lacks {first_few(sorted(lost))}"] * bool(lost) + [
             f"has unknown {first_few(sorted(strange))}"
         ] * bool(strange)
-        raise ValueError(
+        raise UserError(
             f"The weights in {source} are not those of a {wanted}: the file {' and '.join(complaints)}. "
             f"Load the class that saved them, or convert them first.{writer}"
         )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import UserError
 from ..families import Family, load
 
 
@@ -22,7 +23,7 @@ def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
     `config.label_smoothing` spreads its share of the target evenly. With `config.problem_type` "regression" the
     loss is the mean squared error, with "multi_label_classification" each label's own binary cross-entropy.
 
-    Raises: ValueError for labels outside the range, or of a shape or kind that the problem does not take.
+    Raises: UserError for labels outside the range, or of a shape or kind that the problem does not take.
     """
     labels, problem = labels.to(logits.device), config.problem_type
     if problem == "regression" or (problem is None and config.num_labels == 1):
@@ -36,7 +37,7 @@ def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
 def as_shaped(labels: Tensor, logits: Tensor) -> Tensor:
     """Labels with one number for each logit, in the logits' dtype."""
     if labels.numel() != logits.numel() or labels.shape[0] != logits.shape[0]:
-        raise ValueError(
+        raise UserError(
             f"Labels of shape {tuple(labels.shape)} do not fit logits of shape {tuple(logits.shape)}: give whole "
             "numbers of shape (batch,) for one class each, or shares of shape (batch, num_labels)."
         )
@@ -47,14 +48,14 @@ def as_classes(labels: Tensor, logits: Tensor) -> Tensor:
     """b -> b: labels as class numbers. Only where reading them costs nothing are their values checked."""
     images, classes = logits.shape
     if labels.shape != (images,):
-        raise ValueError(
+        raise UserError(
             f"Labels of shape {tuple(labels.shape)} do not fit a batch of {images}: give one whole number "
             f"for each image, or shares of shape (batch, {classes}) as floats."
         )
     if labels.device.type == "cpu" and not torch.compiler.is_compiling():
         wrong = labels[(labels < 0) | (labels >= classes)]
         if wrong.numel():
-            raise ValueError(
+            raise UserError(
                 f"Label {wrong[0].item()} is outside 0 to {classes - 1}, the classes of this model; "
                 "load it with the num_labels or id2label of your data."
             )

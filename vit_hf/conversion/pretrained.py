@@ -9,6 +9,7 @@ from typing import Any
 
 from huggingface_hub import metadata_load
 
+from ..errors import UserError
 from ..families import FAMILIES, load, word_of
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
@@ -52,7 +53,7 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     architecture: timm's name of what a file of weights alone holds.
     words: what a file of weights alone does not say, as `from_original` and `from_vit_pytorch` take it.
 
-    Raises: ValueError that says what is wrong with the source.
+    Raises: UserError that says what is wrong with the source.
     """
     path = local(source)
     read = read_folder if (path / "config.json").is_file() else read_file
@@ -67,7 +68,7 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
 
 def read_folder(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
     if words or architecture:
-        raise ValueError(
+        raise UserError(
             f"{source} has a config.json that says what it is; {[*words] or 'architecture'} cannot change it."
         )
     config = read_json(path / "config.json")
@@ -77,7 +78,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
         return read_ours(source, path, config)
     if "model_type" in config:
         return read_transformers(source, path)
-    raise ValueError(
+    raise UserError(
         f"{path / 'config.json'} is of no known library: transformers writes a model_type there, timm an architecture."
     )
 
@@ -86,9 +87,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); copy or download it again.") from error
+        raise UserError(f"{path} is no JSON ({error}); copy or download it again.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no configuration, but a {type(content).__name__}.")
+        raise UserError(f"{path} holds no configuration, but a {type(content).__name__}.")
     return content
 
 
@@ -140,7 +141,7 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         return Loaded(source, "timm", model, processor, license, theirs=timm_runnable(theirs), notes=notes + unsaid)
     state = open_checkpoint(path)
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
-        raise ValueError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
+        raise UserError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
         model, notes, found = convert_from_vit_pytorch(path, **words)
         loaded, kind = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch"

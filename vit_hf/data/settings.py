@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ..errors import UserError
 from ..models.video_frames import Sampling
 from ..settings import Section
 from .augment.plan import MixSettings
@@ -45,7 +46,7 @@ class DataSettings(Section):
     @classmethod
     def refuse_division_by_zero(cls, std: list[float]) -> list[float]:
         if any(value <= 0 for value in std):
-            raise ValueError(f"std {std} divides pixels by a number that is not positive; give positive numbers.")
+            raise UserError(f"std {std} divides pixels by a number that is not positive; give positive numbers.")
         return std
 
     @field_validator("train")
@@ -58,7 +59,7 @@ class DataSettings(Section):
                 problem = error.errors()[0]
                 place = ".".join(str(part) for part in (name, *problem["loc"]))
                 reason = problem["msg"].removeprefix("Value error, ")
-                raise ValueError(f"{place}: {reason} (given: {value!r})") from error
+                raise UserError(f"{place}: {reason} (given: {value!r})") from error
         return train
 
     @model_validator(mode="after")
@@ -70,7 +71,7 @@ class DataSettings(Section):
         }
         for name, wanted in keeping.items():
             if self.streaming and wanted:
-                raise ValueError(
+                raise UserError(
                     f"streaming takes each image once as it comes and keeps none, which {name}={getattr(self, name)} "
                     "needs; leave one of the two out."
                 )

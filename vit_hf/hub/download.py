@@ -6,6 +6,7 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
+from ..errors import UserError
 from .errors import in_sentences
 
 FACTS = ["*.json", "README.md", "*.txt"]
@@ -16,12 +17,12 @@ SPELLING = "the id of a model on the Hub is written owner/name, or owner/name@re
 
 
 def local(source: Any) -> Path:
-    """The file or folder. Raises: ValueError where there is neither, nor such a repository that can be reached."""
+    """The file or folder. Raises: UserError where there is neither, nor such a repository that can be reached."""
     path = Path(source).expanduser()
     if path.exists():
         return path
     if path.is_absolute() or str(source).startswith(".") or path.suffix in (".npz", ".pth"):
-        raise ValueError(f"There is no file or folder {source}; {SPELLING}")
+        raise UserError(f"There is no file or folder {source}; {SPELLING}")
     folder = fetch(str(source), FACTS + SAFE)
     if any(folder.glob(SAFE[0])):
         return folder
@@ -32,7 +33,7 @@ def split_revision(source: str) -> tuple[str, str | None]:
     """owner/name@revision -> owner/name, revision: a branch, a tag or a commit; None where none is said."""
     repository, _, revision = source.partition("@")
     if repository.count("/") != 1 or not all(repository.split("/")) or (not revision and "@" in source):
-        raise ValueError(f"There is no file or folder {source}; {SPELLING}")
+        raise UserError(f"There is no file or folder {source}; {SPELLING}")
     return repository, revision or None
 
 
@@ -44,7 +45,7 @@ def download(source: str, patterns: list[str] | None = None, **options: Any) -> 
 
 
 def fetch(source: str, patterns: list[str]) -> Path:
-    """As `download`. Raises: ValueError too for files that are not what the Hub sent."""
+    """As `download`. Raises: UserError too for files that are not what the Hub sent."""
     folder = download(source, patterns)
     refuse_damaged(folder, source)
     return folder
@@ -74,7 +75,7 @@ def refuse_damaged(folder: Path, name: str) -> None:
     if damaged := damaged_files(folder):
         files = ", ".join(str(file.relative_to(folder)) for file in damaged)
         remove = " ".join(str(file.resolve()) for file in damaged)
-        raise ValueError(
+        raise UserError(
             f"{files} of {name} is damaged in the cache: its content is not what its hash says. "
             f"Delete it (rm {remove}), and it is downloaded again."
         )

@@ -15,6 +15,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from ..errors import UserError
+
 # What is raised where a connection breaks comes from the HTTP library below huggingface_hub, which has changed its
 # name; the errors of the Hub inherit from the same class.
 BROKEN: type[Exception] = HfHubHTTPError.__bases__[0]  # pyright: ignore[reportAssignmentType]
@@ -24,13 +26,13 @@ LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
 @contextmanager
 def in_sentences(repository: str, revision: str | None = None) -> Iterator[None]:
-    """Raises: ValueError instead of whatever the Hub's clients raise."""
+    """Raises: UserError instead of whatever the Hub's clients raise."""
     try:
         yield
     except FROM_HUB as error:
-        raise ValueError(sentence(error, repository, revision)) from error
+        raise UserError(sentence(error, repository, revision)) from error
     except OSError as error:
-        raise ValueError(f"{repository} cannot be fetched or kept ({first_line(error)}).") from error
+        raise UserError(f"{repository} cannot be fetched or kept ({first_line(error)}).") from error
 
 
 def sentence(error: Exception, repository: str, revision: str | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.utils import validate_repo_id
 
+from ..errors import UserError
 from .repository import repository_files
 from .retry import BROKEN, LOGIN, in_a_sentence, patiently
 
@@ -44,7 +45,7 @@ class PushOptions(TypedDict, total=False):
 def push(folder: Path, repo_id: str, **options: Unpack[PushOptions]) -> Pushed:
     """Publish the model in a folder: what `repository_files` names, and nothing else.
 
-    Raises: ValueError, in a sentence; then the repository is as it was, and one that was made for this is gone.
+    Raises: UserError, in a sentence; then the repository is as it was, and one that was made for this is gone.
     """
     return push_files({name: folder / name for name in repository_files(folder)}, repo_id, **options)
 
@@ -64,10 +65,10 @@ def push_files(
 ) -> Pushed:
     """These files, in one commit; of the others in the repository those vanish that `replaces` names. See PushOptions.
 
-    Raises: ValueError, as `push`.
+    Raises: UserError, as `push`.
     """
     if create_pr and branch not in (None, "main"):
-        raise ValueError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
+        raise UserError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
     with in_a_sentence(repo_id, UNCHANGED), undone_if_it_fails(api) as made:
@@ -101,20 +102,20 @@ def push_files(
 
 
 def full_name(api: HfApi, repo_id: str) -> str:
-    """owner/name. Raises: ValueError for an id that is none, without a token, with one that is wrong or only reads."""
+    """owner/name. Raises: UserError for an id that is none, without a token, with one that is wrong or only reads."""
     if repo_id.count("/") > 1 or not all(repo_id.split("/")):
-        raise ValueError(f"{repo_id!r} is no id of a repository; write it owner/name.")
+        raise UserError(f"{repo_id!r} is no id of a repository; write it owner/name.")
     with in_a_sentence(repo_id, UNCHANGED):
         validate_repo_id(repo_id)
         if not (api.token or get_token()):
-            raise ValueError(f"There is no token for the Hub; {LOGIN}.")
+            raise UserError(f"There is no token for the Hub; {LOGIN}.")
         who = patiently(api.whoami)
     owner = repo_id.partition("/")[0] if "/" in repo_id else who["name"]
     own = [who["name"], *(one["name"] for one in who.get("orgs", []))]
     if owner not in own:
-        raise ValueError(f"Your token is that of {', '.join(own)}, which may not write to {repo_id}; take {own[0]}/...")
+        raise UserError(f"Your token is that of {', '.join(own)}, which may not write to {repo_id}; take {own[0]}/...")
     if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise ValueError(f"Your token may only read, and not write to {repo_id}; {LOGIN}.")
+        raise UserError(f"Your token may only read, and not write to {repo_id}; {LOGIN}.")
     return repo_id if "/" in repo_id else f"{owner}/{repo_id}"
 
 
@@ -136,7 +137,7 @@ def prepare(
     refs = patiently(lambda: api.list_repo_refs(repo_id))
     taken = {ref.name: ref.target_commit for ref in refs.tags}
     if tag in taken:
-        raise ValueError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another. {UNCHANGED}")
+        raise UserError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another. {UNCHANGED}")
     if branch is not None and branch not in {ref.name for ref in refs.branches}:
         made.append(lambda: api.delete_branch(repo_id, branch=branch))
         patiently(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))

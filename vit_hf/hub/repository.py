@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from ..completion.configurations import VERSION_NOTE
+from ..errors import UserError
 from ..version import __version__
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -25,13 +26,13 @@ def repository_files(folder: Path, *, card: bool = True, finished: bool = True) 
 
     card: whether a README.md must be there. finished: whether a checkpoint of a training is refused.
 
-    Raises: ValueError for a folder that is no model, has no card, or is a checkpoint of a training under way.
+    Raises: UserError for a folder that is no model, has no card, or is a checkpoint of a training under way.
     """
     if finished:
         refuse_checkpoint(folder)
     refuse_no_model(folder)
     if card and not (folder / CARD).is_file():
-        raise ValueError(
+        raise UserError(
             f"{folder} has no card ({CARD}), and a model that nobody can judge is not published; a training by "
             "`vit-hf train` writes one."
         )
@@ -45,7 +46,7 @@ def repository_files(folder: Path, *, card: bool = True, finished: bool = True) 
 def refuse_checkpoint(folder: Path) -> None:
     for name in OF_A_CHECKPOINT:
         if (folder / name).is_file():
-            raise ValueError(
+            raise UserError(
                 f"{folder} is a checkpoint in the middle of a training ({name} lies in it); publish the output folder "
                 "of the training, once it has ended."
             )
@@ -53,9 +54,9 @@ def refuse_checkpoint(folder: Path) -> None:
 
 def refuse_no_model(folder: Path) -> None:
     if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}.")
+        raise UserError(f"There is no folder {folder}.")
     if not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} is no model: it has no {CONFIG}. Give the output folder of a training.")
+        raise UserError(f"{folder} is no model: it has no {CONFIG}. Give the output folder of a training.")
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -63,14 +64,14 @@ def weight_files(folder: Path) -> list[str]:
     if (folder / WEIGHTS).is_file():
         return [WEIGHTS]
     if not (folder / INDEX).is_file():
-        raise ValueError(
+        raise UserError(
             f"{folder} has no {WEIGHTS}. Weights in a pickle are not published, because a pickle can run any code "
             "when it is read; save the model with save_pretrained."
         )
     shards = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
     for shard in shards:
         if Path(shard).name != shard or not (folder / shard).is_file():
-            raise ValueError(f"{INDEX} names {shard}, which does not lie in {folder}; save the model again.")
+            raise UserError(f"{INDEX} names {shard}, which does not lie in {folder}; save the model again.")
     return [INDEX, *shards]
 
 
@@ -81,19 +82,19 @@ def code_files(folder: Path) -> list[str]:
         code = read_json(folder / name).get("auto_map", {}) if (folder / name).is_file() else {}
         for place in code.values():
             if "--" in place:
-                raise ValueError(
+                raise UserError(
                     f"{name} takes its code from another repository ({place}), which may change or vanish; load the "
                     "model with vit_hf installed and save it again."
                 )
             file = folder / f"{place.rpartition('.')[0]}.py"
             if not file.is_file():
-                raise ValueError(f"{name} names code in {file.name}, which does not lie in {folder}; save it again.")
+                raise UserError(f"{name} names code in {file.name}, which does not lie in {folder}; save it again.")
             found |= {file.name, *(Path(path).name for path in get_relative_import_files(file))}
     return sorted(found)
 
 
 def refuse_strange_code(folder: Path, ours: Path) -> None:
-    """Raises: ValueError where the code is not that of the installed package, in the folder `ours`: what is verified
+    """Raises: UserError where the code is not that of the installed package, in the folder `ours`: what is verified
     here with the package would not be what strangers run."""
     differing = []
     for name in code_files(folder):
@@ -101,7 +102,7 @@ def refuse_strange_code(folder: Path, ours: Path) -> None:
         differing += [] if same else [name]
     if differing:
         wrote = read_json(folder / CONFIG).get(VERSION_NOTE, "an older version")
-        raise ValueError(
+        raise UserError(
             f"The code in {folder} is not that of the installed vit_hf {__version__}: {', '.join(differing)} "
             f"differ{'s' if len(differing) == 1 else ''}; {wrote} wrote it. Save the model again with this version "
             "(from_pretrained, then save_pretrained), or install the one that wrote it."
@@ -109,12 +110,12 @@ def refuse_strange_code(folder: Path, ours: Path) -> None:
 
 
 def pictures_of(folder: Path) -> list[str]:
-    """Those that the card shows. Raises: ValueError for one that is not there."""
+    """Those that the card shows. Raises: UserError for one that is not there."""
     shown = PICTURE.findall((folder / CARD).read_text(encoding="utf-8"))
     names = [name for name in shown if "://" not in name]
     for name in names:
         if not (folder / name).is_file() or not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{CARD} shows {name}, which does not lie in {folder}.")
+            raise UserError(f"{CARD} shows {name}, which does not lie in {folder}.")
     return names
 
 
@@ -122,7 +123,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); save the model again.") from error
+        raise UserError(f"{path} is no JSON ({error}); save the model again.") from error
     return content if isinstance(content, dict) else {}
 
 

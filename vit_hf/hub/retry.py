@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from ..errors import UserError
 from .errors import BROKEN as HTTP_ERROR
 from .errors import first_line
 
@@ -65,20 +66,20 @@ def patiently(call: Callable[[], Result]) -> Result:
 
 @contextmanager
 def in_a_sentence(repo_id: str, unchanged: str = "") -> Iterator[None]:
-    """Raises: ValueError in place of what the client raises; `unchanged` says what that means for the repository."""
+    """Raises: UserError in place of what the client raises; `unchanged` says what that means for the repository."""
     try:
         yield
     except OfflineModeIsEnabled as error:
-        raise ValueError("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it to publish.") from error
+        raise UserError("The Hub is not asked, because HF_HUB_OFFLINE is set; unset it to publish.") from error
     except HFValidationError as error:
-        raise ValueError(f"{repo_id!r} is no id of a repository ({first_line(error)}); write it owner/name.") from error
+        raise UserError(f"{repo_id!r} is no id of a repository ({first_line(error)}); write it owner/name.") from error
     except BROKEN as error:
-        raise ValueError(f"{sentence(error, repo_id)} {unchanged}".rstrip()) from error
+        raise UserError(f"{sentence(error, repo_id)} {unchanged}".rstrip()) from error
     except ValueError as error:
         if not str(error).startswith("Invalid metadata"):
             raise
         reason = " ".join(str(error).split())
-        raise ValueError(f"The Hub refused the card ({reason}); check its header. {unchanged}") from error
+        raise UserError(f"The Hub refused the card ({reason}); check its header. {unchanged}") from error
 
 
 def sentence(error: Exception, repo_id: str) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING
 
+from ..errors import UserError
+
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def refuse_unsafe(folder: Path, name: str, *, trust_remote_code: bool = False) -> None:
-    """Raises: ValueError with the reason and the safe way."""
+    """Raises: UserError with the reason and the safe way."""
     refuse_pickles(folder, name)
     refuse_outside(folder, name)
     if not trust_remote_code:
@@ -24,7 +26,7 @@ def refuse_pickles(folder: Path, name: str) -> None:
         return
     pickles = ", ".join(sorted(file.name for kind in PICKLES for file in folder.glob(kind)))
     beside = f" ({pickles})" if pickles else " such as pytorch_model.bin"
-    raise ValueError(
+    raise UserError(
         f"{name} has no model.safetensors. Pickles{beside} are not opened here, because a pickle can run any code as "
         "it is read. Let the convert command read them, which takes nothing but tensors out of them, or ask for "
         "safetensors."
@@ -39,7 +41,7 @@ def refuse_outside(folder: Path, name: str) -> None:
     for file, paths in named.items():
         for path in paths:
             if path is not None and path != Path(str(path)).name:
-                raise ValueError(f"{file} of {name} names weights outside of its folder ({path}), which are not read.")
+                raise UserError(f"{file} of {name} names weights outside of its folder ({path}), which are not read.")
 
 
 def refuse_code(folder: Path, name: str) -> None:
@@ -50,7 +52,7 @@ def refuse_code(folder: Path, name: str) -> None:
         return
     files = sorted({str(one).rpartition(".")[0] for one in code.values()})
     where = [file.replace("--", ": ") + ".py" for file in files]
-    raise ValueError(
+    raise UserError(
         f"{name} is a model of its own kind ({config.get('model_type')}), built by code that comes with it "
         f"({', '.join(where)}), and code is not run unasked. Read it; if you trust it, add --trust-remote-code, and "
         "name the commit that you read, as owner/name@commit."
@@ -61,7 +63,7 @@ def read(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is no JSON ({error}); copy or download it again.") from error
+        raise UserError(f"{file} is no JSON ({error}); copy or download it again.") from error
     return content if isinstance(content, dict) else {}
 
 
@@ -93,7 +95,7 @@ def findings(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def refuse_secrets(folder: Path, names: Iterable[str]) -> None:
-    """Raises: ValueError that names each file, line and kind."""
+    """Raises: UserError that names each file, line and kind."""
     lines = [
         f"{name}, line {number}: {what} ({shown})"
         for name in names
@@ -102,7 +104,7 @@ def refuse_secrets(folder: Path, names: Iterable[str]) -> None:
     ]
     if lines:
         listed = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
-        raise ValueError(
+        raise UserError(
             f"{folder} holds what should not be published:\n  {listed}\n"
             "Take it out of the files (a relative path does as well); a key that was in a file should be revoked."
         )

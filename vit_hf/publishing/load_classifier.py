@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from ..conversion.core.preprocessing import processor_from_json
+from ..errors import UserError
 from ..hub.download import FACTS, fetch
 from ..hub.safety import refuse_unsafe
 
@@ -24,7 +25,7 @@ def model_folder(name: str, *, code: bool = False) -> Path:
 
     code: whether to fetch the code that lies beside the weights too.
 
-    Raises: ValueError for what cannot be fetched, and for files in the cache that are damaged.
+    Raises: UserError for what cannot be fetched, and for files in the cache that are damaged.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -35,10 +36,10 @@ def refuse_strange_folder(name: str) -> None:
     """A folder without a model in it, before transformers asks the Hub for it."""
     folder = Path(name)
     if folder.is_file():
-        raise ValueError(f"{name} is a file; give the folder it lies in, with config.json and model.safetensors.")
+        raise UserError(f"{name} is a file; give the folder it lies in, with config.json and model.safetensors.")
     if folder.is_dir() and not (folder / "config.json").is_file():
         inside = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"The folder {name} is no model: it has no config.json (in it: {inside}). "
             "Give the output folder of a training, or the id of a model on the Hub."
         )
@@ -47,7 +48,7 @@ def refuse_strange_folder(name: str) -> None:
 def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any, Any]:
     """-> model and processor, of a folder or of an id on the Hub, owner/name or owner/name@revision.
 
-    Raises: ValueError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
+    Raises: UserError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
     weights that are damaged or of another architecture.
     """
     refuse_strange_folder(name)
@@ -64,13 +65,13 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
             processor_from_json(folder, model.config) if clips else AutoImageProcessor.from_pretrained(folder, **trust)
         )
     except SafetensorError as error:
-        raise ValueError(
+        raise UserError(
             f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."
         ) from error
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{name} cannot be loaded as a classifier: {error}") from error
+        raise UserError(f"{name} cannot be loaded as a classifier: {error}") from error
     if processor is None:
-        raise ValueError(f"{name} has no preprocessor_config.json that says how its videos are prepared.")
+        raise UserError(f"{name} has no preprocessor_config.json that says how its videos are prepared.")
     return model, processor
 
 

@@ -47,7 +47,7 @@ class HubPush(TrainerCallback):
     def asked_for(cls, arguments: Any) -> "HubPush | None":
         """In place of transformers' own pushing, which leaves code and card out, and stops where the Hub does.
 
-        Raises: ValueError for a token or an id that no later push could succeed with.
+        Raises: UserError for a token or an id that no later push could succeed with.
         """
         if not arguments.push_to_hub:
             return None
@@ -103,7 +103,7 @@ class HubPush(TrainerCallback):
         return push_files(files, self.repo_id, message=message, replaces=replaces, **self.options)
 
     def finish(self, files: Mapping[str, Path | bytes]) -> Pushed:
-        """The finished model, after what is under way. Raises: ValueError, as `push_files`."""
+        """The finished model, after what is under way. Raises: UserError, as `push_files`."""
         self.worker.shutdown(wait=True)
         return self.send(files, "End of training")
 

@@ -12,6 +12,7 @@ from ..conversion.core.preprocessing import stock_processor
 from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
 from ..conversion.transformers.vit_export import convert_to_transformers
 from ..conversion.transformers.vit_import import transformers_runnable
+from ..errors import UserError
 from ..families import word_of
 from ..hub.repository import CARD
 
@@ -21,13 +22,13 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
 
     name: of the twin's repository. source: of that of the model, which the card calls its origin.
 
-    Raises: ValueError that names what transformers cannot represent, and where the twin is another function.
+    Raises: UserError that names what transformers cannot represent, and where the twin is another function.
     """
     loaded = load_any(str(folder))
     model, missed = convert_to_transformers(loaded.model)
     report = compare(transformers_runnable(model), ours(loaded.model), sample_images(loaded.model.config))
     if not report.passed:
-        raise ValueError(f"The twin for transformers alone is another function, and is not published:\n{report}")
+        raise UserError(f"The twin for transformers alone is another function, and is not published:\n{report}")
     model.save_pretrained(twin)
     processor, notes = stock_processor(loaded.processor)
     if processor is not None:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..errors import UserError
+
 SCRIPT = Path(__file__).with_name("fresh_reload.py")
 PACKAGE = Path(__file__).parents[1]
 STOCK_BOUND = 1e-4  # of the twin that other code computes, relative to the largest number where that is over 1
@@ -53,15 +55,15 @@ def answers(folder: Path, way: Way) -> dict[str, Tensor]:
 def verify_both_ways(folder: Path) -> dict[str, Tensor]:
     """What the model says, with the package and without it alike.
 
-    Raises: ValueError unless both load, and say the same to the bit.
+    Raises: UserError unless both load, and say the same to the bit.
     """
     try:
         ours, theirs = answers(folder, "package"), answers(folder, "stranger")
     except RuntimeError as error:
-        raise ValueError(f"{error}. It is not published.") from error
+        raise UserError(f"{error}. It is not published.") from error
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in ours or name not in theirs or not ours[name].equal(theirs[name]):
-            raise ValueError(
+            raise UserError(
                 f"{folder} is another model with vit_hf and without it: their {name} differ. It is not published; save "
                 "the model again with the installed version."
             )
@@ -71,17 +73,17 @@ def verify_both_ways(folder: Path) -> dict[str, Tensor]:
 def verify_stock(folder: Path, expected: dict[str, Tensor]) -> float:
     """-> the largest difference between what the twin says to random pixels and what the model says.
 
-    Raises: ValueError above `STOCK_BOUND`, or where transformers alone does not load it.
+    Raises: UserError above `STOCK_BOUND`, or where transformers alone does not load it.
     """
     try:
         found = answers(folder, "stock")
     except RuntimeError as error:
-        raise ValueError(f"{error}. It is not published.") from error
+        raise UserError(f"{error}. It is not published.") from error
     name = "random_pixels_to_0"
     scale = max(1.0, float(expected[name].abs().max()))
     difference = float((found[name] - expected[name]).abs().max()) / scale
     if not difference <= STOCK_BOUND:
-        raise ValueError(
+        raise UserError(
             f"The twin for transformers alone is another function: its logits differ by {difference:.1e}, over "
             f"{STOCK_BOUND:g}. It is not published."
         )

@@ -51,7 +51,7 @@ def verify_remote(source: str, reference: Path | None = None) -> RemoteCheck:
     """Download `source` (owner/name@revision) into an empty cache; compare its hashes with what the Hub says, and its
     files and logits with those of `reference`, by default this machine's own copy.
 
-    Raises: ValueError where it cannot be downloaded or loaded.
+    Raises: UserError where it cannot be downloaded or loaded.
     """
     repository, revision = split_revision(source)
     reference = reference or model_folder(source)

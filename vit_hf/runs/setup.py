@@ -16,6 +16,7 @@ from ..data.decode.processors import make_processor
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
+from ..errors import UserError
 from ..families import FAMILIES, family_of
 from ..models.modeling_timesformer import TimeSformerForVideoClassification
 from ..models.shapes import grid_of, pair
@@ -55,7 +56,7 @@ def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe,
     if FAMILIES[settings.family].takes_clips:
         loaded.model = of_clips(loaded.model, settings.fields())
     elif family_of(loaded.model.config).takes_clips:
-        raise ValueError(f"{settings.source} takes videos, and not images; say --model.family timesformer.")
+        raise UserError(f"{settings.source} takes videos, and not images; say --model.family timesformer.")
     model = continue_classifier(loaded.model, settings.fields(), label_names, settings.source)
     head = "" if has_head(loaded.model) else f" It has no head; one for {len(label_names)} labels starts untrained."
     print(f"From {settings.source} ({loaded.kind}).{head} {license_sentence(loaded.license)}")
@@ -86,7 +87,7 @@ def processor_of(config, settings: DataSettings):
 def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
     """A batch that is larger than the data is a mistake: with drop_last no step would ever be taken."""
     if arguments.train_batch_size > images:
-        raise ValueError(
+        raise UserError(
             f"per_device_train_batch_size={arguments.per_device_train_batch_size} is larger than the {images} training "
             f"images; set --training.per_device_train_batch_size {max(1, images // 8)}, or bring more images."
         )
@@ -95,7 +96,7 @@ def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
 def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -> None:
     """What is mixed is mixed with its neighbor in the batch."""
     if settings.mix is not None and arguments.per_device_train_batch_size == 1:
-        raise ValueError(
+        raise UserError(
             "data.mix mixes neighbors of a batch, and a batch of one image has none; set "
             "--training.per_device_train_batch_size to 2 or more, or leave data.mix out."
         )

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..completion.loading import adapted
+from ..errors import UserError
 from ..families import FAMILIES, family_of, load
 
 PAINTER = "AutoModelForMaskedImageModeling"
@@ -28,7 +29,7 @@ def build_painter(family: str, settings: dict[str, Any]):
     """A new model that paints what is masked of its images; a classifier is made of it with `from_pretrained`."""
     if PAINTER not in FAMILIES[family].classes:
         painters = [word for word, other in FAMILIES.items() if PAINTER in other.classes]
-        raise ValueError(f"The family {family} has no model for masked images; {', '.join(painters)} has.")
+        raise UserError(f"The family {family} has no model for masked images; {', '.join(painters)} has.")
     return load(FAMILIES[family].classes[PAINTER])(load(FAMILIES[family].config)(**settings))
 
 
@@ -57,13 +58,13 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
 
     pretrained: a classifier, or a model without a head, which is given a new one.
 
-    Raises: ValueError for settings that would leave the weights without a place.
+    Raises: UserError for settings that would leave the weights without a place.
     """
     old, family = pretrained.config, family_of(pretrained.config)
     changeable = sorted(CHANGEABLE & {field.name for field in fields(old)})
     for name, value in settings.items():
         if name not in changeable and value != getattr(old, name):
-            raise ValueError(
+            raise UserError(
                 f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
                 f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 
+from ..errors import UserError
+
 
 class MovingAverage(TrainerCallback):
     """The average of everything in a model's state: average = decay * average + (1 - decay) * weights.
@@ -73,11 +75,11 @@ class MovingAverage(TrainerCallback):
         return {"updates": self.updates, **self.average}
 
     def load_state_dict(self, state: Mapping[str, Tensor | int]) -> None:
-        """Raises: ValueError unless the state is that of the same model."""
+        """Raises: UserError unless the state is that of the same model."""
         names = set(state) - {"updates"}
         if names != set(self.average):
             strange = sorted(names ^ set(self.average))
-            raise ValueError(
+            raise UserError(
                 f"The saved average belongs to another model: {', '.join(strange[:4])} are in one of the two only."
             )
         self.updates = int(state["updates"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import UserError
 from .optimizer import head_parameters
 from .recipe.optimization import LoraSettings
 
@@ -13,7 +14,7 @@ from .recipe.optimization import LoraSettings
 def target_linears(model: nn.Module, ends: list[str] | None) -> list[str]:
     """The full names of the Linears in the layers, or of those whose names end as said.
 
-    Raises: ValueError for an end that no Linear has.
+    Raises: UserError for an end that no Linear has.
     """
     linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     if ends is None:
@@ -21,14 +22,14 @@ def target_linears(model: nn.Module, ends: list[str] | None) -> list[str]:
     for end in ends:
         if not any(f".{name}".endswith(f".{end}") for name in linears):
             kinds = sorted({".".join(name.split(".")[-2:]) for name in linears})
-            raise ValueError(f"optimization.lora.targets: no Linear is called {end!r}; there are {', '.join(kinds)}.")
+            raise UserError(f"optimization.lora.targets: no Linear is called {end!r}; there are {', '.join(kinds)}.")
     return [name for name in linears if any(f".{name}".endswith(f".{end}") for end in ends)]
 
 
 def add_adapters(model: nn.Module, settings: LoraSettings) -> None:
     """Into the model itself, which stays what it is to everyone else; the head learns as a whole."""
     if find_spec("peft") is None:
-        raise ValueError("optimization.lora needs PEFT: pip install peft.")
+        raise UserError("optimization.lora needs PEFT: pip install peft.")
     peft = import_module("peft")
     head = head_parameters(model)
     config = peft.LoraConfig(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.decode.preparation import ClipPreparation, Preparation, preparation_for
+from ..errors import UserError
 from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
@@ -87,7 +88,7 @@ class Objective:
 def build_objective(settings: OptimizationSettings, teacher: Teacher | None) -> Objective | None:
     """None where the model's own loss is what is meant."""
     if settings.distillation is not None and teacher is None:
-        raise ValueError("optimization.distillation needs a teacher; give the Trainer one.")
+        raise UserError("optimization.distillation needs a teacher; give the Trainer one.")
     plain = settings.loss == "cross_entropy" and not settings.label_smoothing and settings.distillation is None
     return None if plain else Objective(settings, teacher)
 
@@ -95,11 +96,11 @@ def build_objective(settings: OptimizationSettings, teacher: Teacher | None) -> 
 def label_order(theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
     """The teacher's number for each of the student's labels.
 
-    Raises: ValueError unless the teacher knows them all.
+    Raises: UserError unless the teacher knows them all.
     """
     unknown = [name for name in ours if name not in theirs]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"The teacher does not know the labels {', '.join(map(repr, unknown[:5]))}"
             f"{' and others' if len(unknown) > 5 else ''}; it knows {', '.join(map(repr, theirs[:10]))}"
             f"{' and others' if len(theirs) > 10 else ''}. Take a teacher of these classes."
@@ -117,10 +118,10 @@ class TeacherLogits:
         )
         channels = getattr(model.config, "num_channels", 3)
         if channels != student.channels:
-            raise ValueError(f"The teacher takes images of {channels} channels, the student of {student.channels}.")
+            raise UserError(f"The teacher takes images of {channels} channels, the student of {student.channels}.")
         theirs = preparation_for(processor, channels)
         if type(theirs) is not type(student):
-            raise ValueError("One of student and teacher takes images, and the other videos; take two of a kind.")
+            raise UserError("One of student and teacher takes images, and the other videos; take two of a kind.")
         # Back to pixels from 0 to 1, and from there to the teacher's scale: one factor and one shift.
         self.factor = student.std / theirs.std
         self.shift = (student.mean - theirs.mean) / theirs.std

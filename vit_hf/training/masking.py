@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ..data.augment.random_numbers import uniform
 from ..data.batches.dataset import ImageBatches
+from ..errors import UserError
 from .recipe.optimization import MaskingSettings
 
 STREAM = 0x3A5C  # sets these draws apart from those of the augmentation, which has the same seed
@@ -30,12 +31,12 @@ def choose_masked(draws: Tensor, ratio: float, grid: tuple[int, int], scale: tup
 
 
 def square_scale(settings: MaskingSettings, patch: tuple[int, int]) -> tuple[int, int]:
-    """How many patches a hidden square is high and wide. Raises: ValueError unless patches fill it."""
+    """How many patches a hidden square is high and wide. Raises: UserError unless patches fill it."""
     if settings.patch_size is None:
         return (2, 2)
     for side in patch:
         if settings.patch_size % side:
-            raise ValueError(
+            raise UserError(
                 f"optimization.masking.patch_size={settings.patch_size} is not a multiple of the model's patches of "
                 f"{side} pixels; {max(1, round(settings.patch_size / side)) * side} is."
             )

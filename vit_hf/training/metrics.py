@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional import classification
 
+from ..errors import UserError
+
 BINS = 15  # of the calibration error; Guo et al. 2017 (arXiv:1706.04599)
 
 
@@ -19,7 +21,7 @@ def classification_metrics(logits: Tensor, labels: Tensor, id2label: Mapping[int
     classes = logits.shape[-1]
     top = min(5, classes)
     if not logits.isfinite().all():
-        raise ValueError("The model gives logits that are NaN or infinite; its weights or the pixels are broken.")
+        raise UserError("The model gives logits that are NaN or infinite; its weights or the pixels are broken.")
     matrix = confusion_matrix(logits.argmax(-1), labels, classes)
     right, predicted, actual = matrix.diagonal(), matrix.sum(0), matrix.sum(1)
     best = logits.topk(top).indices

@@ -8,6 +8,7 @@ from typing import Any
 import transformers
 from torch import nn
 
+from ..errors import UserError
 from ..models.blocks import Block
 
 
@@ -35,7 +36,7 @@ def parameter_groups(
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not named:
-        raise ValueError("Nothing is left to train: every parameter is frozen. Freeze fewer with optimization.freeze.")
+        raise UserError("Nothing is left to train: every parameter is frozen. Freeze fewer with optimization.freeze.")
     decaying = set(decaying)
     depths = depths_of(model)
     deepest = max(depths.values())
@@ -63,7 +64,7 @@ def timm_optimizer(word: str, arguments: transformers.TrainingArguments) -> tupl
     try:
         optimizers = import_module("timm.optim")
     except ImportError as error:
-        raise ValueError(
+        raise UserError(
             f"optimization.optimizer: {word} is timm's, which cannot be imported ({error}); pip install timm, "
             "or leave the field out for AdamW."
         ) from error
@@ -86,7 +87,7 @@ def head_parameters(model: nn.Module) -> list[str]:
 def frozen_names(model: nn.Module, freeze: str | Sequence[str]) -> list[str]:
     """The parameters that a word or patterns freeze.
 
-    Raises: ValueError for a pattern that no parameter matches.
+    Raises: UserError for a pattern that no parameter matches.
     """
     names = [name for name, _ in model.named_parameters()]
     if freeze == "none":
@@ -96,7 +97,7 @@ def frozen_names(model: nn.Module, freeze: str | Sequence[str]) -> list[str]:
         return [name for name in names if name not in head]
     for pattern in freeze:
         if not any(fnmatch(name, pattern) for name in names):
-            raise ValueError(
+            raise UserError(
                 f"optimization.freeze: no parameter matches {pattern!r}; there are {names[0]}, "
                 f"{names[len(names) // 2]}, {names[-1]} and {len(names) - 3} more."
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ...errors import UserError
 from ...training.recipe.yaml_files import model_sizes
 from ..cli import guarded, parser, words_of
 from . import data, peers, recipe, swin, timesformer, training
@@ -49,7 +50,7 @@ def conditions_of(given: Namespace) -> Conditions:
     """bfloat16 and compiled on a GPU, float32 and as written on a CPU, unless said otherwise."""
     device = torch.device(given.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda, but torch sees no GPU here; leave --device out.")
+        raise UserError("--device cuda, but torch sees no GPU here; leave --device out.")
     on_gpu = device.type == "cuda"
     precision = given.precision or ("bfloat16" if on_gpu else "float32")
     return Conditions(device, getattr(torch, precision), on_gpu if given.compile is None else given.compile)
@@ -60,7 +61,7 @@ def benchmark(given: Namespace) -> int:
     asked = given.sizes or usual
     unknown = set(asked) - set(sizes := model_sizes(given.family))
     if unknown:
-        raise ValueError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
+        raise UserError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
     conditions = conditions_of(given)
     modes: list[Mode] = ["inference", "training"] if given.mode == "all" else [given.mode]
     comparisons = []
@@ -106,7 +107,7 @@ def add_options(parse: ArgumentParser) -> None:
 def positive(word: str) -> int:
     number = int(word)
     if number <= 0:
-        raise ValueError(word)
+        raise UserError(word)
     return number
 
 

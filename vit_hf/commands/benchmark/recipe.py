@@ -11,6 +11,7 @@ import transformers
 from transformers import TrainerCallback, ViTConfig, ViTForImageClassification
 
 from ...data.batches.dataset import collate
+from ...errors import UserError
 from ...runs.report import table
 from ...runs.setup import PreparedRun, prepare
 from ...training.recipe.recipe import load_recipe
@@ -62,7 +63,7 @@ def ours(prepared: PreparedRun) -> transformers.Trainer:
 def theirs(prepared: PreparedRun) -> transformers.Trainer:
     """transformers' ViT of the same sizes, in its Trainer as it comes."""
     if (train_data := prepared.batches.get("train")) is None:
-        raise ValueError("transformers' Trainer cannot resume nor share out our streams; leave out data.streaming.")
+        raise UserError("transformers' Trainer cannot resume nor share out our streams; leave out data.streaming.")
     config = ViTConfig(**{name: getattr(prepared.model.config, name) for name in SHARED})
     transformers.set_seed(prepared.arguments.seed)
     return transformers.Trainer(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import first_few
+from ...errors import UserError, first_few
 from .weights import SafeTensors
 
 logger = logging.getLogger(__name__)
@@ -55,20 +55,20 @@ def open_checkpoint(source: str | Path, *, part: str | None = None) -> Mapping[s
     source: .safetensors, .npz, .pth, .pt, .pyth, .bin, .ckpt, or a folder with such a file, or shards and their index.
     part: which of several state dicts in one file, as "student"; None takes the first of `WRAPPERS`.
 
-    Raises: ValueError, with what would do, for anything that is no checkpoint, or is damaged, or holds code.
+    Raises: UserError, with what would do, for anything that is no checkpoint, or is damaged, or holds code.
     """
     path = Path(source).expanduser()
     if path.is_dir():
         path = file_in(path)
     if not path.is_file():
-        raise ValueError(f"There is no file or folder {source}.")
+        raise UserError(f"There is no file or folder {source}.")
     if path.name.endswith(".index.json"):
         return read_shards(path, part)
     read = READERS.get(path.suffix)
     if read is None:
-        raise ValueError(f"{path} is no checkpoint: its name ends in none of {', '.join(READERS)}.")
+        raise UserError(f"{path} is no checkpoint: its name ends in none of {', '.join(READERS)}.")
     if is_pointer(path):
-        raise ValueError(f"{path} is only a pointer of Git LFS to the weights; fetch them with `git lfs pull`.")
+        raise UserError(f"{path} is only a pointer of Git LFS to the weights; fetch them with `git lfs pull`.")
     return read(path, part)
 
 
@@ -87,22 +87,22 @@ def file_in(folder: Path) -> Path:
         return found[0]
     inside = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "nothing"
     problem = f"holds {len(found)} checkpoints; name one" if found else "holds no weights"
-    raise ValueError(f"The folder {folder} {problem} (in it: {inside}).")
+    raise UserError(f"The folder {folder} {problem} (in it: {inside}).")
 
 
 def read_shards(index: Path, part: str | None) -> Mapping[str, Tensor]:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{index} is no index of shards: it has no weight_map. Copy or download it again.") from error
+        raise UserError(f"{index} is no index of shards: it has no weight_map. Copy or download it again.") from error
     shards = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise ValueError(f"{index} names a shard {name}, which does not lie beside it; copy or download it.")
+            raise UserError(f"{index} names a shard {name}, which does not lie beside it; copy or download it.")
         shards[name] = open_checkpoint(index.parent / name, part=part)
     for key, name in places.items():
         if key not in shards[name]:
-            raise ValueError(f"{index} places {key} in {name}, where it is not; copy or download them again.")
+            raise UserError(f"{index} places {key} in {name}, where it is not; copy or download them again.")
     return Tensors({key: lambda key=key, name=name: shards[name][key] for key, name in places.items()})
 
 
@@ -112,7 +112,7 @@ def read_safetensors(path: Path, part: str | None) -> Mapping[str, Tensor]:
 
 def read_npz(path: Path, part: str | None) -> Mapping[str, Tensor]:
     if not is_zipfile(path):
-        raise ValueError(damaged(path, BadZipFile("it has no list of its arrays")))
+        raise UserError(damaged(path, BadZipFile("it has no list of its arrays")))
     file = np.load(path, allow_pickle=False)
     return Tensors({name: lambda name=name: array_of(path, file, name) for name in file.files})
 
@@ -121,9 +121,9 @@ def array_of(path: Path, file: Any, name: str) -> Tensor:
     try:
         array = file[name]
     except (BadZipFile, OSError, EOFError) as error:
-        raise ValueError(damaged(path, error)) from error
+        raise UserError(damaged(path, error)) from error
     except ValueError as error:
-        raise ValueError(f"{path} holds Python objects under {name}, which could run code; {SAFE_WAY}") from error
+        raise UserError(f"{path} holds Python objects under {name}, which could run code; {SAFE_WAY}") from error
     if array.dtype.str.endswith("V2"):  # how numpy writes bfloat16
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
@@ -143,10 +143,10 @@ def read_torch(path: Path, part: str | None) -> Mapping[str, Tensor]:
             content = load_mapped(path)
     except UnpicklingError as error:
         if called := re.search(r"GLOBAL ([\w.]+)", str(error)):
-            raise ValueError(f"{path} is a pickle that would run code ({called[1]}); {SAFE_WAY}") from error
-        raise ValueError(damaged(path, error)) from error
+            raise UserError(f"{path} is a pickle that would run code ({called[1]}); {SAFE_WAY}") from error
+        raise UserError(damaged(path, error)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ValueError(damaged(path, error)) from error
+        raise UserError(damaged(path, error)) from error
     return unwrapped(path, content, part)
 
 
@@ -167,7 +167,7 @@ def unwrapped(path: Path, content: Any, part: str | None) -> dict[str, Tensor]:
         inside = [name for name in WRAPPERS if isinstance(content.get(name), Mapping)]
         if part is not None and part not in trail:
             if not isinstance(content.get(part), Mapping):
-                raise ValueError(f"{path} has no {part!r}; it holds {first_few(content)}.")
+                raise UserError(f"{path} has no {part!r}; it holds {first_few(content)}.")
             inside = [part]
         if not inside:
             break
@@ -181,7 +181,7 @@ def unwrapped(path: Path, content: Any, part: str | None) -> dict[str, Tensor]:
         else {}
     )
     if not tensors:
-        raise ValueError(
+        raise UserError(
             f"{path} holds no weights: it is {described(content)}. Save a model's state_dict(), alone or under 'model'."
         )
     return tensors

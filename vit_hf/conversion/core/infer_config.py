@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ...families import FAMILIES, load
 from ...models.shapes import Size, pair
 from .rules import Table, under
@@ -39,7 +40,7 @@ class Found(NamedTuple):
 def build(found: Found, said: Mapping[str, Any]) -> Any:
     """Our model of these weights, in their dtype; `said` are fields of our configuration that hold over what was found.
 
-    With num_labels=0 a classifier is left out. Raises: ValueError where weights and words do not fit together.
+    With num_labels=0 a classifier is left out. Raises: UserError where weights and words do not fit together.
     """
     family = FAMILIES[found.family]
     config = load(family.config)(**{**found.words, **said})
@@ -78,14 +79,14 @@ def image_size_of(positions: int, patch_size: tuple[int, int], said: Size | None
     if said is not None:
         height, width = (side // patch for side, patch in zip(pair(said), patch_size, strict=True))
         if height * width != positions:
-            raise ValueError(
+            raise UserError(
                 f"image_size={said} makes {height} x {width} patches of {patch_size[0]} x {patch_size[1]} pixels, "
                 f"but the weights hold positions for {positions}."
             )
         return said if isinstance(said, int) else list(said)
     side = isqrt(positions)
     if side * side != positions:
-        raise ValueError(f"The weights hold positions for {positions} patches, which is no square; say image_size.")
+        raise UserError(f"The weights hold positions for {positions} patches, which is no square; say image_size.")
     return as_size(side * patch_size[0], side * patch_size[1])
 
 

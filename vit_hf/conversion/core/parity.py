@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...errors import UserError
 from ...models.blocks import Block
 from ...models.shapes import pair
 
@@ -91,7 +92,7 @@ def compare(ours: Runnable, theirs: Runnable, pixel_values: Tensor) -> Parity:
     found, expected = (traced(one, pixel_values, dtype) for one in (ours, theirs))
     report = Parity(str(dtype)[6:], str(weights)[6:], BOUNDS[dtype], len(pixel_values))
     if len(found) != len(expected):
-        raise ValueError(f"The models have {len(found)} and {len(expected)} places to compare; they differ in depth.")
+        raise UserError(f"The models have {len(found)} and {len(expected)} places to compare; they differ in depth.")
     for place in expected:
         if expected[place] is not None and found[place] is not None:
             report.differences.append(difference(place, found[place], expected[place]))
@@ -127,7 +128,7 @@ def traced(one: Runnable, pixel_values: Tensor, dtype: torch.dtype) -> dict[str,
 
 def difference(place: str, found: Tensor, expected: Tensor) -> Difference:
     if found.shape != expected.shape:
-        raise ValueError(f"At the {place} one model gives {tuple(found.shape)}, the other {tuple(expected.shape)}.")
+        raise UserError(f"At the {place} one model gives {tuple(found.shape)}, the other {tuple(expected.shape)}.")
     absolute = float((found.cpu() - expected.cpu()).abs().max())
     return Difference(place, absolute, absolute / max(float(expected.abs().max()), torch.finfo(expected.dtype).tiny))
 

@@ -12,6 +12,7 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 from ...data.decode.processors import INTERPOLATIONS, make_image_processor, make_processor
+from ...errors import UserError
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import pair
 from ...models.video_processing_timesformer import TimeSformerVideoProcessor
@@ -52,12 +53,12 @@ def for_channels(values: Sequence[float], channels: int) -> list[float]:
 def preprocessing_words(processor: Any) -> dict[str, Any]:
     """mean, std, crop_pct and interpolation, and of videos the sampling, as the data of a recipe says them.
 
-    Raises: ValueError for a processor that cuts from the middle in another way than ours.
+    Raises: UserError for a processor that cuts from the middle in another way than ours.
     """
     resample = Resampling(processor.resample if processor.resample is not None else Resampling.BILINEAR)
     interpolation = next((word for word, known in INTERPOLATIONS.items() if known == resample), None)
     if interpolation is None:
-        raise ValueError(f"resample={resample.name} is none of {', '.join(INTERPOLATIONS)}; set one of them.")
+        raise UserError(f"resample={resample.name} is none of {', '.join(INTERPOLATIONS)}; set one of them.")
     sampled = {name: getattr(processor, name, None) for name in ("sampling", "sampling_rate")}
     return {
         "mean": list(processor.image_mean) if processor.do_normalize else [0.0],
@@ -79,7 +80,7 @@ def crop_pct_of(processor: Any) -> float | None:
     shortest = size.get("shortest_edge")
     sides = [(crop[name], shortest or size.get(name) or 0) for name in ("height", "width")]
     if any(resized < kept for kept, resized in sides):
-        raise ValueError(f"size={size} is smaller than crop_size={crop}, which crop_pct cannot say.")
+        raise UserError(f"size={size} is smaller than crop_size={crop}, which crop_pct cannot say.")
     largest = min(kept / resized for kept, resized in sides)
     if all(math.floor(kept / largest) == resized for kept, resized in sides):
         return largest

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...completion.adaptation import conv_to_linear, linear_to_conv
+from ...errors import UserError
 
 Change = Callable[..., Tensor | tuple[Tensor, ...]]
 
@@ -58,9 +59,9 @@ def constant(ours: str, value: Tensor) -> Rule:
 
 
 def require_value(key: str, value: Tensor, found: Tensor) -> tuple[Tensor, ...]:
-    """-> nothing. Raises: ValueError where a tensor that they have no place for says something."""
+    """-> nothing. Raises: UserError where a tensor that they have no place for says something."""
     if not torch.equal(found, value.to(found.dtype)):
-        raise ValueError(f"{key} has no place there, and can be left out only while it holds {value.flatten()[0]:g}.")
+        raise UserError(f"{key} has no place there, and can be left out only while it holds {value.flatten()[0]:g}.")
     return ()
 
 
@@ -149,7 +150,7 @@ def translate(
     are held at a time. shapes: what the target has, so that all of it is accounted for. share: tensors that need no
     change may be those of `state` themselves.
 
-    Raises: ValueError for keys that no rule covers, keys of the target that nothing fills, and other shapes.
+    Raises: UserError for keys that no rule covers, keys of the target that nothing fills, and other shapes.
     """
     used, translated, constants = set(), {}, []
     for rule in written_out(table, layers):
@@ -168,20 +169,20 @@ def translate(
     dtype = next((tensor.dtype for key, tensor in translated.items() if key not in constants), torch.float32)
     translated.update({key: translated[key].to(dtype) for key in constants})
     if left := set(state) - used:
-        raise ValueError(f"No rule covers {listed(left)}; add one, or a rule that drops them on purpose.")
+        raise UserError(f"No rule covers {listed(left)}; add one, or a rule that drops them on purpose.")
     if shapes is not None and (missing := set(shapes) - set(translated)):
-        raise ValueError(f"The source has nothing that makes {listed(missing)}; it is of another architecture.")
+        raise UserError(f"The source has nothing that makes {listed(missing)}; it is of another architecture.")
     return translated
 
 
 def require_place(rule: Rule, given: list[Tensor], key: str, tensor: Tensor, shapes: Mapping[str, torch.Size]) -> None:
-    """Raises: ValueError unless the target has the key, in this shape."""
+    """Raises: UserError unless the target has the key, in this shape."""
     sources = " and ".join(f"{name} of shape {tuple(one.shape)}" for name, one in zip(rule.theirs, given, strict=True))
     made = f"{sources} {'makes' if len(given) == 1 else 'make'} {key}"
     if key not in shapes:
-        raise ValueError(f"{made}, which the target does not have; its configuration says otherwise.")
+        raise UserError(f"{made}, which the target does not have; its configuration says otherwise.")
     if tensor.shape != shapes[key]:
-        raise ValueError(f"{made} of shape {tuple(tensor.shape)}, but the target has {tuple(shapes[key])} there.")
+        raise UserError(f"{made} of shape {tuple(tensor.shape)}, but the target has {tuple(shapes[key])} there.")
 
 
 def owned(tensor: Tensor, given: list[Tensor], share: bool) -> Tensor:

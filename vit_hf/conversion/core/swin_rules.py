@@ -6,6 +6,7 @@ from functools import partial
 from torch import Tensor
 from torch.nn import functional
 
+from ...errors import UserError
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.shapes import pair as both
 from .rules import (
@@ -113,10 +114,10 @@ V2_WORDS = {"block": "post_norm", "attention": "cosine", "position_bias": "conti
 
 
 def version_of(config: SwinTransformerConfig) -> int:
-    """1, or 2 for Swin V2. Raises: ValueError for what lies between them."""
+    """1, or 2 for Swin V2. Raises: UserError for what lies between them."""
     said = (config.block, config.attention, config.position_bias)
     if said not in VERSIONS:
-        raise ValueError(
+        raise UserError(
             f"Other libraries cannot represent block={said[0]!r}, attention={said[1]!r} and position_bias={said[2]!r} "
             "together; they have Swin with the first word of each, and Swin V2 with the last."
         )
@@ -217,8 +218,8 @@ def crop(window: Window, whole: Window, table: Tensor) -> Tensor:
 
 
 def window_of_table(rows: int) -> int:
-    """The side of the square window whose table has so many rows. Raises: ValueError where there is none."""
+    """The side of the square window whose table has so many rows. Raises: UserError where there is none."""
     side = (int(rows**0.5) + 1) // 2
     if (2 * side - 1) ** 2 != rows:
-        raise ValueError(f"A table of {rows} biases is that of no square window; windows must be squares here.")
+        raise UserError(f"A table of {rows} biases is that of no square window; windows must be squares here.")
     return side

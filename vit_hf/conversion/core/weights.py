@@ -8,13 +8,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from ...errors import UserError
 from .rules import Table, translate
 
 
 class SafeTensors(Mapping[str, Tensor]):
     """The tensors of one file, or of the shards that an index lists: views of the file, read where they are used.
 
-    Raises: ValueError for a file that is truncated or damaged.
+    Raises: UserError for a file that is truncated or damaged.
     """
 
     def __init__(self, path: Path):
@@ -40,7 +41,7 @@ def files_of(path: Path) -> dict[str, Path]:
     if path.suffix == ".json":
         shards = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         if missing := sorted({name for name in shards.values() if not (path.parent / name).is_file()}):
-            raise ValueError(f"{path} lists {missing[0]}, which is not beside it; copy or download all the shards.")
+            raise UserError(f"{path} lists {missing[0]}, which is not beside it; copy or download all the shards.")
         return {key: path.parent / name for key, name in shards.items()}
     with opened(path) as file:
         return dict.fromkeys(file.keys(), path)
@@ -50,7 +51,7 @@ def opened(path: Path):
     try:
         return safe_open(str(path), framework="pt")
     except SafetensorError as error:
-        raise ValueError(
+        raise UserError(
             f"{path} cannot be read ({error}): the file is truncated, damaged or no safetensors file. "
             "Copy or download it again."
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ...data.decode.processors import make_processor
-from ...errors import first_few
+from ...errors import UserError, first_few
 from ..core.checkpoint_files import open_checkpoint, under_prefix
 from ..core.infer_config import Found, build
 from ..core.preprocessing import for_channels
@@ -49,7 +49,7 @@ def from_original(source: str | Path, *, part: str | None = None, **words: Any) 
         num_attention_heads, image_size where it is no square, num_labels=0 to leave the head out, and
         attention_type="space_only" of a TimeSformer that looks like any ViT, ...
 
-    Raises: ValueError for other files, for what our words cannot say, and for keys that no rule covers.
+    Raises: UserError for other files, for what our words cannot say, and for keys that no rule covers.
     """
     ours, notes, _, _ = convert_from_original(source, part=part, **words)
     for note in notes:
@@ -82,7 +82,7 @@ def recognize(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any])
     for kind, (anchor, find) in FINDERS.items():
         if (found := under_prefix(state, anchor)) is not None:
             return kind, find(found[0], said), found[1]
-    raise ValueError(
+    raise UserError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
         f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}, {SWIN_V2}), of TimeSformer "
         f"({FACEBOOK}, {LUCIDRAINS}) and of torchvision ({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, "

@@ -9,6 +9,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ...completion.adaptation import linear_to_conv
+from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import pair as both_sides
 from ..core.checkpoint_files import Tensors
@@ -59,7 +60,7 @@ def find_google(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     )
     notes = ["hidden_act='gelu_pytorch_tanh' is assumed, as JAX computes GELU; other libraries read it as 'gelu'"]
     if positions is None and "image_size" not in said:
-        raise ValueError("The file keeps no positions (fixed waves), so that it tells no image_size; say it.")
+        raise UserError("The file keeps no positions (fixed waves), so that it tells no image_size; say it.")
     size = said.get("image_size")
     words = {
         "image_size": size
@@ -79,7 +80,7 @@ def find_google(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         "add_pooling_layer": "pre_logits/kernel" in state,
     }
     if "pre_logits/kernel" in state and len(set(state["pre_logits/kernel"].shape)) > 1:
-        raise ValueError(
+        raise UserError(
             f"pre_logits is {tuple(state['pre_logits/kernel'].shape)}, and our pooler keeps the width of the model; "
             "such a layer has no form in our words."
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import UserError
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.shapes import pair
 from ..core.infer_config import Found, as_size, depth_of
@@ -36,7 +37,7 @@ SQUEEZED = 384
 def find_swin(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     """All but the size of images lies in the weights, or is said.
 
-    Raises: ValueError for windows that are no squares.
+    Raises: UserError for windows that are no squares.
     """
     tables = [state[BIAS.format(stage)].shape for stage in range(depth_of(state, "layers."))]
     windows = [window_of_table(rows) for rows, _ in tables]
@@ -51,7 +52,7 @@ def find_swin(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
 def find_swin_v2(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     """As `find_swin`; windows, and those learned with, lie in buffers that Microsoft's files have beside the weights.
 
-    Raises: ValueError for windows that are no squares, and where the buffers are not there and nobody says window_size
+    Raises: UserError for windows that are no squares, and where the buffers are not there and nobody says window_size
         and image_size.
     """
     stages = range(depth_of(state, "layers."))
@@ -68,7 +69,7 @@ def find_swin_v2(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         words |= {"window_size": max(windows), "pretrained_window_sizes": list(spans) if measured else None}
         last = windows[-1]
     elif silent := [word for word in ("window_size", "image_size") if word not in said]:
-        raise ValueError(
+        raise UserError(
             f"These weights of Swin V2 have no {STEPS.format(0)}, which would tell their windows; say "
             f"{' and '.join(silent)}, and pretrained_window_sizes where they were learned with others."
         )
@@ -113,7 +114,7 @@ def window_and_span(steps: Tensor) -> tuple[int, int]:
     """1 h w 2 -> the side of a square window, and of that by which its steps are measured.
 
     The largest step is log2(8 (window - 1) / (span - 1) + 1) / 3. Source: Microsoft's models/swin_transformer_v2.py.
-    Raises: ValueError for windows that are no squares.
+    Raises: UserError for windows that are no squares.
     """
     window = window_of_table(steps.shape[1] * steps.shape[2])
     furthest = 8.0 ** float(steps[0, -1, -1, 0]) - 1

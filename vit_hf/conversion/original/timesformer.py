@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import UserError
 from ...models.shapes import pair
 from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
 from ..core.rules import weight_and_bias
@@ -49,10 +50,10 @@ def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found
 def find_lucidrains(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     """Heads are 64 wide and frames 8 where nothing else is said, as are its own in its examples.
 
-    Raises: ValueError for shifted tokens, which our words cannot say.
+    Raises: UserError for shifted tokens, which our words cannot say.
     """
     if SHIFTED in state:
-        raise ValueError(
+        raise UserError(
             "These are weights of a TimeSformer with shift_tokens=True, which moves a third of each token to the frame "
             "before and a third to the one after; that has no form in our words. Those with shift_tokens=False convert."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...errors import first_few
+from ...errors import UserError, first_few
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.checkpoint_files import Tensors
 from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
@@ -32,10 +32,10 @@ GATED = "blocks.0.mlp.w12.weight"
 
 
 def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
-    """Raises: ValueError for a gated feed-forward, and for two heads whose mean none of our models takes."""
+    """Raises: UserError for a gated feed-forward, and for two heads whose mean none of our models takes."""
     notes: list[str] = []
     if GATED in state:
-        raise ValueError(f"The weights hold {GATED}, a gated feed-forward (SwiGLU), which has no form in our words.")
+        raise UserError(f"The weights hold {GATED}, a gated feed-forward (SwiGLU), which has no form in our words.")
     state = renamed(state)
     beside = {key: reason for pattern, reason in BESIDE.items() for key in state if re.match(pattern, key)}
     notes += [

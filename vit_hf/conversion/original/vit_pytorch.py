@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import first_few
+from ...errors import UserError, first_few
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import Size, pair
 from ..core.checkpoint_files import open_checkpoint, under_prefix
@@ -42,7 +42,7 @@ def from_vit_pytorch(
         of SimpleViT. num_channels: of images.
     words: fields of our configuration, as layer_norm_eps, that hold over what the weights say.
 
-    Raises: ValueError for what must be said, for keys that no rule covers, and for files that cannot be read.
+    Raises: UserError for what must be said, for keys that no rule covers, and for files that cannot be read.
     """
     ours, notes, _ = convert_from_vit_pytorch(
         source, heads=heads, pool=pool, image_size=image_size, num_channels=num_channels, **words
@@ -76,7 +76,7 @@ def trunk_in(state: Mapping[str, Tensor], source: Any) -> tuple[Mapping[str, Ten
     for anchor in ANCHORS:
         if (found := under_prefix(state, anchor)) is not None:
             return found
-    raise ValueError(
+    raise UserError(
         f"{source} holds no ViT of vit-pytorch: none of its keys ({first_few(state)}) ends in {ANCHORS[0]}. "
         "from_original reads weights of Google, timm, DeiT, MAE, DINO and torchvision."
     )
@@ -155,7 +155,7 @@ def patch_size_of(pixels: int, channels: int, live: Any) -> tuple[int, int]:
         return lengths["p1"], lengths["p2"]
     area, rest = divmod(pixels, channels)
     if rest or isqrt(area) ** 2 != area:
-        raise ValueError(
+        raise UserError(
             f"A patch of {pixels} numbers is no square of {channels} channels; say num_channels, or convert the live "
             "model, which knows the sides of its patches."
         )
@@ -170,13 +170,13 @@ def grid_size(
     if live is not None:
         return image_size_of(live.pos_embedding.shape[-2], patch_size, said)
     if said is None:
-        raise ValueError("SimpleViT keeps no positions among its weights, so that they tell no image_size; say it.")
+        raise UserError("SimpleViT keeps no positions among its weights, so that they tell no image_size; say it.")
     return as_size(*pair(said))
 
 
 def require_heads(heads: int | None, inner: int) -> int:
     if heads is None or inner % heads:
-        raise ValueError(
+        raise UserError(
             f"heads={heads}: the weights say only that all heads together are {inner} wide; say how many heads they "
             f"are (of vit-pytorch's usual width, 64, it would be {max(1, inner // 64)})."
         )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ...errors import UserError
 from ..core.parity import compare, ours, sample_images
 from .vit import from_timm, required_timm, timm_runnable, to_timm
 
@@ -52,7 +53,7 @@ def tiny_timm(name: str) -> Any:
 
 
 def tried(name: str) -> Trial:
-    """There and back. Raises: ValueError for a conversion that is not the same function."""
+    """There and back. Raises: UserError for a conversion that is not the same function."""
     theirs = tiny_timm(name)
     standard = type(theirs.blocks[0]).__name__ == "Block"
     try:
@@ -64,7 +65,7 @@ def tried(name: str) -> Trial:
     report = compare(ours(model), timm_runnable(theirs), images)
     pixels = images[:2].double()
     if not report.passed or not torch.equal(back(pixels), theirs(pixels)):
-        raise ValueError(f"{name} is converted to another function:\n{report}")
+        raise UserError(f"{name} is converted to another function:\n{report}")
     before, after = theirs.state_dict(), back.state_dict()
     equal = before.keys() == after.keys() and all(torch.equal(after[key], before[key]) for key in before)
     return Trial(name, standard, None, not equal)

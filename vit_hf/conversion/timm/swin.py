@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import require_library
+from ...errors import UserError, require_library
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
 from ..core.parity import Outputs, Runnable
@@ -51,9 +51,9 @@ def unsayable(model: Any) -> Iterator[str]:
 
 
 def config_from(model: Any) -> SwinTransformerConfig:
-    """Raises: ValueError that names what our words cannot say."""
+    """Raises: UserError that names what our words cannot say."""
     if reasons := list(unsayable(model)):
-        raise ValueError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
+        raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     patches, block = model.patch_embed, model.layers[0].blocks[0]
     windows = [stage.blocks[0].window_size for stage in model.layers]
     config = SwinTransformerConfig(
@@ -74,7 +74,7 @@ def config_from(model: Any) -> SwinTransformerConfig:
         num_labels=model.num_classes,  # pyright: ignore[reportCallIssue] (a property of transformers)
     )
     if windows != (own := clamped_windows(config)):
-        raise ValueError(
+        raise UserError(
             f"This model of timm has no form in our words: its windows of {windows} patches are not {own}, those of "
             "one size, cut down to the grids of the stages."
         )
@@ -83,7 +83,7 @@ def config_from(model: Any) -> SwinTransformerConfig:
         shift = stage.blocks[-1].target_shift_size if len(stage.blocks) > 1 else (0, 0)
         own_shift = tuple(side // 2 if side < reach else 0 for side, reach in zip(window, grid, strict=True))
         if len(stage.blocks) > 1 and tuple(stage.blocks[1].shift_size) != own_shift:
-            raise ValueError(
+            raise UserError(
                 f"This model of timm has no form in our words: a stage of {grid} patches shifts its windows by "
                 f"{shift}, as always_partition=True makes it."
             )
@@ -93,7 +93,7 @@ def config_from(model: Any) -> SwinTransformerConfig:
 def v2_words(model: Any) -> dict[str, Any]:
     learned = [stage.blocks[0].attn.pretrained_window_size for stage in model.layers]
     if any(rows != columns for rows, columns in learned):
-        raise ValueError(f"This model of timm has no form in our words: pretrained_window_sizes of {learned} patches.")
+        raise UserError(f"This model of timm has no form in our words: pretrained_window_sizes of {learned} patches.")
     sizes = [rows for rows, _ in learned]
     return {
         **V2_WORDS,
@@ -148,10 +148,10 @@ def unsayable_to_timm(config: SwinTransformerConfig) -> Iterator[str]:
 def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, Any]:
     """The arguments of timm's SwinTransformer that build the same; without `head` its output are the tokens.
 
-    Raises: ValueError that names the fields that timm cannot represent.
+    Raises: UserError that names the fields that timm cannot represent.
     """
     if reasons := list(unsayable_to_timm(config)):
-        raise ValueError(f"timm's SwinTransformer cannot represent {'; '.join(reasons)}.")
+        raise UserError(f"timm's SwinTransformer cannot represent {'; '.join(reasons)}.")
     eps, learned = config.layer_norm_eps, config.pretrained_window_sizes
     return {
         "img_size": config.image_size,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import require_library
+from ...errors import UserError, require_library
 from ...families import family_of
 from ...hub.download import local
 from ...models.configuration_vit import VisionTransformerConfig
@@ -41,7 +41,7 @@ def from_timm(source: Any, *, architecture: str | None = None) -> Any:
     source: a live model of timm, a folder in its Hub's layout, the id of one on the Hub, or a .safetensors file of
         the named `architecture`.
 
-    Raises: ValueError for what our words cannot say, for weights that do not fit, for files that cannot be read.
+    Raises: UserError for what our words cannot say, for weights that do not fit, for files that cannot be read.
     """
     theirs, state = (source, None) if isinstance(source, nn.Module) else open_timm(source, architecture)
     ours, notes = convert_from_timm(theirs, state)
@@ -76,14 +76,14 @@ def convert_vit(theirs: Any, state: Mapping[str, Tensor] | None) -> tuple[Any, l
 def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mapping[str, Tensor]]:
     """-> the live model of timm that a file, a folder or the Hub holds, and its weights where they lie.
 
-    Raises: ValueError for what timm does not know, and for weights of another architecture.
+    Raises: UserError for what timm does not know, and for weights of another architecture.
     """
     timm, path = required_timm(), local(source)
     state = open_checkpoint(path)
     if path.is_dir():
         architecture, arguments = f"local-dir:{path}", {}
     elif architecture is None:
-        raise ValueError(
+        raise UserError(
             f"{source} holds weights alone; name what they are, as in architecture='vit_base_patch16_224', or give a "
             "folder with timm's config.json."
         )
@@ -95,13 +95,13 @@ def open_timm(source: Any, architecture: str | None = None) -> tuple[Any, Mappin
         if kind(theirs) in swin.KINDS:  # whose masks are in no file, so that they are made now
             theirs = timm.create_model(architecture, **arguments)
     except (RuntimeError, AssertionError, KeyError, TypeError) as error:
-        raise ValueError(f"{source}: timm {timm.__version__} cannot build it: {error}") from error
+        raise UserError(f"{source}: timm {timm.__version__} cannot build it: {error}") from error
     load_timm(theirs, state, source)
     return theirs.eval(), state
 
 
 def load_timm(theirs: Any, state: Mapping[str, Tensor], source: Any) -> None:
-    """Raises: ValueError for weights that are not those of the model; an idle attention pool is passed over."""
+    """Raises: UserError for weights that are not those of the model; an idle attention pool is passed over."""
     shapes = shapes_of(theirs)
     # An idle attention pool, and what follows from the sizes of a Swin Transformer.
     idle = re.compile(r"attn_pool\.|.*\.(relative_position_index|relative_coords_table|attn_mask)$")
@@ -109,13 +109,13 @@ def load_timm(theirs: Any, state: Mapping[str, Tensor], source: Any) -> None:
     missing = [key for key in shapes if key not in state]
     if strange or missing:
         lacks = [f"lack {listed(missing)}"] * bool(missing) + [f"have unknown {listed(strange)}"] * bool(strange)
-        raise ValueError(
+        raise UserError(
             f"The weights in {source} are not of this {type(theirs).__name__} of timm: they {' and '.join(lacks)}."
         )
     tensors = {key: state[key] for key in shapes}
     for key, tensor in tensors.items():
         if tensor.shape != shapes[key]:
-            raise ValueError(
+            raise UserError(
                 f"{source}: {key} is of shape {tuple(tensor.shape)}, but the model that is named there has "
                 f"{tuple(shapes[key])}; name the architecture that the weights belong to."
             )
@@ -127,12 +127,12 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
 
     share: tensors that are the same in both may be those of `model` themselves, which then is not to be used further.
 
-    Raises: ValueError that names the fields that timm cannot represent.
+    Raises: UserError that names the fields that timm cannot represent.
     """
     if model.config.model_type == "swin_hf":
         return swin.to_timm(model, processor, share=share)
     if family_of(model.config).takes_clips:
-        raise ValueError("timm has no models of videos; transformers has a TimeSformer.")
+        raise UserError("timm has no models of videos; transformers has a TimeSformer.")
     timm, config = required_timm(), model.config
     state, head = model.state_dict(), hasattr(model, "classifier")
     pooled = head or model.pool is not None
@@ -165,7 +165,7 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
 
     pretrained_cfg: entries of timm's, laid over those of the model; see `pretrained_cfg_of`.
 
-    Raises: ValueError for norms whose eps timm's JSON cannot say.
+    Raises: UserError for norms whose eps timm's JSON cannot say.
     """
     timm, sayable = required_timm(), [*ARCHITECTURES]
     if kind(model) in swin.KINDS:
@@ -174,7 +174,7 @@ def save_timm(model: Any, folder: Path, pretrained_cfg: Mapping[str, Any] | None
         block = model.blocks[0]
     if (eps := block.norm1.eps) not in sayable:
         known = " or ".join(f"{one:g}" for one in sayable)
-        raise ValueError(
+        raise UserError(
             f"timm's config.json cannot represent layer_norm_eps={eps:g}, only {known}. Load the model with one of "
             f"these, as from_pretrained(..., layer_norm_eps={min(sayable):g}), and compare; or use to_timm, "
             "whose live model has it."

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
 
 # The class of timm's activation -> our word; and our word -> timm's.
@@ -104,10 +105,10 @@ def activation_of(module: nn.Module) -> str | None:
 def config_from_timm(model: Any) -> tuple[VisionTransformerConfig, list[str]]:
     """-> the config that builds the same, and a line for each setting of training that we have no word for.
 
-    Raises: ValueError that names what our words cannot say.
+    Raises: UserError that names what our words cannot say.
     """
     if reasons := unsayable(model):
-        raise ValueError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
+        raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     block, patches = model.blocks[0], model.patch_embed
     fields: dict[str, Any] = {
         "image_size": size_of(patches.img_size or model.pretrained_cfg["input_size"][1:]),
@@ -172,10 +173,10 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
 
     no_embed_class: whether the class token has no position.
 
-    Raises: ValueError that names the fields that timm cannot represent.
+    Raises: UserError that names the fields that timm cannot represent.
     """
     if reasons := list(unsayable_to_timm(config)):
-        raise ValueError(f"timm's VisionTransformer cannot represent {'; '.join(reasons)}.")
+        raise UserError(f"timm's VisionTransformer cannot represent {'; '.join(reasons)}.")
     pooling = config.pooling if pooled else ""
     return {
         "img_size": config.image_size,

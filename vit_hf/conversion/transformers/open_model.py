@@ -11,6 +11,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
+from ...errors import UserError
 from ...families import word_of
 from ...hub.download import local
 from ..core.rules import listed
@@ -26,11 +27,11 @@ POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 def open_transformers(source: str | Path) -> PreTrainedModel:
     """The live model that a folder or the Hub holds, of the class that saved it, in its dtype.
 
-    Raises: ValueError for folders of other things, and for weights that are damaged, missing or strange.
+    Raises: UserError for folders of other things, and for weights that are damaged, missing or strange.
     """
     folder = local(source)
     if not (folder / "config.json").is_file():
-        raise ValueError(f"{source} is no folder of transformers: it has no config.json. from_original reads files.")
+        raise UserError(f"{source} is no folder of transformers: it has no config.json. from_original reads files.")
     config = read(AutoConfig.from_pretrained, folder)
     model_class = class_of(config, source)
     load = partial(read, partial(model_class.from_pretrained, dtype="auto", output_loading_info=True), folder)
@@ -38,7 +39,7 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
     if set(info["missing_keys"]) == POOLER:
         model, info = load(add_pooling_layer=False)
     if missing := info["missing_keys"]:
-        raise ValueError(f"{source} lacks {listed(missing)}, which {model_class.__name__} needs; copy it again.")
+        raise UserError(f"{source} lacks {listed(missing)}, which {model_class.__name__} needs; copy it again.")
     account_for([key for key in info["unexpected_keys"] if not key.startswith(OF_TEXTS)], source, model_class.__name__)
     return model
 
@@ -46,20 +47,20 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
 def class_of(config: Any, source: str | Path) -> Any:
     """The class of transformers' that saved a model."""
     if word_of(config.model_type):
-        raise ValueError(f"{source} holds a model of vit_hf already; load it with from_pretrained.")
+        raise UserError(f"{source} holds a model of vit_hf already; load it with from_pretrained.")
     if not config.architectures:
-        raise ValueError(f"{source} does not say which class saved it (architectures in config.json); give it live.")
+        raise UserError(f"{source} does not say which class saved it (architectures in config.json); give it live.")
     saved_by: str = config.architectures[0]
     name = TOWERS.get(saved_by, saved_by)
     if (model_class := getattr(transformers, name, None)) is None:
-        raise ValueError(f"{source} says that {name} saved it, which transformers does not have; give it live.")
+        raise UserError(f"{source} says that {name} saved it, which transformers does not have; give it live.")
     return model_class
 
 
 def account_for(strange: list[str], source: str | Path, name: str) -> None:
-    """Raises: ValueError for layers that the configuration knows nothing of; other keys are named in the log."""
+    """Raises: UserError for layers that the configuration knows nothing of; other keys are named in the log."""
     if layers := [key for key in strange if re.search(r"layers?\.\d+\.", key)]:
-        raise ValueError(
+        raise UserError(
             f"{source} holds {listed(layers)}, for which its configuration builds no place in {name}; "
             "config.json and the weights are of two different models."
         )
@@ -68,12 +69,12 @@ def account_for(strange: list[str], source: str | Path, name: str) -> None:
 
 
 def read(load: Any, folder: Path, **options: Any) -> Any:
-    """Raises: ValueError with the first line of what transformers complains of."""
+    """Raises: UserError with the first line of what transformers complains of."""
     try:
         return load(folder, **options)
     except (SafetensorError, UnpicklingError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = next((line for line in str(error).split("\n") if line.strip()), type(error).__name__)
-        raise ValueError(
+        raise UserError(
             f"{folder} cannot be loaded by transformers ({reason.strip()}); the files are damaged, or do not belong "
             "together. Copy or download them again."
         ) from error

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
+from ...errors import UserError
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
 from ...models.modeling_swin_backbone import SwinTransformerBackbone
@@ -75,7 +76,7 @@ def words_of(theirs: Any) -> dict[str, Any]:
 
 def v2_words(theirs: Any) -> dict[str, Any]:
     if theirs.use_absolute_embeddings:
-        raise ValueError(f"use_absolute_embeddings=True: {NO_POSITIONS}.")
+        raise UserError(f"use_absolute_embeddings=True: {NO_POSITIONS}.")
     sizes = list(theirs.pretrained_window_sizes)
     return {**V2_WORDS, "pretrained_window_sizes": sizes if any(sizes) else None}
 
@@ -109,12 +110,12 @@ def table_for(config: SwinTransformerConfig, name: str) -> Table:
 def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     """-> our model, and what is left out.
 
-    Raises: ValueError for heads that we have no like of, and for sizes at which theirs is another function.
+    Raises: UserError for heads that we have no like of, and for sizes at which theirs is another function.
     """
     name = type(theirs).__name__
     known = CLASSES | CLASSES_V2
     if name not in known:
-        raise ValueError(f"{name} has no like among our models; of transformers' Swin, {', '.join(known)} have.")
+        raise UserError(f"{name} has no like among our models; of transformers' Swin, {', '.join(known)} have.")
     words = words_of(theirs.config)
     if name.endswith("ForImageClassification"):
         words |= {"id2label": theirs.config.id2label, "problem_type": theirs.config.problem_type}
@@ -130,7 +131,7 @@ def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
 
 def refuse_uneven(config: SwinTransformerConfig) -> None:
     if covers_one_side(config):
-        raise ValueError(
+        raise UserError(
             f"image_size={config.image_size} with window_size={config.window_size}: a window covers a stage along one "
             "side alone, where transformers shifts windows along neither side and ours along the other."
         )
@@ -154,16 +155,16 @@ def unsayable(config: SwinTransformerConfig) -> Iterator[str]:
 def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model of transformers' own, and what changes in training or at other sizes.
 
-    Raises: ValueError that names the fields, and their values, that transformers cannot represent.
+    Raises: UserError that names the fields, and their values, that transformers cannot represent.
     """
     config: Any = model.config
     if reasons := list(unsayable(config)):
-        raise ValueError(f"transformers' Swin cannot represent {'; '.join(reasons)}.")
+        raise UserError(f"transformers' Swin cannot represent {'; '.join(reasons)}.")
     refuse_uneven(config)
     classes = CLASSES if version_of(config) == 1 else CLASSES_V2
     name = next((theirs for theirs, ours in classes.items() if isinstance(model, ours)), None)
     if name is None:
-        raise ValueError(
+        raise UserError(
             f"transformers' Swin V2 has no like of {type(model).__name__}, only of a classifier and its trunk."
         )
     arguments: dict[str, Any] = {field: getattr(config, field) for field in ALIKE}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
+from ...errors import UserError
 from ...models.configuration_timesformer import TimeSformerConfig
 from ...models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from ...models.shapes import pair
@@ -54,11 +55,11 @@ def table_for(config: TimeSformerConfig, name: str) -> Table:
 def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     """-> our model, and how it differs.
 
-    Raises: ValueError for heads that we have no like of.
+    Raises: UserError for heads that we have no like of.
     """
     name, words = type(theirs).__name__, words_of(theirs.config)
     if name not in CLASSES:
-        raise ValueError(f"{name} has no like among ours; of transformers' TimeSformer, {', '.join(CLASSES)} have.")
+        raise UserError(f"{name} has no like among ours; of transformers' TimeSformer, {', '.join(CLASSES)} have.")
     if name == "TimesformerForVideoClassification":
         words |= {"id2label": theirs.config.id2label, "problem_type": theirs.config.problem_type}
     config = TimeSformerConfig(**words)
@@ -84,11 +85,11 @@ def unsayable(config: TimeSformerConfig) -> Iterator[str]:
 def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model of transformers' own, and what changes in training.
 
-    Raises: ValueError that names the fields, and their values, that transformers cannot represent.
+    Raises: UserError that names the fields, and their values, that transformers cannot represent.
     """
     config: Any = model.config
     if reasons := list(unsayable(config)):
-        raise ValueError(f"transformers' TimeSformer cannot represent {'; '.join(reasons)}.")
+        raise UserError(f"transformers' TimeSformer cannot represent {'; '.join(reasons)}.")
     name = next(theirs for theirs, ours in CLASSES.items() if isinstance(model, ours))
     alike = {
         field: getattr(config, field) for field in ("intermediate_size", "qkv_bias", "num_frames", "attention_type")

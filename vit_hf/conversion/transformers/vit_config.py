@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...errors import UserError
 from ...models.shapes import pair
 
 
@@ -124,9 +125,9 @@ def siglip_words(config: Any) -> dict[str, Any]:
 
 
 def require(config: Any, name: str, wanted: Any, reason: str) -> None:
-    """Raises: ValueError where a field says what our words cannot."""
+    """Raises: UserError where a field says what our words cannot."""
     if (found := getattr(config, name)) != wanted:
-        raise ValueError(
+        raise UserError(
             f"{type(config).__name__} says {name}={found!r}, which has no form in our words: {reason}; "
             f"models with {name}={wanted!r} convert."
         )

@@ -8,6 +8,7 @@ import transformers
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
+from ...errors import UserError
 from ...families import word_of
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.rules import Table, listed, turned, under
@@ -32,7 +33,7 @@ SCALED = {"dinov2": "encoder.layer", "dinov2_with_registers": "encoder.layer", "
 def to_transformers(model: Any) -> PreTrainedModel:
     """One of transformers' own models with the weights of ours, which loads where no code of ours is.
 
-    Raises: ValueError that names the fields, and their values, that none of them can represent.
+    Raises: UserError that names the fields, and their values, that none of them can represent.
     """
     theirs, notes = convert_to_transformers(model)
     for note in notes:
@@ -70,7 +71,7 @@ def task_of_ours(model: Any) -> str:
     for task, model_class in OURS.items():
         if isinstance(model, model_class):
             return task
-    raise ValueError(f"A {type(model).__name__} has no form in transformers; convert one of {listed(OURS.values())}.")
+    raise UserError(f"A {type(model).__name__} has no form in transformers; convert one of {listed(OURS.values())}.")
 
 
 def changes_of_training(config: VisionTransformerConfig, kind: str) -> Iterator[str]:

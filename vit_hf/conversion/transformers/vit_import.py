@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ...models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
@@ -69,7 +70,7 @@ def from_transformers(source: Any) -> Any:
 
     source: a live model, or the folder or id of a saved one.
 
-    Raises: ValueError for what our words cannot say, and for weights that are not all there.
+    Raises: UserError for what our words cannot say, and for weights that are not all there.
     """
     theirs = source if isinstance(source, PreTrainedModel) else open_transformers(source)
     ours, notes = convert_from_transformers(theirs)
@@ -79,16 +80,16 @@ def from_transformers(source: Any) -> Any:
 
 
 def task_of(theirs: Any) -> str:
-    """Which of our classes a live model is. Raises: ValueError for heads that we have no like of."""
+    """Which of our classes a live model is. Raises: UserError for heads that we have no like of."""
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
     ending = next((ending for ending in TASKS if name.endswith(ending)), None)
     if trunk.config.model_type not in WORDS:
-        raise ValueError(
+        raise UserError(
             f"{name} has no like among our models; of transformers those of {', '.join([*WORDS, 'swin'])} have."
         )
     if ending is None:
         encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
-        raise ValueError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
+        raise UserError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
     return "tokens" if name.startswith("Beit") and ending == "ForMaskedImageModeling" else TASKS[ending]
 
 
@@ -150,7 +151,7 @@ def labels_of(config: Any) -> dict[str, Any]:
 
 def require_tanh(config: Any) -> None:
     if config.pooler_act != "tanh" or config.pooler_output_size != config.hidden_size:
-        raise ValueError(
+        raise UserError(
             f"pooler_act={config.pooler_act!r} and pooler_output_size={config.pooler_output_size} have no form in our "
             "words, whose pooler is a tanh of the width of the model; load it with add_pooling_layer=False."
         )
@@ -168,7 +169,7 @@ def pooled_words(theirs: Any, state: dict[str, Tensor]) -> dict[str, Any]:
     if family.startswith("Dinov2") and "classifier.weight" in state:
         of_class, of_mean = state["classifier.weight"].chunk(2, dim=1)
         if of_class.any() and of_mean.any():
-            raise ValueError(
+            raise UserError(
                 f"{family} reads the class token and the mean of the patches at once, which none of our poolings does; "
                 f"convert its encoder alone, {family.replace('ForImageClassification', 'Model')}.from_pretrained(...)."
             )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import pair
 
@@ -232,7 +233,7 @@ TARGETS = {
 def target_of(config: VisionTransformerConfig, task: str) -> str:
     """The name of the first target that is the same function.
 
-    Raises: ValueError that names the fields, and their values, that the nearest cannot represent.
+    Raises: UserError that names the fields, and their values, that the nearest cannot represent.
     """
     complaints = {
         name: (list(wrong_words(config, target, task)), list(wrong_sizes(config, target, task)))
@@ -241,7 +242,7 @@ def target_of(config: VisionTransformerConfig, task: str) -> str:
     nearest = min(complaints, key=lambda name: tuple(len(found) for found in complaints[name]))
     words, sizes = complaints[nearest]
     if words or sizes:
-        raise ValueError(
+        raise UserError(
             f"transformers itself has no model that can represent {'; '.join(words + sizes)}. The nearest is "
             f"{nearest!r}. The model can be published as it is, with its code."
         )

@@ -8,6 +8,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from ...errors import UserError
+
 LEVELS = 256
 
 
@@ -34,9 +36,9 @@ def column(amounts: Tensor) -> Tensor:
 
 
 def is_gray(pixels: Tensor) -> bool:
-    """Raises: ValueError for a number of channels that are neither gray nor colors."""
+    """Raises: UserError for a number of channels that are neither gray nor colors."""
     if pixels.shape[1] not in (1, 3):
-        raise ValueError(f"Colors can be changed in images of 1 or 3 channels, and these have {pixels.shape[1]}.")
+        raise UserError(f"Colors can be changed in images of 1 or 3 channels, and these have {pixels.shape[1]}.")
     return pixels.shape[1] == 1
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ..decode.resize import Box
 from .random_numbers import choice, in_groups, noise, to_device
 
@@ -56,12 +57,12 @@ def mirrored(length: int, margin: int) -> Tensor:
 def pad_and_crop(pixels: Tensor, numbers: np.ndarray, *, margin: int, padding: Literal["zeros", "reflect"]) -> Tensor:
     """b c h w, b 2 -> b c h w: the image with a margin of so many pixels around it, and a part of its size cut out.
 
-    Raises: ValueError where the margin is too large to be mirrored from the image.
+    Raises: UserError where the margin is too large to be mirrored from the image.
     """
     height, width = pixels.shape[-2:]
     if padding == "reflect":
         if margin >= min(height, width):
-            raise ValueError(
+            raise UserError(
                 f"A margin of {margin} pixels cannot be mirrored from images of {height} x {width}; "
                 "take a smaller one, or padding: zeros."
             )

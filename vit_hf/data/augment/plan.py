@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from ...errors import UserError
 from ...settings import Section
 from ..decode.preparation import WHOLE, Drawn
 from .geometry import AFFINE, apply_affine, identity_matrices
@@ -37,7 +38,7 @@ class MixSettings(Section):
     @model_validator(mode="after")
     def refuse_nothing(self):
         if not self.mixup and not self.cutmix:
-            raise ValueError("Neither mixup nor cutmix has an alpha; give one, as in {mixup: 0.8}, or leave mix out.")
+            raise UserError("Neither mixup nor cutmix has an alpha; give one, as in {mixup: 0.8}, or leave mix out.")
         return self
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from ...settings import Section
 from ..decode.resize import Box
 from .crops import BOX_DRAWS, ERASE_DRAWS, erase_, flip, pad_and_crop, random_box
@@ -39,7 +39,7 @@ Limits = tuple[float, float]
 
 def refuse_crossed(limits: Limits, name: str) -> Limits:
     if not 0 < limits[0] <= limits[1]:
-        raise ValueError(f"{name}: {list(limits)} are no limits; give a positive one and a larger one.")
+        raise UserError(f"{name}: {list(limits)} are no limits; give a positive one and a larger one.")
     return limits
 
 
@@ -74,7 +74,7 @@ class RandomResizedCrop(Augmentation):
     @classmethod
     def refuse_crossed_limits(cls, limits: Limits, info) -> Limits:
         if info.field_name == "scale" and limits[1] > 1:
-            raise ValueError(f"scale: {list(limits)} are shares of the image, and cannot be more than 1.")
+            raise UserError(f"scale: {list(limits)} are shares of the image, and cannot be more than 1.")
         return refuse_crossed(limits, info.field_name)
 
     @property
@@ -238,7 +238,7 @@ def fields_of(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]
         return own
     if isinstance(value, bool) or kind.strength is None:
         would_do = "give a number" if kind is Affine else f"write `{name}: true`"
-        raise ValueError(f"{name}: {value} means nothing here; {would_do}, or leave it out.")
+        raise UserError(f"{name}: {value} means nothing here; {would_do}, or leave it out.")
     if kind is ColorJitter:
         return dict.fromkeys(("brightness", "contrast", "saturation"), value)
     return {**own, kind.strength: value}
@@ -247,6 +247,6 @@ def fields_of(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]
 def build_augmentation(name: str, value: Any) -> Augmentation:
     """An entry of `data.train`."""
     if name not in AUGMENTATIONS:
-        raise ValueError(unknown_name("augmentation", name, AUGMENTATIONS))
+        raise UserError(unknown_name("augmentation", name, AUGMENTATIONS))
     kind = AUGMENTATIONS[name]
     return kind(**fields_of(kind, name, value))

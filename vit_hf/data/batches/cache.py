@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from ...errors import UserError
 from ..sources.tables import ImageTable
 from .unreadable import read_each
 
@@ -77,7 +78,7 @@ CHECKED_WHOLE = 64 * 1024**2  # bytes; of a larger cache some images are checked
 CHECKED = 256
 
 
-class DamagedCache(ValueError):
+class DamagedCache(UserError):
     """A cache that is not what it says."""
 
 
@@ -117,13 +118,13 @@ def open_or_build(
 ) -> StoredSplit:
     """The cache of these images, built if there is none or a damaged one.
 
-    Raises: ValueError where something else is in its place, or the disk is full.
+    Raises: UserError where something else is in its place, or the disk is full.
     """
     place = folder / key_of(table, transform)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"--data.cache {folder} is a file; name a folder.") from error
+        raise UserError(f"--data.cache {folder} is a file; name a folder.") from error
     with FileLock(f"{place}.lock"):
         if place.exists():
             try:
@@ -138,7 +139,7 @@ def open_or_build(
 def open_cache(place: Path) -> StoredSplit:
     """Raises: DamagedCache where a file is missing, cut or changed; ValueError where it is no cache of ours at all."""
     if not (place / "about.json").is_file():
-        raise ValueError(f"{place} is no cache that vit_hf wrote; move it away, or name another folder: --data.cache.")
+        raise UserError(f"{place} is no cache that vit_hf wrote; move it away, or name another folder: --data.cache.")
     try:
         about = json.loads((place / "about.json").read_text(encoding="utf-8"))
         shapes, rows, sums = (np.load(place / f"{name}.npy") for name in ("shapes", "rows", "sums"))
@@ -187,7 +188,7 @@ def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], 
         shutil.rmtree(aside, ignore_errors=True)
         if error.errno != errno.ENOSPC:
             raise
-        raise ValueError(
+        raise UserError(
             f"The disk of {place.parent} is full; free some of it, or name a folder elsewhere: --data.cache."
         ) from error
     aside.rename(place)

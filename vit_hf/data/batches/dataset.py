@@ -9,6 +9,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..decode.images import StoredPicture, UnreadableImage
 from ..decode.preparation import ClipPreparation, Drawn, Preparation
@@ -27,7 +28,7 @@ def collate(records: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[st
     first = records[0]
     for column in COLUMNS:
         if column not in first:
-            raise ValueError(
+            raise UserError(
                 f"The column {column!r} is missing; the data set has {', '.join(map(repr, first))}. Add it (for "
                 "pixel_values: the output of the image processor), and let the Trainer keep all columns with "
                 "remove_unused_columns=False."

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..decode.preparation import ClipPreparation, Preparation
 
@@ -30,10 +31,10 @@ def parts_of(pixels: Tensor) -> list[slice]:
 
 
 def refuse_broken(pixels: Tensor, names: Sequence[str]) -> None:
-    """Waits for the device. Raises: ValueError that names the first image of which a pixel is no finite number."""
+    """Waits for the device. Raises: UserError that names the first image of which a pixel is no finite number."""
     finite = pixels.isfinite().flatten(1).all(dim=1).tolist()
     if not all(finite):
-        raise ValueError(f"{names[finite.index(False)]} has NaN or infinite pixels once it is prepared.")
+        raise UserError(f"{names[finite.index(False)]} has NaN or infinite pixels once it is prepared.")
 
 
 class DevicePreparation:
@@ -99,9 +100,7 @@ class DevicePreparation:
         if "rows" not in batch:
             return batch["pixel_values"]
         if self.resident is None:
-            raise ValueError(
-                "The batch names rows of images in memory, and there are none; finish it where it is from."
-            )
+            raise UserError("The batch names rows of images in memory, and there are none; finish it where it is from.")
         rows = batch["rows"]
         if self.resident.device != rows.device:
             self.resident = self.resident.to(rows.device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torch.utils.data._utils import worker as this_worker
 
+from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..augment.random_numbers import uniform
 from ..decode.images import UnreadableImage
@@ -36,7 +37,7 @@ class StreamedBatches(IterableDataset):
 
     `prepare(records, number)` makes a batch of records; the number is another for every batch of the run, for
     augmentation to depend on. What is left of a shard after its last full batch waits for another epoch, which
-    shuffles otherwise. Raises: ValueError where there are fewer shards than lanes.
+    shuffles otherwise. Raises: UserError where there are fewer shards than lanes.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class StreamedBatches(IterableDataset):
         self.first_lane = process * self.lanes
         self.all_lanes = processes * self.lanes
         if shards.num_shards < self.all_lanes:
-            raise ValueError(
+            raise UserError(
                 f"{processes} processes with {self.lanes} readers each need {self.all_lanes} shards, and the data set "
                 f"has {shards.num_shards}; lower training.dataloader_num_workers, or save the data in more files."
             )
@@ -88,7 +89,7 @@ class StreamedBatches(IterableDataset):
                     yield behind, batch
                 position = {**position, "block": 0, "used": 0, "source": None}
             if not batches:
-                raise ValueError(f"No shard of reader {lane} holds {self.batch} records, which a batch takes.")
+                raise UserError(f"No shard of reader {lane} holds {self.batch} records, which a batch takes.")
             position = {**position, "epoch": position["epoch"] + 1, "shard": 0}
 
     def read_shard(self, shard: int, position: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Batch]]:
@@ -136,9 +137,9 @@ class StreamLoader:
         return {"positions": self.dataset.positions, "turn": self.dataset.turn, "lanes": self.dataset.all_lanes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises: ValueError where other processes or workers read now than did then."""
+        """Raises: UserError where other processes or workers read now than did then."""
         if state["lanes"] != self.dataset.all_lanes:
-            raise ValueError(
+            raise UserError(
                 f"The stream was read by {state['lanes']} readers (processes x workers) and is now by "
                 f"{self.dataset.all_lanes}; only the same number can go on from its position."
             )

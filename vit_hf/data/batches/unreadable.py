@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ...errors import UserError
 from ..decode.images import Picture, UnreadableImage
 from ..sources.tables import ImageTable
 
@@ -63,7 +64,7 @@ def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_erro
 
 DEAD = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 
-WORKER = "Caught ValueError in DataLoader worker"
+WORKER = "Caught UserError in DataLoader worker"
 
 
 class DeadWorker(OSError):
@@ -79,10 +80,10 @@ def in_sentences(batches: Iterator[Any]) -> Iterator[Any]:
             return
         except UnreadableImage as error:
             raise UnreadableImage(f"{last_line(error)} Train without broken images: --data.on_error skip.") from error
-        except ValueError as error:
+        except UserError as error:
             if not str(error).startswith(WORKER):
                 raise
-            raise ValueError(last_line(error)) from error
+            raise UserError(last_line(error)) from error
         except RuntimeError as error:
             if (found := DEAD.search(str(error))) is None:
                 raise

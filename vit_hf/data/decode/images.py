@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
+from ...errors import UserError
 from ...models.video_frames import MODES
 
 # What PIL's decoders raise on broken files; a decompression bomb is a file that claims to be huge.
@@ -20,7 +21,7 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, 
 BROKEN += (Image.DecompressionBombError, OverflowError, MemoryError)
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(UserError):
     """A file that is empty, truncated, no image at all, or holds pixels that are no numbers."""
 
 
@@ -48,7 +49,7 @@ def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     if not np.isfinite(values).all():
         if check_finite:
-            raise ValueError("it holds NaN or infinite pixels")
+            raise UserError("it holds NaN or infinite pixels")
         values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     if image.mode != "F":
         values = values / 257
@@ -60,7 +61,7 @@ def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
 def with_channels(image: Image.Image, channels: int) -> Image.Image:
     """-> gray, RGB or RGBA for 1, 3 or 4 channels"""
     if channels not in MODES:
-        raise ValueError(
+        raise UserError(
             f"Image files have 1, 3 or 4 channels, and the model takes {channels}; call the model with pixel_values."
         )
     return image if image.mode == MODES[channels] else image.convert(MODES[channels])

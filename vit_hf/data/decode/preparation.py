@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...errors import UserError
 from ...models.video_frames import frames_of_clip
 from .images import OpenPicture, Picture
 from .resize import Box, Sizing, resize, spare_factor
@@ -81,14 +82,14 @@ class Preparation:
 class ClipPreparation:
     """As `Preparation`, of footage in place of pictures and with a t before c h w.
 
-    Raises: ValueError for a processor that leaves frames the size that they are.
+    Raises: UserError for a processor that leaves frames the size that they are.
     """
 
     def __init__(self, processor: Any, channels: int):
         self.processor = processor
         self.channels = channels
         if Sizing.of(processor) is None:
-            raise ValueError(
+            raise UserError(
                 "The processor of the videos does not resize and cut them; set do_resize and do_center_crop."
             )
         self.frame = Preparation(processor, channels)

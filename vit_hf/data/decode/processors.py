@@ -8,6 +8,7 @@ from PIL.Image import Resampling
 from transformers.image_processing_backends import PilBackend
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from ...errors import UserError
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import Size, pair
 from ...models.video_frames import Sampling
@@ -50,7 +51,7 @@ def make_image_processor(
         out, as in timm; the processor's code then travels with the model.
     interpolation: a word of `INTERPOLATIONS`.
 
-    Raises: ValueError for another word, a share that is none, and means that do not fit the channels.
+    Raises: UserError for another word, a share that is none, and means that do not fit the channels.
     """
     arithmetic = arithmetic_of(config, mean, std, interpolation)
     if crop_pct is None:
@@ -91,7 +92,7 @@ def arithmetic_of(
 ) -> dict[str, Any]:
     """What any of our processors does to pixels."""
     if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"interpolation={interpolation!r} is none of {', '.join(INTERPOLATIONS)}.")
+        raise UserError(f"interpolation={interpolation!r} is none of {', '.join(INTERPOLATIONS)}.")
     return {
         "resample": INTERPOLATIONS[interpolation],
         "image_mean": for_each_channel("mean", mean, config.num_channels),
@@ -112,7 +113,7 @@ def cutting(config: ImageConfig, crop_pct: float) -> dict[str, Any]:
 def covered_size(height: int, width: int, crop_pct: float) -> dict[str, int]:
     """What an image is resized to before its middle, of `height` x `width` pixels, is cut out."""
     if not 0 < crop_pct <= 1:
-        raise ValueError(
+        raise UserError(
             f"crop_pct={crop_pct} must be a share of the image, greater than 0 and at most 1; "
             "None takes the image whole."
         )
@@ -127,4 +128,4 @@ def for_each_channel(name: str, values: Sequence[float], channels: int) -> list[
         return list(values)
     if len(set(values)) == 1:
         return [values[0]] * channels
-    raise ValueError(f"{name}={list(values)} has {len(values)} numbers for {channels} channels; give {channels}.")
+    raise UserError(f"{name}={list(values)} has {len(values)} numbers for {channels} channels; give {channels}.")

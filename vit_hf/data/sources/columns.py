@@ -5,7 +5,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Image, Value, Video
 
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from ..settings import DataSettings
 
 LABEL_WORDS = ("label", "labels", "class", "target", "category", "fine_label", "coarse_label")
@@ -17,12 +17,12 @@ def choose_column(what: str, candidates: list[str], columns: list[str]) -> str:
     if len(candidates) == 1:
         return candidates[0]
     found = f"several could be: {', '.join(candidates)}" if candidates else f"none of {', '.join(columns)} is one"
-    raise ValueError(f"Which column holds the {what}? {found}. Name it with --data.{what}_column.")
+    raise UserError(f"Which column holds the {what}? {found}. Name it with --data.{what}_column.")
 
 
 def check_column(what: str, name: str, columns: list[str]) -> str:
     if name not in columns:
-        raise ValueError(f"--data.{what}_column: {unknown_name('column', name, columns)}")
+        raise UserError(f"--data.{what}_column: {unknown_name('column', name, columns)}")
     return name
 
 
@@ -63,9 +63,9 @@ def names_of_labels(table: Dataset, column: str) -> tuple[list[str], dict]:
         return list(feature.names), {number: number for number in range(len(feature.names))}
     values = set(table[column])
     if None in values:
-        raise ValueError(f"The label column {column!r} has rows without a label; remove them.")
+        raise UserError(f"The label column {column!r} has rows without a label; remove them.")
     if not all(isinstance(value, str | int) for value in values):
-        raise ValueError(
+        raise UserError(
             f"The label column {column!r} holds {type(next(iter(values))).__name__}; one text or whole number a row "
             "is needed. Name another with --data.label_column."
         )

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from ...models.video_frames import STILLS
 from .tables import ImageData, ImageTable
 
@@ -72,11 +72,11 @@ def scan_split(folder: Path, label_names: list[str], *, check_finite: bool, clip
     paths, labels = [], []
     for entry in class_folders(folder):
         if entry.name not in label_names:
-            raise ValueError(f"{entry}: {unknown_name('class', entry.name, label_names)}")
+            raise UserError(f"{entry}: {unknown_name('class', entry.name, label_names)}")
         found = find(entry)
         if not found:
             kind = "videos" if clips else "images"
-            raise ValueError(f"The class folder {entry} is empty; put {kind} into it, or remove it.")
+            raise UserError(f"The class folder {entry} is empty; put {kind} into it, or remove it.")
         paths += found
         labels += [label_names.index(entry.name)] * len(found)
     return ImageTable.of(paths, labels, source=path_of, name=name_file, check_finite=check_finite, clips=clips)
@@ -93,12 +93,12 @@ def scan_folder(root: Path, *, check_finite: bool = False, clips: bool = False) 
     if "train" not in splits and (others or not splits):
         splits, others = {"train": root}, []  # then a folder called `test` is a class like any other
     if others:
-        raise ValueError(f"{others[0]} stands beside the folder of a split; move it away, or into the split.")
+        raise UserError(f"{others[0]} stands beside the folder of a split; move it away, or into the split.")
     first = splits.get("train") or next(iter(splits.values()))
     label_names = [entry.name for entry in class_folders(first)]
     if not label_names:
         what, example = ("videos", Path("wave", "1.mp4")) if clips else ("images", Path("cat", "1.jpg"))
-        raise ValueError(
+        raise UserError(
             f"{first} has no class folders; {what} belong into one folder for each class, as in {first / example}."
         )
     return ImageData(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from ...errors import UserError
 from ..settings import DataSettings
 from .digits import digits, moving_digits
 from .folders import holds, scan_folder
@@ -19,7 +20,7 @@ def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
     """Columns and splits are named in tables only; elsewhere such a setting would go unheard."""
     for name in FOR_TABLES:
         if (value := getattr(settings, name)) not in (None, False):
-            raise ValueError(
+            raise UserError(
                 f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
                 "leave it out."
             )
@@ -29,12 +30,12 @@ BUNDLED = {"digits": digits, "moving_digits": moving_digits}
 
 
 def bundled(settings: DataSettings, *, clips: bool) -> ImageData:
-    """Raises: ValueError for images where a model takes clips, and the other way round."""
+    """Raises: UserError for images where a model takes clips, and the other way round."""
     refuse_settings_of_tables(settings, "made of scikit-learn's digits")
     data = BUNDLED[settings.name]()
     if next(iter(data.splits.values())).clips != clips:
         kinds = ("images", "moving_digits") if clips else ("clips", "digits")
-        raise ValueError(
+        raise UserError(
             f"{settings.name} are {kinds[0]}, and the model takes {'clips' if clips else 'images'}; take --data.name "
             f"{kinds[1]}, or another --model.family."
         )
@@ -65,10 +66,10 @@ def open_data(settings: DataSettings, *, clips: bool = False) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
     data = open_source(settings, clips=clips)
     if len(data.label_names) < 2:
-        raise ValueError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
+        raise UserError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():
         if not len(table):
-            raise ValueError(f"The split {split!r} of {settings.name} is empty.")
+            raise UserError(f"The split {split!r} of {settings.name} is empty.")
         refuse_strange_labels(table, data.label_names, split)
     if "train" not in data.splits:
         return data
@@ -84,7 +85,7 @@ def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
     counts = np.bincount(whole.labels, minlength=len(data.label_names))
     for name, count in zip(data.label_names, counts, strict=True):
         if count < 2:
-            raise ValueError(
+            raise UserError(
                 f"The class {name!r} has {count} {things[:-1] if count == 1 else things}, and needs at least 2: one to "
                 f"train on and one to test on. Add {things}, remove the class, or bring a test split of your own."
             )

@@ -11,7 +11,7 @@ import numpy as np
 from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError
 from pyarrow import ArrowInvalid
 
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from ..decode.images import UnreadableImage
 from ..settings import DataSettings
 from .columns import Columns
@@ -39,20 +39,20 @@ def load_parquet(root: Path, *, streaming: bool = False, only: Collection[str] |
         return datasets.load_dataset("parquet", data_files=files, streaming=streaming)
     except (DatasetGenerationError, DataFilesNotFoundError, ArrowInvalid) as error:
         reason = error.__cause__ or error
-        raise ValueError(f"The parquet files of {root} cannot be read: {reason}") from error
+        raise UserError(f"The parquet files of {root} cannot be read: {reason}") from error
 
 
 def load_from_hub(settings: DataSettings, *, streaming: bool = False) -> Any:
     """As `load_parquet`."""
     if not HUB_ID.fullmatch(settings.name):
-        raise ValueError(
+        raise UserError(
             f"There is no file or folder {settings.name!r}, and it is not an id of a Hub data set; "
             "data.name is `digits`, a folder of class folders, parquet files, or an id such as cifar10."
         )
     try:
         return datasets.load_dataset(settings.name, settings.subset, revision=settings.revision, streaming=streaming)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{settings.name!r} is neither a file or folder here, nor could it be loaded from the Hub: {error}"
         ) from error
 
@@ -64,11 +64,11 @@ def named_splits(settings: DataSettings, available: list[str]) -> dict[str, str]
     for split in ("train", "validation", "test"):
         named = getattr(settings, f"{split}_split")
         if named is not None and named not in available:
-            raise ValueError(f"--data.{split}_split: {unknown_name('split', named, available)}")
+            raise UserError(f"--data.{split}_split: {unknown_name('split', named, available)}")
         if name := named or found.get(split):
             chosen[split] = name
     if not chosen:
-        raise ValueError(
+        raise UserError(
             f"None of the splits {', '.join(available)} is called train, validation or test; "
             "name one with --data.train_split."
         )
@@ -99,7 +99,7 @@ def undecoded(rows: Any, column: str) -> Any:
 def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
     for column in (columns.image, columns.label):
         if column not in table.column_names:
-            raise ValueError(f"The split {split!r} has no column {column!r}, which the others have.")
+            raise UserError(f"The split {split!r} has no column {column!r}, which the others have.")
 
 
 def open_table(

@@ -8,6 +8,7 @@ from typing import Any
 import datasets
 from datasets.utils.file_utils import xopen
 
+from ...errors import UserError
 from ..settings import DataSettings
 from .columns import Columns
 from .records import (
@@ -53,7 +54,7 @@ def name_streamed(record: dict[str, Any], *, columns: Columns, split: str) -> st
 def label_of_record(record: dict[str, Any], name: str, *, columns: Columns) -> int:
     value = record[columns.label]
     if value not in columns.numbers:
-        raise ValueError(
+        raise UserError(
             f"{name}: its label {value!r} is none of the {len(columns.numbers)} that the data names. Labels that are "
             "plain values are those of the split to test on, as a stream is not read beforehand; correct it, or leave "
             "out data.streaming."
@@ -90,12 +91,12 @@ def open_streamed(settings: DataSettings, *, clips: bool = False) -> ImageData:
     streams = load_parquet(path, streaming=True) if local else load_from_hub(settings, streaming=True)
     chosen = named_splits(settings, [str(name) for name in streams])
     if (train := chosen.pop("train", None)) is None:
-        raise ValueError(
+        raise UserError(
             f"data.streaming: {settings.name} has no split called train, but {', '.join(map(str, streams))}; name one "
             "with --data.train_split."
         )
     if not chosen:
-        raise ValueError(
+        raise UserError(
             f"data.streaming: {settings.name} has no split to test on, and none can be held out of a stream. Name one "
             "with --data.test_split, or leave streaming out."
         )

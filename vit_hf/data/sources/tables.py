@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from ...errors import UserError
 from ..decode.images import OpenPicture, open_picture, read_image
 from ..decode.videos import open_footage
 
@@ -127,7 +128,7 @@ class ImageData:
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:
-            raise ValueError(f"The data has no split {name!r}; it has {', '.join(self.splits)}.")
+            raise UserError(f"The data has no split {name!r}; it has {', '.join(self.splits)}.")
         return self.splits[name]
 
     @property
@@ -141,7 +142,7 @@ def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: 
     strange = np.flatnonzero((table.labels < 0) | (table.labels >= len(label_names)))
     if len(strange):
         first = int(strange[0])
-        raise ValueError(
+        raise UserError(
             f"{len(strange)} of {len(table)} labels of the split {split!r} are outside 0 to {len(label_names) - 1}; "
             f"the first is {table.labels[first]} at {table.name_of(first)}. Correct them, or name another split "
             f"with --data.{split}_split."
@@ -155,7 +156,7 @@ def refuse_empty_classes(table: ImageTable, label_names: Sequence[str]) -> None:
         named = (
             f"The class {empty[0]!r} has" if len(empty) == 1 else f"{len(empty)} classes, such as {empty[0]!r}, have"
         )
-        raise ValueError(f"{named} no image in the train split; add some, or take the name out of the labels.")
+        raise UserError(f"{named} no image in the train split; add some, or take the name out of the labels.")
 
 
 def fingerprint(table: ImageTable) -> str:

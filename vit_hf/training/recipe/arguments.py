@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers
 
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from .optimization import OptimizationSettings
 
 
@@ -29,10 +29,10 @@ REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb
 
 
 def refuse_missing_reporters(report_to: Any) -> None:
-    """Raises: ValueError for a reporter whose library is not installed, before any data is read."""
+    """Raises: UserError for a reporter whose library is not installed, before any data is read."""
     for name in [report_to] if isinstance(report_to, str) else report_to or []:
         if name in REPORTERS and find_spec(REPORTERS[name]) is None:
-            raise ValueError(
+            raise UserError(
                 f"training.report_to: {name} is not installed; pip install {REPORTERS[name]}, or leave the field out."
             )
 
@@ -41,7 +41,7 @@ def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
     known = [argument.name for argument in fields(TrainingArguments) if argument.init]
     for name in training:
         if name not in known:
-            raise ValueError(unknown_name("training argument", name, known))
+            raise UserError(unknown_name("training argument", name, known))
     refuse_missing_reporters(training.get("report_to"))
     return training
 
@@ -62,7 +62,7 @@ def plan_steps(arguments: TrainingArguments, settings: OptimizationSettings, giv
     `given` holds the arguments that the recipe says itself: of the batch of a process and of the accumulation the
     one that is said stands, and the other makes up the whole.
 
-    Raises: ValueError where the whole batch does not divide.
+    Raises: UserError where the whole batch does not divide.
     """
     lines = []
     if settings.batch_size is not None:
@@ -93,7 +93,7 @@ def divide_batch(arguments: TrainingArguments, whole: int, given: dict) -> None:
     refuse_rest(whole, devices * accumulated, f"{devices} processes x {accumulated} accumulated batches")
     each = whole // (devices * accumulated)
     if given.get("per_device_train_batch_size", each) != each:
-        raise ValueError(
+        raise UserError(
             f"optimization.batch_size={whole} is {each} images for each of {devices} processes and {accumulated} "
             f"accumulated batches, but training.per_device_train_batch_size is "
             f"{given['per_device_train_batch_size']}; leave one of the three out."
@@ -104,4 +104,4 @@ def divide_batch(arguments: TrainingArguments, whole: int, given: dict) -> None:
 def refuse_rest(whole: int, part: int, words: str) -> None:
     if whole % part:
         nearest = max(1, round(whole / part)) * part
-        raise ValueError(f"optimization.batch_size={whole} does not divide into {words}; {nearest} does.")
+        raise UserError(f"optimization.batch_size={whole} does not divide into {words}; {nearest} does.")

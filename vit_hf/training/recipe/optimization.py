@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ...errors import UserError
 from ...settings import Section
 
 Freeze = Literal["none", "trunk"] | list[str]
@@ -30,7 +31,7 @@ class DistillationSettings(Section):
     @classmethod
     def refuse_token(cls, kind):
         if kind == "token":
-            raise ValueError(
+            raise UserError(
                 "a distillation token is a part of the model: write model.distillation_token: true, and here 'soft' or "
                 "'hard'."
             )
@@ -39,7 +40,7 @@ class DistillationSettings(Section):
     @model_validator(mode="after")
     def refuse_temperature_without_use(self):
         if self.kind == "hard" and self.temperature != 1:
-            raise ValueError("a temperature does not change which class is the best; leave it out, or take kind: soft.")
+            raise UserError("a temperature does not change which class is the best; leave it out, or take kind: soft.")
         return self
 
 
@@ -90,14 +91,14 @@ class OptimizationSettings(Section):
     @model_validator(mode="after")
     def refuse_contradictions(self):
         if self.lora and self.freeze != "none":
-            raise ValueError("lora freezes the trunk already; leave out freeze.")
+            raise UserError("lora freezes the trunk already; leave out freeze.")
         if self.head_only_steps and self.freeze == "trunk":
-            raise ValueError("freeze: trunk trains the head alone in every step; leave out head_only_steps.")
+            raise UserError("freeze: trunk trains the head alone in every step; leave out head_only_steps.")
         return self
 
     def refuse_what_needs_classes(self) -> None:
-        """Raises: ValueError where a field says something of labels, which masked images do not have."""
+        """Raises: UserError where a field says something of labels, which masked images do not have."""
         plain = type(self)()
         for name in ("loss", "label_smoothing", "distillation"):
             if getattr(self, name) != getattr(plain, name):
-                raise ValueError(f"optimization.{name} needs labels, and masked images have none; leave it out.")
+                raise UserError(f"optimization.{name} needs labels, and masked images have none; leave it out.")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...data.settings import DataSettings
-from ...errors import unknown_name
+from ...errors import UserError, unknown_name
 from ...families import FAMILIES
 from ...settings import Section
 from ..build_model import config_fields
@@ -32,16 +32,16 @@ class ModelSettings(BaseModel):
     @model_validator(mode="after")
     def refuse_unknown_names(self):
         if self.family not in FAMILIES:
-            raise ValueError(unknown_name("model family", self.family, FAMILIES))
+            raise UserError(unknown_name("model family", self.family, FAMILIES))
         if self.size is not None and self.size not in (sizes := model_sizes(self.family)):
-            raise ValueError(unknown_name(f"size of {self.family}", self.size, sizes))
+            raise UserError(unknown_name(f"size of {self.family}", self.size, sizes))
         if self.size is not None and self.source is not None:
-            raise ValueError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
+            raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
-            raise ValueError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
+            raise UserError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
         for name in self.model_extra or {}:
             if name not in (known := config_fields(self.family)):
-                raise ValueError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
+                raise UserError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
         return self
 
     def fields(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Recipe(Section):
         if self.model.task == "masked_image_modeling":
             self.optimization.refuse_what_needs_classes()
         elif self.optimization.masking is not None:
-            raise ValueError(
+            raise UserError(
                 "optimization.masking hides nothing from a classifier; say model.task: masked_image_modeling."
             )
         return self
@@ -88,9 +88,9 @@ class Recipe(Section):
         if not self.data.streaming:
             return self
         if self.model.task == "masked_image_modeling":
-            raise ValueError("data.streaming is for classifiers; leave it out of a recipe for masked images.")
+            raise UserError("data.streaming is for classifiers; leave it out of a recipe for masked images.")
         if not (isinstance(steps := self.training.get("max_steps"), int) and steps > 0):
-            raise ValueError(
+            raise UserError(
                 "data.streaming: nobody knows how many images a stream has, nor where an epoch of them ends; say "
                 "training.max_steps."
             )
@@ -127,8 +127,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a file, with `--section.field value` words laid over it."""
     content = read_yaml(Path(path))
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a recipe: it holds no sections model, data and training.")
+        raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
     try:
         return Recipe(**apply_overrides(content, parse_overrides(overrides)))
     except ValidationError as error:
-        raise ValueError(explain(error, str(path))) from error
+        raise UserError(explain(error, str(path))) from error

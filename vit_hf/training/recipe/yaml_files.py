@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from ...errors import UserError
+
 
 class Loader(yaml.SafeLoader):
     """Safe, and with the floats and truths of YAML 1.2."""
@@ -32,7 +34,7 @@ def parse_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"{where} is not valid YAML: {error}") from error
+        raise UserError(f"{where} is not valid YAML: {error}") from error
 
 
 def read_yaml(path: Path) -> Any:
@@ -61,13 +63,13 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     while rest:
         flag, equals, value = rest.pop(0).partition("=")
         if not flag.startswith("--") or "." not in flag:
-            raise ValueError(
+            raise UserError(
                 f"{flag!r} is not understood here; a field of the recipe is given as --section.field value, "
                 "for example --training.max_steps 40."
             )
         if not equals:
             if not rest:
-                raise ValueError(f"{flag} needs a value after it.")
+                raise UserError(f"{flag} needs a value after it.")
             value = rest.pop(0)
         overrides[flag.removeprefix("--")] = parse_yaml(value, f"The value of {flag}")
     return overrides
@@ -82,7 +84,7 @@ def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[s
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise ValueError(f"--{path}: {section!r} is {place!r}, which has no fields.")
+                raise UserError(f"--{path}: {section!r} is {place!r}, which has no fields.")
         place[field] = value
     return recipe
 
@@ -98,11 +100,11 @@ def configuration_folder() -> Path:
 def model_sizes(family: str) -> dict[str, dict[str, Any]]:
     """The config fields behind each named size of a family ("vit"); sizes in pixels and in numbers of units.
 
-    Raises: ValueError where the family has no file of sizes.
+    Raises: UserError where the family has no file of sizes.
     """
     folder = configuration_folder() / "models"
     path = folder / f"{family}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise ValueError(f"There are no named sizes of {family!r} in {folder}; there are those of {known}.")
+        raise UserError(f"There are no named sizes of {family!r} in {folder}; there are those of {known}.")
     return read_yaml(path)

@@ -13,12 +13,13 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback
 
+from ...errors import UserError
 from .checkpoints import newest_complete
 
 NEVER = torch.iinfo(torch.int64).max
 
 
-class LossIsBroken(ValueError):
+class LossIsBroken(UserError):
     """The loss is NaN or infinite. No checkpoint was written since."""
 
 

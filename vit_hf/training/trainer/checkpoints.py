@@ -13,6 +13,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from ...errors import UserError
+
 MANIFEST = "manifest.json"
 NAME = re.compile(r"checkpoint-(\d+)")
 ASIDE = ".unfinished-"  # before the name, so that nobody who looks for checkpoint-* finds a half of one
@@ -97,9 +99,9 @@ def newest_complete(root: Path) -> Path | None:
 
 def refuse_damaged(folder: Path) -> None:
     if not folder.is_dir():
-        raise ValueError(f"There is no checkpoint {folder}; give a folder such as outputs/mine/checkpoint-100.")
+        raise UserError(f"There is no checkpoint {folder}; give a folder such as outputs/mine/checkpoint-100.")
     if fault := fault_of(folder):
-        raise ValueError(f"{folder} cannot be resumed from: {fault}. Name an earlier checkpoint, or none.")
+        raise UserError(f"{folder} cannot be resumed from: {fault}. Name an earlier checkpoint, or none.")
 
 
 def remove(folder: Path) -> None:

@@ -8,6 +8,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
 from ...data.augment.random_numbers import uniform
+from ...errors import UserError
 
 STREAM = 0x6F72646572  # keeps these random numbers apart from those that augment
 
@@ -38,12 +39,12 @@ class EpochOrder(Sampler[int]):
     The last batch is filled from the beginning of the epoch's order, or left out with `drop_last`. So each step has
     the same images, and each of its parts the same weight, on one process and on many.
 
-    Raises: ValueError where one step would take more images than there are.
+    Raises: UserError where one step would take more images than there are.
     """
 
     def __init__(self, images: int, *, batch: int, seed: int, drop_last: bool = False, repeats: int = 1):
         if batch > images:
-            raise ValueError(
+            raise UserError(
                 f"A step takes {batch} images (batch x accumulation x processes), and there are {images} to train on; "
                 "make the batch smaller, or bring more images."
             )

@@ -15,6 +15,7 @@ from torch.utils.data import Sampler
 from transformers import TrainerCallback
 
 from ...data.batches.streaming import StreamedBatches, StreamLoader
+from ...errors import UserError
 from ..recipe.yaml_files import read_yaml, write_yaml
 from .callbacks import BrokenLoss, Interruption, MetricLog
 from .checkpoints import (
@@ -105,7 +106,7 @@ class ResumableTrainer(transformers.Trainer):
                 refuse_damaged(Path(asked))
                 found = [str(asked)]
             elif there := checkpoints_in(self.run_folder):
-                raise ValueError(
+                raise UserError(
                     f"{self.run_folder} holds checkpoints of an earlier run, up to {there[-1].name}; go on with it "
                     "(--resume), remove them, or choose another --training.output_dir."
                 )
@@ -123,9 +124,9 @@ class ResumableTrainer(transformers.Trainer):
         }
 
     def refuse_changes(self, checkpoint: Path) -> None:
-        """Raises: ValueError that names each difference, unless told to resume anyway."""
+        """Raises: UserError that names each difference, unless told to resume anyway."""
         if not (checkpoint / RUN).is_file():
-            raise ValueError(f"{checkpoint} holds a model only (save_only_model), and nothing to resume from.")
+            raise UserError(f"{checkpoint} holds a model only (save_only_model), and nothing to resume from.")
         saved = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))
         changed = differences({"run": saved["facts"]}, {"run": self.facts()})
         if self.recipe is not None and (checkpoint / RECIPE).is_file():
@@ -134,7 +135,7 @@ class ResumableTrainer(transformers.Trainer):
             return
         text = f"The run has changed since {checkpoint}: " + "; ".join(changed)
         if not self.resume_anyway:
-            raise ValueError(f"{text}. Undo the change, or go on all the same with --resume-anyway.")
+            raise UserError(f"{text}. Undo the change, or go on all the same with --resume-anyway.")
         print(f"{text}. Going on all the same.")
 
     # Saving
@@ -221,7 +222,7 @@ class ResumableTrainer(transformers.Trainer):
             else:
                 model.load_state_dict(weights, strict=True)  # pyright: ignore[reportOptionalMemberAccess]
         except RuntimeError as error:
-            raise ValueError(f"The weights of {folder} are not those of this model: {error}") from error
+            raise UserError(f"The weights of {folder} are not those of this model: {error}") from error
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
+from ...errors import UserError
+
 
 def layers_to_shard(model: nn.Module) -> list[str] | None:
     """The classes of which each module becomes a shard: those of the model that may not be split, without what holds
@@ -54,12 +56,12 @@ def whole_state(state: dict[str, Any]) -> dict[str, Any]:
 def sharded_state(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
     """The inverse: each tensor that is as large as its parameter becomes the shard that goes with it.
 
-    Raises: ValueError where the optimizer steps other parameters than were saved.
+    Raises: UserError where the optimizer steps other parameters than were saved.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     counts = [len(group["params"]) for group in state["param_groups"]]
     if counts != (now := [len(group["params"]) for group in optimizer.param_groups]):
-        raise ValueError(f"The optimizer was saved with groups of {counts} parameters, and now has groups of {now}.")
+        raise UserError(f"The optimizer was saved with groups of {counts} parameters, and now has groups of {now}.")
     tensors = {
         index: {
             name: sharded_like(value, parameters[index])

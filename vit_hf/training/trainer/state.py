@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer_callback import ExportableState, TrainerCallback
 
+from ...errors import UserError
 from .sharding import sharded_like, whole
 
 FOLDER = "parts"
@@ -78,10 +79,10 @@ def states_of(parts: Mapping[str, Part]) -> dict[str, dict[str, Any]]:
 
 
 def load_parts(parts: Mapping[str, Part], folder: Path, *, anyway: bool = False) -> None:
-    """Raises: ValueError where the checkpoint and the run do not remember the same things, unless told `anyway`."""
+    """Raises: UserError where the checkpoint and the run do not remember the same things, unless told `anyway`."""
     saved = {path.stem for path in (folder / FOLDER).glob("*.json")}
     if saved != set(parts) and not anyway:
-        raise ValueError(
+        raise UserError(
             f"{folder} remembers {', '.join(sorted(saved)) or 'no parts'}, and this run has "
             f"{', '.join(sorted(parts)) or 'none'}; make them the same, or resume anyway, which starts the others anew."
         )

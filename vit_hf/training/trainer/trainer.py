@@ -13,6 +13,7 @@ from transformers.trainer_callback import ProgressCallback
 from ...data.batches.dataset import ImageBatches, RawBatches, collate
 from ...data.batches.streaming import StreamedBatches, StreamedImages
 from ...data.batches.unreadable import in_sentences
+from ...errors import UserError
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
@@ -110,14 +111,14 @@ def prepare_model(model: nn.Module, settings: OptimizationSettings) -> None:
 
 
 def refuse_contradictions(arguments: transformers.TrainingArguments, settings: OptimizationSettings) -> None:
-    """Raises: ValueError for two fields of a recipe of which one would undo the other."""
+    """Raises: UserError for two fields of a recipe of which one would undo the other."""
     if arguments.label_smoothing_factor:
-        raise ValueError(
+        raise UserError(
             "training.label_smoothing_factor fails on labels that are shares, as mixed images have; take "
             f"optimization.label_smoothing: {arguments.label_smoothing_factor:g} instead."
         )
     if settings.ema and settings.ema.final and arguments.load_best_model_at_end:
-        raise ValueError(
+        raise UserError(
             "training.load_best_model_at_end brings back the best weights, and optimization.ema.final would put the "
             "average of the last ones in their place; take one of the two."
         )
@@ -202,7 +203,7 @@ class Trainer(FeedingTrainer):
                 timm_optimizer(word, self.args) if word else self.get_optimizer_cls_and_kwargs(self.args, trained)
             )
         except ImportError as error:
-            raise ValueError(f"training.optim: {self.args.optim}: {error}") from error
+            raise UserError(f"training.optim: {self.args.optim}: {error}") from error
         groups = parameter_groups(
             trained,
             self.get_decay_parameter_names(trained),
