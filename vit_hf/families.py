@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-# An Auto class for each problem that has labels.
-CLASSIFIERS = ("AutoModelForImageClassification", "AutoModelForVideoClassification")
+from .modality import IMAGE, VIDEO, Modality
 
 
 @dataclass(frozen=True)
 class Family:
-    """model_type: what its configuration is called. title: what people call it.
+    """model_type: what its configuration is called. title: what people call it. modality: what it sees.
 
     config, classes: where a class lies, as "module.Class" in vit_hf.models; `classes` by the Auto class that finds it.
     video_processor: where that of its videos lies.
@@ -18,6 +17,7 @@ class Family:
 
     model_type: str
     title: str
+    modality: Modality
     config: str
     classes: dict[str, str]
     video_processor: str | None = None
@@ -28,19 +28,9 @@ class Family:
         return [self.config, *self.classes.values(), *([self.video_processor] if self.video_processor else [])]
 
     @property
-    def takes_clips(self) -> bool:
-        """Whether it sees videos, and not images."""
-        return self.auto_classifier == "AutoModelForVideoClassification"
-
-    @property
-    def auto_classifier(self) -> str:
-        """The Auto class that finds its class for the problem with labels."""
-        return next(auto for auto in CLASSIFIERS if auto in self.classes)
-
-    @property
     def classifier(self) -> str:
-        """Where that class lies."""
-        return self.classes[self.auto_classifier]
+        """Where its class for the problem with labels lies."""
+        return self.classes[self.modality.auto_classifier]
 
 
 # By the word that a recipe says.
@@ -48,6 +38,7 @@ FAMILIES = {
     "vit": Family(
         model_type="vit_hf",
         title="Vision Transformer",
+        modality=IMAGE,
         config="configuration_vit.VisionTransformerConfig",
         classes={
             "AutoModel": "modeling_vit.VisionTransformerModel",
@@ -59,6 +50,7 @@ FAMILIES = {
     "swin": Family(
         model_type="swin_hf",
         title="Swin Transformer",
+        modality=IMAGE,
         config="configuration_swin.SwinTransformerConfig",
         classes={
             "AutoModel": "modeling_swin.SwinTransformerModel",
@@ -69,6 +61,7 @@ FAMILIES = {
     "timesformer": Family(
         model_type="timesformer_hf",
         title="TimeSformer",
+        modality=VIDEO,
         config="configuration_timesformer.TimeSformerConfig",
         classes={
             "AutoModel": "modeling_timesformer.TimeSformerModel",
