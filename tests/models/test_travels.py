@@ -103,7 +103,7 @@ def write_film(file: Path, codec: str) -> None:
         container.mux(stream.encode())
 
 
-PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes", "words")
+PARTS = ("attention", "blocks", "patches", "pooling", "positions", "shapes")
 CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_base", "modeling_vit")}
 
 
@@ -143,7 +143,7 @@ def test_a_folder_of_timesformer_holds_its_own_code_and_the_parts(tmp_path):
     assert lines_of_code(tmp_path) < 1500
 
 
-PROCESSOR_FILES = ("frame_choice", "image_processing_vit", "video_frames", "video_processing_timesformer")
+PROCESSOR_FILES = ("image_processing_vit", "video_frames", "video_processing_timesformer")
 
 
 def test_a_processor_of_videos_adds_how_frames_are_read_and_chosen(video_classifier, tmp_path):
