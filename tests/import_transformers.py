@@ -1,8 +1,8 @@
 """Run by itself: import every public model class of transformers beside vit_hf, and print what came of it as JSON.
 
-    python import_transformers.py all without         the classes that can be imported, and then vit_hf after them
-    python import_transformers.py all after           the same after `import vit_hf`
-    python import_transformers.py each NAME ...       each in a process of its own after vit_hf, the first ten before it too
+python import_transformers.py all without         the classes that can be imported, and then vit_hf after them
+python import_transformers.py all after           the same after `import vit_hf`
+python import_transformers.py each NAME ...       each in a process of its own after vit_hf, the first ten before it too
 """
 
 import importlib
@@ -70,4 +70,8 @@ if __name__ == "__main__":
             importlib.import_module("vit_hf")
         there, errors = importable(model_classes())
         ours = importlib.import_module("vit_hf")
-        print(json.dumps({"there": there, "errors": errors, "ours": [getattr(ours, n).__name__ for n in ours.__all__[:-1]]}))
+        print(
+            json.dumps(
+                {"there": there, "errors": errors, "ours": [getattr(ours, n).__name__ for n in ours.__all__[:-1]]}
+            )
+        )
