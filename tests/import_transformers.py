@@ -32,7 +32,7 @@ def importable(names):
         try:
             getattr(transformers, name)
             there.append(name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever a module raises as it is imported)
             errors[name] = f"{type(error).__name__}: {error}"[:500]
     return there, errors
 
@@ -48,7 +48,7 @@ def in_a_process(statements):
         return error or None
     try:
         exec(statements, {})
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (the process ends here in any case)
         os.write(write, traceback.format_exc()[-4000:].encode())
     os._exit(0)
 
