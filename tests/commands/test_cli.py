@@ -63,7 +63,7 @@ import vit_hf
         ("/usr/bin/vit-hf", {}, "PASSIVE"),
         (str(ROOT / "scripts" / "train.py"), {}, "PASSIVE"),
         ("/usr/bin/vit-hf", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
-        ("scripts/my_own_program.py", {}, "None"),
+        ("/home/me/scripts/program.py", {}, "None"),
     ],
 )
 def test_commands_let_threads_wait_quietly_before_torch_comes_unless_the_user_chose(called, chosen, found):
