@@ -1,9 +1,7 @@
-"""What the models of all families share: how weights begin, and checks of images.
-
-Where the package vit_hf is installed, it gives them a `from_pretrained` that also adapts weights to other sizes.
-"""
+"""What the models of all families share: how weights begin, and checks of images."""
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +9,41 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
-from .attention import PLAIN
+from .attention import ATTENTION_FUNCTIONS
 from .blocks import LayerScale
 from .pooling import AttentionPool
 from .positions import LearnedPositions, RelativeBias
+from .shapes import UserError
+
+try:  # in the package: weights that adapt, a sentence for every mistake, a card on every push
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.loading import AdaptingModel
+    from vit_hf.completion.losses import ClassificationLoss
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class AdaptingModel:
+        """Without the package weights are loaded by transformers alone."""
+
+    class ClassificationLoss:
+        """The same loss without the package's checks of labels."""
+
+        def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
+            if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
+                return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+            return super().loss_function(labels, logits, config)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class VisionPreTrainedModel(PreTrainedModel):
+class Asked(NamedTuple):
+    """Which outputs of every layer are wanted."""
+
+    attentions: bool
+    hidden_states: bool
+
+
+class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
     """Flags that transformers reads, and how weights begin."""
 
     main_input_name = "pixel_values"
@@ -31,15 +57,17 @@ class VisionPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _can_compile_fullgraph = True
 
+    def asked(self, output_attentions: bool | None, output_hidden_states: bool | None) -> "Asked":
+        """What a call asks for, or where it does not say the configuration."""
+        return Asked(
+            bool(self.config.output_attentions if output_attentions is None else output_attentions),
+            bool(self.config.output_hidden_states if output_hidden_states is None else output_hidden_states),
+        )
+
     def __init__(self, config, *inputs, **kwargs):
         # A field may have been assigned after the configuration was checked.
         config.validate()
         super().__init__(config, *inputs, **kwargs)
-
-    def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
-        if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
-            return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        return super().loss_function(labels, logits, config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -70,26 +98,26 @@ class VisionPreTrainedModel(PreTrainedModel):
 
 
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
-    """Raises: ValueError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
+    """Raises: UserError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
     if pixel_values is None:
-        raise ValueError("pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w).")
+        raise UserError("pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w).")
     shape = tuple(pixel_values.shape)
     if len(shape) != 4:
         hint = "; add the batch with pixel_values[None]" if len(shape) == 3 else ""
-        raise ValueError(f"pixel_values of shape {shape} are not (batch, channels, height, width){hint}.")
+        raise UserError(f"pixel_values of shape {shape} are not (batch, channels, height, width){hint}.")
     if shape[1] != channels:
-        raise ValueError(
+        raise UserError(
             f"pixel_values of shape {shape} have {shape[1]} channels, the model takes {channels}; convert the images, "
             f"or load the model with num_channels={shape[1]}."
         )
     if not pixel_values.is_floating_point():
-        raise ValueError(
+        raise UserError(
             f"pixel_values are {pixel_values.dtype}; the model takes floats as the image processor makes them, "
             "rescaled and normalized."
         )
     if finite and not bool(torch.isfinite(pixel_values).all()):
         bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]
-        raise ValueError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
+        raise UserError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
 
 
 def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> Tensor | None:
@@ -102,7 +130,7 @@ def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> T
         seen = nn.functional.pad(seen, (prefix, 0), value=True)
     if seen.shape != (images, count):
         those = f"the {count} tokens nor the {count - prefix} patches"
-        raise ValueError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
+        raise UserError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
     return seen
 
 
@@ -110,7 +138,7 @@ def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bo
     """b n -> the form that the attention backend takes: an additive b 1 1 n for the plain ones, else their own."""
     if seen is None:
         return None
-    if written_out or config._attn_implementation in (None, *PLAIN):
+    if written_out or config._attn_implementation in (None, *ATTENTION_FUNCTIONS):
         seen = seen[:, None, None, :]
         return torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, torch.finfo(tokens.dtype).min)
     return create_bidirectional_mask(config=config, inputs_embeds=tokens, attention_mask=seen)

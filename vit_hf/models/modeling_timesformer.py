@@ -11,14 +11,25 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .attention import Attention
-from .blocks import Block, FeedForward, drop_path_rates, hooked
-from .clip_inputs import Embeddings, check_clips, seen_frames
-from .clips import Clip, FrameTable, mean_of_frames, rotary_clip, rotary_frame
+from .blocks import Block, FeedForward, drop_path_rates
+from .clips import Clip, FrameTable, TimeSformerEmbeddings, check_clips, rotary_clip, rotary_frame, seen_frames
 from .configuration_timesformer import TimeSformerConfig
-from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
-from .image_start import fields_of_images, merge_projection, weights_of_images
-from .modeling_base import VisionPreTrainedModel, padding_mask
+from .divided import CLIP_ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
+from .fast_paths import needed_queries
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, padding_mask
+from .patches import dtype_of
 from .shapes import grid_of
+
+try:  # in the package: clip models that begin as models of images, and that merge what inference needs no more
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.inflate import InflatedModel
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class InflatedModel:
+        """Without the package a clip model begins with its own weights."""
 
 
 @dataclass
@@ -35,7 +46,7 @@ class ClipClassifierOutput(ImageClassifierOutput):
     temporal_attentions: tuple[Tensor, ...] | None = None
 
 
-def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
+def build_clip_block(config: TimeSformerConfig, drop_path: float) -> Block:
     """One block of the numbers in a config."""
     numbers = {
         "width": config.hidden_size,
@@ -46,7 +57,7 @@ def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
         "output_dropout": config.hidden_dropout_prob,
         "norm_eps": config.layer_norm_eps if config.qk_norm else None,
     }
-    attention = ATTENTIONS[config.attention_type](config, **numbers)
+    attention = CLIP_ATTENTIONS[config.attention_type](config, **numbers)
     build_feed_forward = GatedFeedForward if config.gated_feed_forward else FeedForward
     feed_forward = build_feed_forward(
         width=config.hidden_size,
@@ -62,47 +73,18 @@ def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
     return DividedBlock(attention, feed_forward, temporal=temporal, projection=config.temporal_projection, **options)
 
 
-class TimeSformerPreTrainedModel(VisionPreTrainedModel):
+class TimeSformerPreTrainedModel(InflatedModel, VisionPreTrainedModel):
     config: TimeSformerConfig
     config_class = TimeSformerConfig
     base_model_prefix = "timesformer"
     input_modalities = ["video"]
-    _no_split_modules = ["Embeddings", "Block", "DividedBlock"]
+    _no_split_modules = ["TimeSformerEmbeddings", "Block", "DividedBlock"]
     _can_record_outputs = {
         "hidden_states": Block,
         "attentions": OutputRecorder(Attention, index=1, layer_name="attention"),
         "temporal_attentions": OutputRecorder(Attention, index=1, layer_name="temporal_attention"),
     }
     _input_embed_layer = "patches"
-
-    @classmethod
-    def from_image_model(cls, vit: Any, *, num_frames: int = 8, **fields: Any):
-        """A clip model of a `VisionTransformer...`'s weights, with its head where both have one of the same labels.
-
-        Of a clip that stands still it makes what the image model makes of the image; but for "joint_space_time", where
-        the class token sees the image's patches once for each frame. fields: of our configuration, beside those of vit.
-
-        Raises: ValueError for image models that have no form in clips.
-        """
-        config = TimeSformerConfig(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
-        model: Any = cls(config).to(vit.device, vit.dtype)
-        weights = weights_of_images(vit.base_model.state_dict(), model.config)
-        unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
-        if unused:
-            raise ValueError(f"{unused[:4]} of the image model have no place in a clip model.")
-        if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
-            model.classifier.load_state_dict(vit.classifier.state_dict())
-        return model.train(vit.training)
-
-    def merge_temporal_projections(self):
-        """For inference: the two Linears after attention over time become one, which is 1 / 17 of the work less.
-
-        The same function but for rounding and for dropout between the two; returns the model itself.
-        """
-        for module in self.modules():
-            merge_projection(module)
-        self.config.temporal_projection = False
-        return self
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -119,9 +101,9 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
 
     def __init__(self, config: TimeSformerConfig):
         super().__init__(config)
-        self.embeddings = Embeddings(config)
+        self.embeddings = TimeSformerEmbeddings(config)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
-        self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
+        self.layers = nn.ModuleList(build_clip_block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.post_init()
 
@@ -145,33 +127,28 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         pooled_only: of the last layer compute the class token alone, where nothing else is asked for; then
             last_hidden_state is b 1 d.
 
-        Raises: ValueError for clips of the wrong rank, channels, size or dtype.
+        Raises: UserError for clips of the wrong rank, channels, size or dtype.
         """
         check_clips(pixel_values, self.config.num_channels, finite=check_finite)
-        asked = self.config.output_attentions if output_attentions is None else output_attentions
-        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        asked = self.asked(output_attentions, output_hidden_states)
         return self.encode(
-            pixel_values.to(self.norm.weight.dtype),
+            pixel_values.to(dtype_of(self.embeddings.patches.projection)),
             seen_frames(frame_mask, pixel_values),
-            alone=pooled_only and not asked and not states,
-            output_attentions=bool(asked),
-            output_temporal_attentions=bool(asked) and self.config.attention_type == "divided_space_time",
-            output_hidden_states=states,
+            alone=pooled_only and not any(asked),
+            output_attentions=asked.attentions,
+            output_temporal_attentions=asked.attentions and self.config.attention_type == "divided_space_time",
+            output_hidden_states=asked.hidden_states,
             return_dict=self.config.return_dict if return_dict is None else return_dict,
         )
 
     @capture_outputs(tie_last_hidden_states=False)
     def encode(self, pixel_values, seen, *, alone: bool, output_attentions: bool, **recorded: Any) -> ClipModelOutput:
+        """b t c (h p) (w p), b t -> see `forward`. alone: whether nobody looks at more than the class token."""
         clip = self.clip_of(pixel_values, seen, written_out=output_attentions)
         tokens = self.embeddings(pixel_values, clip)  # b (1 t n) d
-        *early, last = self.layers
-        for layer in early:
-            tokens = layer(tokens, clip, output_attentions)  # b (1 t n) d
-        wanted = 1 if alone and not hooked(last.modules()) else None
-        tokens = last(tokens, clip, output_attentions, wanted)  # b (1 t n) d, or b 1 d
-        if self.embeddings.apart:
-            tokens = mean_of_frames(tokens.unflatten(0, (-1, clip.frames)), seen)  # (b t) (1 n) d -> b (1 n) d
-        tokens = self.norm(tokens)
+        for layer, queries in zip(self.layers, needed_queries(self.layers, 1 if alone else None), strict=True):
+            tokens = layer(tokens, clip, output_attentions, queries)  # b (1 t n) d
+        tokens = self.norm(self.embeddings.merge_frames(tokens, clip))
         return ClipModelOutput(last_hidden_state=tokens, pooler_output=tokens[:, 0])
 
     def clip_of(self, pixel_values: Tensor, seen: Tensor | None, *, written_out: bool) -> Clip:
@@ -196,7 +173,7 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         return padding_mask(self.config, like.new_empty(*seen.shape, 1), seen, written_out=written_out)
 
 
-class TimeSformerForVideoClassification(TimeSformerPreTrainedModel):
+class TimeSformerForVideoClassification(ClassificationLoss, TimeSformerPreTrainedModel):
     """b t c (h p) (w p) -> logits b labels; without labels (num_labels=0) the class token b d."""
 
     def __init__(self, config: TimeSformerConfig):
