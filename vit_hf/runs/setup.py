@@ -16,7 +16,7 @@ from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..errors import UserError
-from ..families import FAMILIES, load, word_of
+from ..families import FAMILIES, word_of
 from ..modality import Modality, modality_of
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
@@ -68,7 +68,7 @@ def of_modality(model: Any, settings: ModelSettings) -> Any:
     family, found = FAMILIES[settings.family], modality_of(model.config)
     if found is family.modality:
         return model
-    begin = getattr(load(family.classifier), "from_image_model", None)
+    begin = getattr(family.classifier, "from_image_model", None)
     if begin is None:
         raise UserError(
             f"{settings.source} takes {found.plural}, and not {family.modality.plural}; say --model.family "
