@@ -13,7 +13,7 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 
 FLOORS = [
     ["errors", "version"],
-    ["settings", "families", "models.shapes", "models.video_frames"],
+    ["files", "settings", "families", "models.shapes", "models.video_frames"],
     ["models.patches", "models.positions", "models.image_processing_*"],
     ["models.attention", "models.clips", "models.windows", "models.configuration_*", "models.*_processing_*"],
     ["models.blocks", "models.window_attention"],

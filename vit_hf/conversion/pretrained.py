@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import metadata_load
 
 from ..errors import UserError
+from ..files import read_json
 from ..families import FAMILIES, load, word_of
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
@@ -81,16 +82,6 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     raise UserError(
         f"{path / 'config.json'} is of no known library: transformers writes a model_type there, timm an architecture."
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}); copy or download it again.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no configuration, but a {type(content).__name__}.")
-    return content
 
 
 def read_timm(source: str, path: Path) -> Loaded:

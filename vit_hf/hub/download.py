@@ -1,12 +1,12 @@
 """Where a source lies: a path as it is, or the id of a repository on the Hub, whose files are fetched."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
 
 from ..errors import UserError
+from ..files import hash_of
 from .errors import in_sentences
 
 FACTS = ["*.json", "README.md", "*.txt"]
@@ -49,15 +49,6 @@ def fetch(source: str, patterns: list[str]) -> Path:
     folder = download(source, patterns)
     refuse_damaged(folder, source)
     return folder
-
-
-def hash_of(file: Path, kind: str) -> str:
-    """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
-    if kind == "sha256":
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    content = file.read_bytes()
-    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
 
 
 def damaged_files(folder: Path) -> list[Path]:

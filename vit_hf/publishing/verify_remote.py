@@ -13,7 +13,8 @@ from transformers import AutoConfig
 
 from ..conversion.core.parity import sample_images
 from ..families import auto_name
-from ..hub.download import download, hash_of, split_revision
+from ..files import hash_of
+from ..hub.download import download, split_revision
 from ..hub.errors import in_sentences
 from .load_classifier import model_folder
 
