@@ -1,23 +1,30 @@
-"""Vision Transformers as first-class Hugging Face models."""
+"""Vision Transformers as first-class Hugging Face models.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+Importing it tells transformers' Auto classes of every family, those of other installed packages included.
+"""
 
-from .families import WHERE
-from .registration import register_on_import
-from .version import __version__
+import os
+import sys
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from .models.configuration_swin import SwinTransformerConfig
-    from .models.configuration_timesformer import TimeSformerConfig
-    from .models.configuration_vit import VisionTransformerConfig
-    from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
-    from .models.modeling_swin_backbone import SwinTransformerBackbone
-    from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
-    from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
-    from .models.modeling_vit_backbone import VisionTransformerBackbone
-    from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
-    from .models.video_processing_timesformer import TimeSformerVideoProcessor
+# Threads that wait in a busy loop stall everything on a machine that runs anything else, and torch asks only once, when
+# it is imported. A command decides it, where its user has not; to a library it is not given.
+CALLED = Path(sys.argv[0]) if sys.argv else Path()
+if CALLED.stem == "vit-hf" or CALLED.resolve().parent == Path(__file__).resolve().parents[1] / "scripts":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from .families import register_installed, register_own  # noqa: E402
+from .models.configuration_swin import SwinTransformerConfig  # noqa: E402
+from .models.configuration_timesformer import TimeSformerConfig  # noqa: E402
+from .models.configuration_vit import VisionTransformerConfig  # noqa: E402
+from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel  # noqa: E402
+from .models.modeling_swin_backbone import SwinTransformerBackbone  # noqa: E402
+from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel  # noqa: E402
+from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel  # noqa: E402
+from .models.modeling_vit_backbone import VisionTransformerBackbone  # noqa: E402
+from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling  # noqa: E402
+from .models.video_processing_timesformer import TimeSformerVideoProcessor  # noqa: E402
+from .version import __version__  # noqa: E402
 
 __all__ = [
     "SwinTransformerBackbone",
@@ -36,15 +43,5 @@ __all__ = [
     "__version__",
 ]
 
-register_on_import()
-
-
-def __getattr__(name: str) -> Any:
-    """A public class, whose module is imported when it is first asked for: torch and transformers take seconds."""
-    if name not in WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".models.{WHERE[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+register_own()
+register_installed()

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place and renamed, read as JSON, and known by their hashes."""
+"""Files that are whole or not there: written beside their place and renamed; JSON; hashes."""
 
 import hashlib
 import json
@@ -21,7 +21,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is no JSON ({error}); copy, download or save it again.") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no configuration, but a {type(content).__name__}; copy, download or save it again.")
+        raise UserError(
+            f"{path} holds no configuration, but a {type(content).__name__}; copy, download or save it again."
+        )
     return content
 
 

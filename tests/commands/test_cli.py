@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,14 +42,35 @@ def test_an_expected_error_is_a_sentence_and_a_mistake_of_ours_is_not(capsys, mo
         guarded(refuse)
 
 
-def test_commands_let_threads_wait_quietly_before_torch_comes_unless_the_user_chose():
-    program = "import os, sys, vit_hf.commands; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+ROOT = Path(__file__).parents[2]
+# Says which policy torch finds when it is imported.
+POLICY = """
+import os, sys
+class Watching:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"))
+            sys.meta_path.remove(self)
+sys.meta_path.insert(0, Watching())
+sys.argv = [{called!r}, "--help"]
+import vit_hf
+"""
+
+
+@pytest.mark.parametrize(
+    ("called", "chosen", "found"),
+    [
+        ("/usr/bin/vit-hf", {}, "PASSIVE"),
+        (str(ROOT / "scripts" / "train.py"), {}, "PASSIVE"),
+        ("/usr/bin/vit-hf", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
+        ("/home/me/scripts/program.py", {}, "None"),
+    ],
+)
+def test_commands_let_threads_wait_quietly_before_torch_comes_unless_the_user_chose(called, chosen, found):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    for chosen, found in [({}, "PASSIVE False"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE False")]:
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**environment, **chosen}
-        )
-        assert done.stdout.strip() == found
+    words = [sys.executable, "-c", POLICY.format(called=called)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env={**environment, **chosen})
+    assert done.stdout.split() == [found]
 
 
 def test_tables_line_up():

@@ -77,7 +77,7 @@ def test_a_processor_of_videos_is_pushed_with_its_code_and_a_card(hub, tmp_path)
     make_video_processor(tiny_clip_config()).push_to_hub("you/processor")
     repository = hub.repository("you/processor")
     assert "AutoVideoProcessor.from_pretrained" in repository.read("README.md").decode()
-    assert {"video_processing_timesformer.py", "frame_choice.py", "video_frames.py"} <= set(repository.at().files)
+    assert {"video_processing_timesformer.py", "video_frames.py"} <= set(repository.at().files)
 
 
 @pytest.mark.parametrize(

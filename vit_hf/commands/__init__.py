@@ -1,14 +1,10 @@
 """vit-hf train | evaluate | predict | convert | publish | benchmark: the same functions as in scripts/."""
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import unknown_name
-
-# Before torch is imported: threads that wait in a busy loop stall everything on a machine that runs anything else.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
     "train": "train a classifier from a recipe, and leave a folder that is ready for the Hub",

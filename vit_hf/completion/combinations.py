@@ -1,6 +1,5 @@
 """Which numbers and words of a configuration go together; each refusal says what would do."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import UserError
@@ -172,25 +171,3 @@ def check_space_and_time(config: Any) -> None:
         raise UserError(
             f"class_attention='all' is a form of 'divided_space_time'; leave it out with attention_type={kind!r}."
         )
-
-
-# By the name of the family. The first that refuses is heard.
-CHECKS: dict[str, list[Callable[[Any], None]]] = {
-    "vit_hf": [
-        check_heads,
-        check_numbers,
-        check_patch_grid,
-        check_patch_norm,
-        check_pooling,
-        check_positions,
-        check_distillation,
-    ],
-    "swin_hf": [check_stages, check_swin_numbers],
-    "timesformer_hf": [
-        check_heads,
-        check_timesformer_numbers,
-        check_patch_grid,
-        check_positions,
-        check_space_and_time,
-    ],
-}

@@ -10,9 +10,8 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
-from ..families import Family, load
+from ..errors import UserError
 from ..version import __version__
-from .combinations import CHECKS
 
 logger = logging.getLogger(__name__)
 
@@ -41,62 +40,33 @@ HANDED_BY_TRANSFORMERS = {
 VERSION_NOTE = "vit_hf_version"
 
 
-class ConfigurationError(ValueError, StrictDataclassError):
+class ConfigurationError(UserError, StrictDataclassError):
     """A value that a configuration cannot hold; the message says which, why, and what would do."""
 
 
-def complete(family: Family) -> None:
-    """Give the configuration of a family its checks."""
-    complete_class(load(family.config), CHECKS[family.model_type])
+class CheckedConfig:
+    """What our configurations inherit in the package: misspelt fields are refused where they come in, combinations that
+    no model can be built from at every validation, and what others noted in a saved configuration is kept."""
 
-
-def complete_class(config_class: Any, checks: list[Callable[[Any], None]]) -> None:
-    """Misspelt names are refused where they come in, and all that `checks` refuse at every validation.
-
-    All complaints, transformers' own too, are ValueErrors that consist of the sentence alone.
-    """
-    after_init, validate, from_dict = config_class.__post_init__, config_class.validate, config_class.from_dict
-
-    def checked_after_init(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         for name in kwargs:
-            if not knows(config_class, name):
-                raise ConfigurationError(unknown(config_class, name))
-        after_init(self, **kwargs)
+            if not knows(type(self), name):
+                raise ConfigurationError(unknown(type(self), name))
+        super().__post_init__(**kwargs)  # pyright: ignore[reportAttributeAccessIssue] (that of PreTrainedConfig)
 
-    def checked(self):
-        validate(self)
-        for check in checks:
+    def validate_combinations(self) -> None:
+        """As all `validate_*`, called when a configuration is made, saved, and built into a model."""
+        from ..families import find_family  # which holds the classes that inherit this
+
+        for check in find_family(self.model_type).checks:  # pyright: ignore[reportAttributeAccessIssue]
             check(self)
 
-    config_class.__post_init__ = checked_after_init
-    config_class.__init__ = complaining_in_a_sentence(config_class.__init__)
-    config_class.__setattr__ = complaining_in_a_sentence(config_class.__setattr__)
-    config_class.validate = complaining_in_a_sentence(checked)
-    config_class.from_dict = classmethod(keeping_notes(from_dict.__func__))
-    config_class.save_pretrained = naming_the_version(config_class.save_pretrained)
-
-
-def complaining_in_a_sentence(method):
-    @wraps(method)
-    def wrapper(*args, **kwargs):
-        try:
-            return method(*args, **kwargs)
-        except ConfigurationError:
-            raise
-        except StrictDataclassError as error:
-            raise ConfigurationError(str(error.__cause__ or error)) from error
-
-    return wrapper
-
-
-def keeping_notes(from_dict):
-    """What someone else noted in a saved configuration is kept and told of; a slip of the pen is not."""
-
-    @wraps(from_dict)
-    def wrapper(cls, config_dict, **kwargs):
+    @classmethod
+    def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> Any:
+        """As in transformers; a note of somebody else's is kept and told of, a misspelt field is refused."""
         notes = {name: value for name, value in config_dict.items() if is_note(cls, name)}
         known = {name: value for name, value in config_dict.items() if name not in notes}
-        config = from_dict(cls, known, **kwargs)
+        config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         for name, value in notes.items():
             if name != VERSION_NOTE:
                 unused = f"The saved configuration holds {name}={value!r}, which {cls.__name__} does not use."
@@ -104,19 +74,35 @@ def keeping_notes(from_dict):
             setattr(config[0] if isinstance(config, tuple) else config, name, value)
         return config
 
-    return wrapper
-
-
-def naming_the_version(save):
-    """Say who wrote the code beside the configuration, and name no head's file that is not there."""
-
-    @wraps(save)
-    def wrapper(self, *args, **kwargs):
+    def save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; it says who wrote the code beside it, and names no head's file that is not there."""
         setattr(self, VERSION_NOTE, __version__)
         saved, always = self.architectures or [], type(self)().auto_map
         code = self.auto_map.items()
         self.auto_map = {auto: name for auto, name in code if auto in always or name.split(".")[-1] in saved}
-        return save(self, *args, **kwargs)
+        return super().save_pretrained(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def errors_as_sentences(config_class: Any) -> Any:
+    """A class decorator, above `@strict`: whatever is refused is a ConfigurationError that is the sentence alone.
+
+    It has to come last, because `@strict` writes these three methods onto each class anew.
+    """
+    config_class.__init__ = complaining_in_a_sentence(config_class.__init__)
+    config_class.__setattr__ = complaining_in_a_sentence(config_class.__setattr__)
+    config_class.validate = complaining_in_a_sentence(config_class.validate)
+    return config_class
+
+
+def complaining_in_a_sentence(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except ConfigurationError:
+            raise
+        except StrictDataclassError as error:
+            raise ConfigurationError(str(error.__cause__ or error)) from error
 
     return wrapper
 

@@ -1,8 +1,6 @@
 """Loading that adapts weights to the asked-for sizes, and refuses what does not fit."""
 
 import logging
-from functools import partial
-from types import ModuleType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -22,58 +20,74 @@ OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
 HEAD_PARTS = {"classifier", "distillation_classifier", "decoder", "norms", "pool", "pooler", "mask_token"}
 
 
-def complete(models: ModuleType) -> None:
-    """Give the models a `from_pretrained` that adapts and is strict."""
-    models.VisionPreTrainedModel.from_pretrained = classmethod(from_pretrained)
+class AdaptingModel:
+    """What our models inherit in the package: weights that adapt when they are loaded, and a card on every push."""
+
+    @classmethod
+    def from_pretrained(
+        cls: Any,
+        pretrained_model_name_or_path: Any,
+        *inputs: Any,
+        config: Any = None,
+        ignore_mismatched_sizes: bool = False,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As in transformers; beyond it, `image_size`, `patch_size`, `window_size`, `num_frames`, `num_channels`
+        and labels may differ.
+
+        What is learned of positions and patches is resampled, channels are adapted, and a head for other labels
+        starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule
+        holds instead: what does not fit is drawn at random.
+
+        Raises: UserError if the weights are of another architecture, OSError if they cannot be read. Who asks
+        for `output_loading_info` is told of strange and missing weights there instead.
+        """
+        kwargs.setdefault("use_safetensors", True)
+        source = pretrained_model_name_or_path
+        if source is None or ignore_mismatched_sizes:
+            return super().from_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
+                source,
+                *inputs,
+                config=config,
+                ignore_mismatched_sizes=ignore_mismatched_sizes,
+                output_loading_info=output_loading_info,
+                **kwargs,
+            )
+        where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
+        saved, config, kwargs = both_configs(cls.config_class, source, config, where, kwargs)
+        if not changed_fields(saved, config):
+            model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
+        else:
+            # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
+            whole, info = reading(cls, source, *inputs, config=saved, **where)
+            model = adapted(whole, config, source, *inputs, **kwargs)
+        if output_loading_info:
+            return model, info
+        account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
+        return model
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> Any:
+        """As in transformers: weights, configuration and code in one commit, with a card where there is none.
+
+        options: those of `vit_hf.publishing.push_to_hub.push_model`.
+        """
+        from ..publishing.push_to_hub import push_model  # which knows cards and the Hub
+
+        return push_model(self, repo_id, **options)
 
 
-def plainly(model_class: type[PreTrainedModel]):
-    """transformers' own `from_pretrained` of a class."""
-    return partial(PreTrainedModel.from_pretrained.__func__, model_class)  # pyright: ignore[reportFunctionMemberAccess]
+class PushedProcessor:
+    """What our processors inherit in the package: a card on every push."""
 
+    def push_to_hub(self, repo_id: str, **options: Any) -> Any:
+        """As in transformers: the configuration and the code in one commit, with a card where there is none.
 
-def from_pretrained(
-    cls: Any,
-    pretrained_model_name_or_path,
-    *inputs,
-    config=None,
-    ignore_mismatched_sizes=False,
-    output_loading_info=False,
-    **kwargs,
-):
-    """As in transformers; beyond it, `image_size`, `patch_size`, `window_size`, `num_frames`, `num_channels`
-    and labels may differ.
+        options: those of `vit_hf.publishing.push_to_hub.push_processor`.
+        """
+        from ..publishing.push_to_hub import push_processor  # which knows cards and the Hub
 
-    What is learned of positions and patches is resampled, channels are adapted, and a head for other labels
-    starts anew; each says so in one line of the log. With `ignore_mismatched_sizes` transformers' own rule
-    holds instead: what does not fit is drawn at random.
-
-    Raises: UserError if the weights are of another architecture, OSError if they cannot be read. Who asks
-    for `output_loading_info` is told of strange and missing weights there instead.
-    """
-    kwargs.setdefault("use_safetensors", True)
-    source = pretrained_model_name_or_path
-    if source is None or ignore_mismatched_sizes:
-        return plainly(cls)(
-            source,
-            *inputs,
-            config=config,
-            ignore_mismatched_sizes=ignore_mismatched_sizes,
-            output_loading_info=output_loading_info,
-            **kwargs,
-        )
-    where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
-    saved, config, kwargs = both_configs(cls.config_class, source, config, where, kwargs)
-    if not changed_fields(saved, config):
-        model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
-    else:
-        # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
-        whole, info = reading(cls, source, *inputs, config=saved, **where)
-        model = adapted(whole, config, source, *inputs, **kwargs)
-    if output_loading_info:
-        return model, info
-    account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
-    return model
+        return push_processor(self, repo_id, **options)
 
 
 def both_configs(config_class: Any, source, config, where: dict, kwargs: dict) -> tuple[Any, Any, dict]:
@@ -101,7 +115,8 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
 def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tuple[Any, dict]:
     """The model and transformers' account of its keys. Raises: OSError for a file that is cut off or damaged."""
     try:
-        return plainly(model_class)(source, *inputs, output_loading_info=True, **kwargs)
+        of_transformers: Any = super(AdaptingModel, model_class)  # pyright: ignore[reportArgumentType]
+        return of_transformers.from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
     except SafetensorError as error:
         raise OSError(
             f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "

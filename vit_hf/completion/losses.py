@@ -1,20 +1,20 @@
 """What the classifier minimizes: transformers' own loss, and beyond it labels that are shares, and smoothing."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import UserError
-from ..families import Family, load
 
 
-def complete(family: Family) -> None:
-    """Give the classifier of a family its loss."""
+class ClassificationLoss:
+    """What classifiers inherit in the package."""
 
-    def loss_function(labels: Tensor, logits: Tensor, config) -> Tensor:
+    def loss_function(self, labels: Tensor, logits: Tensor, config: Any) -> Tensor:
+        """See `classification_loss`."""
         return classification_loss(logits, labels, config)
-
-    load(family.classifier).loss_function = staticmethod(loss_function)
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:

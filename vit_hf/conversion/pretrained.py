@@ -1,6 +1,5 @@
 """Any pretrained Vision Transformer as ours, with everything else that is known of it."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from typing import Any
 from huggingface_hub import metadata_load
 
 from ..errors import UserError
+from ..families import FAMILIES, word_of
 from ..files import read_json
-from ..families import FAMILIES, load, word_of
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
@@ -103,8 +102,8 @@ def read_timm(source: str, path: Path) -> Loaded:
 
 def read_ours(source: str, path: Path, config: dict[str, Any]) -> Loaded:
     family, names = FAMILIES[str(word_of(config["model_type"]))], config.get("architectures") or []
-    saved = (place for place in family.classes.values() if place.partition(".")[2] in names)
-    model: Any = load(next(saved, family.classifier)).from_pretrained(path)
+    saved = (place for place in family.classes.values() if place.__name__ in names)
+    model: Any = next(saved, family.classifier).from_pretrained(path)
     return Loaded(source, "vit_hf", model.eval(), processor_from_json(path, model.config))
 
 

@@ -7,6 +7,7 @@ from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .positions import Angles, Grid, turn
+from .shapes import UserError
 
 
 def eager_attention(
@@ -90,8 +91,8 @@ class Attention(nn.Module):
 def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
     """b 1 1 n, 1 heads n n -> b heads n n: the bias, and the mask where there is one, as one term of the scores.
 
-    Raises: ValueError for backends that take no such term.
+    Raises: UserError for backends that take no such term.
     """
     if backend not in (None, *PLAIN):
-        raise ValueError(f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(PLAIN)}.")
+        raise UserError(f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(PLAIN)}.")
     return bias if mask is None else mask + bias

@@ -9,6 +9,7 @@ from .configuration_timesformer import TimeSformerConfig
 from .modeling_base import check_pixels
 from .patches import build_patches
 from .positions import build_positions
+from .shapes import UserError
 
 
 class Embeddings(nn.Module):
@@ -48,13 +49,13 @@ class Embeddings(nn.Module):
 
 
 def check_clips(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
-    """Raises: ValueError unless these are clips b t c h w of floats; with `finite`, also for NaN and infinities."""
+    """Raises: UserError unless these are clips b t c h w of floats; with `finite`, also for NaN and infinities."""
     shape = None if pixel_values is None else tuple(pixel_values.shape)
     if shape is None or len(shape) != 5:
         hint = "; a still image is a clip of one frame, pixel_values[:, None]" if shape and len(shape) == 4 else ""
-        raise ValueError(f"pixel_values of shape {shape} are not (batch, frames, channels, height, width){hint}.")
+        raise UserError(f"pixel_values of shape {shape} are not (batch, frames, channels, height, width){hint}.")
     if shape[1] == channels != shape[2]:
-        raise ValueError(
+        raise UserError(
             f"pixel_values of shape {shape} have {shape[2]} channels in each of {shape[1]} frames; the model takes "
             f"{channels}. If channels come before frames, give pixel_values.transpose(1, 2)."
         )
@@ -62,10 +63,10 @@ def check_clips(pixel_values: Tensor, channels: int, *, finite: bool = False) ->
 
 
 def seen_frames(frame_mask: Tensor | None, pixel_values: Tensor) -> Tensor | None:
-    """b t -> b t, boolean. Raises: ValueError for another shape."""
+    """b t -> b t, boolean. Raises: UserError for another shape."""
     if frame_mask is None:
         return None
     if frame_mask.shape != pixel_values.shape[:2]:
         given, wanted = tuple(frame_mask.shape), tuple(pixel_values.shape[:2])
-        raise ValueError(f"frame_mask of shape {given} is not of the clips and frames of pixel_values, {wanted}.")
+        raise UserError(f"frame_mask of shape {given} is not of the clips and frames of pixel_values, {wanted}.")
     return frame_mask.to(pixel_values.device, torch.bool)

@@ -8,6 +8,21 @@ from transformers.configuration_utils import strict  # pyright: ignore[reportPri
 
 from .shapes import HiddenAct, PatchEmbedding, PositionEmbeddingInit, Size, pair
 
+try:  # in the package: misspelt fields and impossible combinations are refused, each in a sentence
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.configurations import CheckedConfig, errors_as_sentences
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class CheckedConfig:
+        """Without the package a configuration is checked by transformers alone."""
+
+    def errors_as_sentences(config_class):
+        return config_class
+
+
 Block = Literal["pre_norm", "post_norm"]
 WindowAttentionKind = Literal["dot_product", "cosine"]
 PositionBias = Literal["table", "continuous"]
@@ -19,8 +34,9 @@ AUTO_MAP = {
 }
 
 
+@errors_as_sentences
 @strict
-class SwinTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
+class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig):
     """The numbers and words of a Swin Transformer (arXiv:2103.14030). Sizes of images and patches are in pixels.
 
     image_size, patch_size: one number or [height, width]. Images of any other size work at run time too, with zeros
@@ -42,7 +58,7 @@ class SwinTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     label_smoothing: share of the target that the loss spreads over all labels.
     out_features, out_indices: the stages a backbone returns ("stem", "stage1", ...).
 
-    Raises: ValueError, with what would do, for any value or combination that no model can be built from.
+    Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
 
     model_type = "swin_hf"

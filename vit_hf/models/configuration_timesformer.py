@@ -7,6 +7,21 @@ from transformers.configuration_utils import strict  # pyright: ignore[reportPri
 
 from .shapes import HiddenAct, PatchEmbedding, PositionEmbeddingInit, Size, grid_of
 
+try:  # in the package: misspelt fields and impossible combinations are refused, each in a sentence
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.configurations import CheckedConfig, errors_as_sentences
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class CheckedConfig:
+        """Without the package a configuration is checked by transformers alone."""
+
+    def errors_as_sentences(config_class):
+        return config_class
+
+
 AttentionType = Literal["divided_space_time", "joint_space_time", "space_only"]
 ClassAttention = Literal["frames", "all"]
 ClipPositionEmbedding = Literal["learned", "embedding", "rotary", "none"]
@@ -18,8 +33,9 @@ AUTO_MAP = {
 }
 
 
+@errors_as_sentences
 @strict
-class TimeSformerConfig(PreTrainedConfig):
+class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     """The numbers and words of a TimeSformer (arXiv:2102.05095). Sizes of images and patches are in pixels.
 
     image_size, patch_size: one number or [height, width]. Frames of other sizes work at run time too.
@@ -41,7 +57,7 @@ class TimeSformerConfig(PreTrainedConfig):
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
 
-    Raises: ValueError, with what would do, for any value or combination that no model can be built from.
+    Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
 
     model_type = "timesformer_hf"

@@ -15,6 +15,21 @@ from .shapes import (
     grid_of,
 )
 
+try:  # in the package: misspelt fields and impossible combinations are refused, each in a sentence
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.configurations import CheckedConfig, errors_as_sentences
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class CheckedConfig:
+        """Without the package a configuration is checked by transformers alone."""
+
+    def errors_as_sentences(config_class):
+        return config_class
+
+
 AUTO_MAP = {
     "AutoConfig": "configuration_vit.VisionTransformerConfig",
     "AutoModel": "modeling_vit.VisionTransformerModel",
@@ -22,8 +37,9 @@ AUTO_MAP = {
 }
 
 
+@errors_as_sentences
 @strict
-class VisionTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
+class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig):
     """The numbers and words of a Vision Transformer (arXiv:2010.11929). Sizes are in pixels.
 
     image_size, patch_size: one number or [height, width]. Images of other sizes work at run time too.
@@ -47,7 +63,7 @@ class VisionTransformerConfig(BackboneConfigMixin, PreTrainedConfig):
     label_smoothing: share of the target that the loss spreads over all labels.
     out_features, out_indices: the layers a backbone returns ("stem", "stage1", ...).
 
-    Raises: ValueError, with what would do, for any value or combination that no model can be built from.
+    Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
 
     model_type = "vit_hf"

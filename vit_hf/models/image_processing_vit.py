@@ -8,14 +8,27 @@ from typing import Any
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import SizeDict
 
+from .shapes import UserError
+
+try:  # in the package: a card on every push
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.loading import PushedProcessor
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class PushedProcessor:
+        """Without the package a processor is pushed by transformers alone."""
+
 
 def middle(length: int, wanted: int) -> slice:
     """Where the middle `wanted` of `length` pixels lie. Half a pixel is rounded to the even number, as in torchvision.
 
-    Raises: ValueError where the image is smaller than its middle.
+    Raises: UserError where the image is smaller than its middle.
     """
     if wanted > length:
-        raise ValueError(
+        raise UserError(
             f"{wanted} pixels cannot be cut out of {length}; resize to at least {wanted} first (do_resize=True)."
         )
     start = round((length - wanted) / 2)
@@ -28,7 +41,7 @@ def covering(height: int, width: int, box: tuple[int, int]) -> tuple[int, int]:
     return round(height / ratio), round(width / ratio)
 
 
-class VisionTransformerImageProcessor(PilBackend):
+class VisionTransformerImageProcessor(PushedProcessor, PilBackend):
     """An image, or several of them -> pixel_values b c h w: covered, cut, and normalized.
 
     size: {"shortest_edge": pixels}, or {"height": ..., "width": ...} of a box that the resized image must cover.
@@ -51,7 +64,7 @@ class VisionTransformerImageProcessor(PilBackend):
     def center_crop(self, image: Any, size: SizeDict, **options: Any) -> Any:
         """c h w -> c H W"""
         if size.height is None or size.width is None:
-            raise ValueError(f"crop_size={dict(size)} must say its height and its width.")
+            raise UserError(f"crop_size={dict(size)} must say its height and its width.")
         return image[..., middle(image.shape[-2], size.height), middle(image.shape[-1], size.width)]
 
 

@@ -1,7 +1,4 @@
-"""What the models of all families share: how weights begin, and checks of images.
-
-Where the package vit_hf is installed, it gives them a `from_pretrained` that also adapts weights to other sizes.
-"""
+"""What the models of all families share: how weights begin, and checks of images."""
 
 from functools import partial
 
@@ -15,9 +12,30 @@ from .attention import PLAIN
 from .blocks import LayerScale
 from .pooling import AttentionPool
 from .positions import LearnedPositions, RelativeBias
+from .shapes import UserError
+
+try:  # in the package: weights that adapt, a sentence for every mistake, a card on every push
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.loading import AdaptingModel
+    from vit_hf.completion.losses import ClassificationLoss
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class AdaptingModel:
+        """Without the package weights are loaded by transformers alone."""
+
+    class ClassificationLoss:
+        """The same loss without the package's checks of labels."""
+
+        def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
+            if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
+                return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+            return super().loss_function(labels, logits, config)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class VisionPreTrainedModel(PreTrainedModel):
+class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
     """Flags that transformers reads, and how weights begin."""
 
     main_input_name = "pixel_values"
@@ -35,11 +53,6 @@ class VisionPreTrainedModel(PreTrainedModel):
         # A field may have been assigned after the configuration was checked.
         config.validate()
         super().__init__(config, *inputs, **kwargs)
-
-    def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
-        if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
-            return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        return super().loss_function(labels, logits, config)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -70,26 +83,26 @@ class VisionPreTrainedModel(PreTrainedModel):
 
 
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
-    """Raises: ValueError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
+    """Raises: UserError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
     if pixel_values is None:
-        raise ValueError("pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w).")
+        raise UserError("pixel_values are missing: give images as a float tensor of shape (batch, channels, h, w).")
     shape = tuple(pixel_values.shape)
     if len(shape) != 4:
         hint = "; add the batch with pixel_values[None]" if len(shape) == 3 else ""
-        raise ValueError(f"pixel_values of shape {shape} are not (batch, channels, height, width){hint}.")
+        raise UserError(f"pixel_values of shape {shape} are not (batch, channels, height, width){hint}.")
     if shape[1] != channels:
-        raise ValueError(
+        raise UserError(
             f"pixel_values of shape {shape} have {shape[1]} channels, the model takes {channels}; convert the images, "
             f"or load the model with num_channels={shape[1]}."
         )
     if not pixel_values.is_floating_point():
-        raise ValueError(
+        raise UserError(
             f"pixel_values are {pixel_values.dtype}; the model takes floats as the image processor makes them, "
             "rescaled and normalized."
         )
     if finite and not bool(torch.isfinite(pixel_values).all()):
         bad = [row for row, image in enumerate(pixel_values) if not bool(torch.isfinite(image).all())]
-        raise ValueError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
+        raise UserError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
 
 
 def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> Tensor | None:
@@ -102,7 +115,7 @@ def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> T
         seen = nn.functional.pad(seen, (prefix, 0), value=True)
     if seen.shape != (images, count):
         those = f"the {count} tokens nor the {count - prefix} patches"
-        raise ValueError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
+        raise UserError(f"attention_mask of shape {tuple(attention_mask.shape)} fits neither {those}.")
     return seen
 
 

@@ -14,7 +14,7 @@ from transformers.utils.output_capturing import capture_outputs
 from .attention import Attention, build_dropout
 from .blocks import drop_path_rates
 from .configuration_swin import SwinTransformerConfig
-from .modeling_base import VisionPreTrainedModel, check_pixels
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
 from .positions import Grid, build_positions
@@ -144,7 +144,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         window, (b w) heads m m. `placed_attentions` puts the latter in the places of the image.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
 
-        Raises: ValueError for images of the wrong rank, channels or dtype.
+        Raises: UserError for images of the wrong rank, channels or dtype.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid = self.grid_of(pixel_values)
@@ -177,7 +177,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         return found
 
 
-class SwinTransformerForImageClassification(SwinTransformerPreTrainedModel):
+class SwinTransformerForImageClassification(ClassificationLoss, SwinTransformerPreTrainedModel):
     """b c h w -> logits b labels; without labels (num_labels=0) the pooled features b d."""
 
     def __init__(self, config: SwinTransformerConfig):

@@ -16,9 +16,19 @@ from .clip_inputs import Embeddings, check_clips, seen_frames
 from .clips import Clip, FrameTable, mean_of_frames, rotary_clip, rotary_frame
 from .configuration_timesformer import TimeSformerConfig
 from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
-from .image_start import fields_of_images, merge_projection, weights_of_images
-from .modeling_base import VisionPreTrainedModel, padding_mask
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, padding_mask
 from .shapes import grid_of
+
+try:  # in the package: clip models that begin as models of images, and that merge what inference needs no more
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.completion.inflate import InflatedModel
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise  # a circle of imports, which must not pass for a machine without the package
+
+    class InflatedModel:
+        """Without the package a clip model begins with its own weights."""
 
 
 @dataclass
@@ -62,7 +72,7 @@ def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
     return DividedBlock(attention, feed_forward, temporal=temporal, projection=config.temporal_projection, **options)
 
 
-class TimeSformerPreTrainedModel(VisionPreTrainedModel):
+class TimeSformerPreTrainedModel(InflatedModel, VisionPreTrainedModel):
     config: TimeSformerConfig
     config_class = TimeSformerConfig
     base_model_prefix = "timesformer"
@@ -74,35 +84,6 @@ class TimeSformerPreTrainedModel(VisionPreTrainedModel):
         "temporal_attentions": OutputRecorder(Attention, index=1, layer_name="temporal_attention"),
     }
     _input_embed_layer = "patches"
-
-    @classmethod
-    def from_image_model(cls, vit: Any, *, num_frames: int = 8, **fields: Any):
-        """A clip model of a `VisionTransformer...`'s weights, with its head where both have one of the same labels.
-
-        Of a clip that stands still it makes what the image model makes of the image; but for "joint_space_time", where
-        the class token sees the image's patches once for each frame. fields: of our configuration, beside those of vit.
-
-        Raises: ValueError for image models that have no form in clips.
-        """
-        config = TimeSformerConfig(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
-        model: Any = cls(config).to(vit.device, vit.dtype)
-        weights = weights_of_images(vit.base_model.state_dict(), model.config)
-        unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
-        if unused:
-            raise ValueError(f"{unused[:4]} of the image model have no place in a clip model.")
-        if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
-            model.classifier.load_state_dict(vit.classifier.state_dict())
-        return model.train(vit.training)
-
-    def merge_temporal_projections(self):
-        """For inference: the two Linears after attention over time become one, which is 1 / 17 of the work less.
-
-        The same function but for rounding and for dropout between the two; returns the model itself.
-        """
-        for module in self.modules():
-            merge_projection(module)
-        self.config.temporal_projection = False
-        return self
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -145,7 +126,7 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         pooled_only: of the last layer compute the class token alone, where nothing else is asked for; then
             last_hidden_state is b 1 d.
 
-        Raises: ValueError for clips of the wrong rank, channels, size or dtype.
+        Raises: UserError for clips of the wrong rank, channels, size or dtype.
         """
         check_clips(pixel_values, self.config.num_channels, finite=check_finite)
         asked = self.config.output_attentions if output_attentions is None else output_attentions
@@ -196,7 +177,7 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         return padding_mask(self.config, like.new_empty(*seen.shape, 1), seen, written_out=written_out)
 
 
-class TimeSformerForVideoClassification(TimeSformerPreTrainedModel):
+class TimeSformerForVideoClassification(ClassificationLoss, TimeSformerPreTrainedModel):
     """b t c (h p) (w p) -> logits b labels; without labels (num_labels=0) the class token b d."""
 
     def __init__(self, config: TimeSformerConfig):

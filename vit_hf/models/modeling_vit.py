@@ -13,11 +13,11 @@ from transformers.utils.output_capturing import capture_outputs
 from .attention import Attention, build_dropout
 from .blocks import Block, FeedForward, drop_path_rates, hooked
 from .configuration_vit import VisionTransformerConfig
-from .modeling_base import VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
 from .patches import build_patches
 from .pooling import ClassTokenPool, build_pool
 from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
-from .shapes import grid_of
+from .shapes import UserError, grid_of
 
 
 class Embeddings(nn.Module):
@@ -51,7 +51,7 @@ class Embeddings(nn.Module):
         if masked is None:
             return tokens
         if self.mask_token is None:
-            raise ValueError("bool_masked_pos needs a mask token, which only the model for masked images has.")
+            raise UserError("bool_masked_pos needs a mask token, which only the model for masked images has.")
         return torch.where(masked.bool()[..., None], self.mask_token.to(tokens.dtype), tokens)
 
     def prepend_class_token(self, tokens: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         pooled_only: of the last layer compute the class token alone, where pooling and nothing else looks at it; then
             last_hidden_state is b 1 d.
 
-        Raises: ValueError for images of the wrong rank, channels, size or dtype.
+        Raises: UserError for images of the wrong rank, channels, size or dtype.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
@@ -182,7 +182,7 @@ class ClassifierOutput(ImageClassifierOutput):
     distillation_logits: Tensor | None = None
 
 
-class VisionTransformerForImageClassification(VisionTransformerPreTrainedModel):
+class VisionTransformerForImageClassification(ClassificationLoss, VisionTransformerPreTrainedModel):
     """b c (h p) (w p) -> logits b labels; without labels (num_labels=0) the pooled features b d."""
 
     def __init__(self, config: VisionTransformerConfig):

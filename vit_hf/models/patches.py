@@ -5,7 +5,7 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from .shapes import pair
+from .shapes import UserError, pair
 
 
 class LinearPatches(nn.Module):
@@ -38,7 +38,7 @@ class ConvPatches(nn.Module):
     def __init__(self, channels: int, patch_size, width: int, *, norm: bool, eps: float, bias: bool = True):
         super().__init__()
         if norm:
-            raise ValueError("A convolution has no flattened patches to normalize; take patch_embedding='linear'.")
+            raise UserError("A convolution has no flattened patches to normalize; take patch_embedding='linear'.")
         size = pair(patch_size)
         self.projection = nn.Conv2d(channels, width, kernel_size=size, stride=size, bias=bias)
 

@@ -8,6 +8,18 @@ t  frames                 e  width of a head    h, w  rows and columns of the gr
 from collections.abc import Sequence
 from typing import Literal
 
+try:  # in the package: the class by which the command line knows a user's mistake
+    if not __name__.startswith("vit_hf."):
+        raise ImportError
+    from vit_hf.errors import UserError
+except ImportError:
+    if __name__.startswith("vit_hf."):
+        raise
+
+    class UserError(ValueError):
+        """A value that the caller can mend; the message says which, why, and what would do."""
+
+
 Size = int | list[int] | tuple[int, ...]
 
 
@@ -22,7 +34,7 @@ def pair(size: int | Sequence[int]) -> tuple[int, int]:
 def grid_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> tuple[int, int]:
     """(rows, columns) of patches in an image; both sizes in pixels.
 
-    Raises: ValueError if a side of the image is not a whole number of patches.
+    Raises: UserError if a side of the image is not a whole number of patches.
     """
     rows, columns = (patches_along(side, patch) for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
     return rows, columns
@@ -32,7 +44,7 @@ def patches_along(side: int, patch: int) -> int:
     if rest := side % patch:
         smaller, larger = side - rest, side - rest + patch
         nearest = f"{smaller} or {larger}" if smaller else f"{larger}"
-        raise ValueError(f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}.")
+        raise UserError(f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}.")
     return side // patch
 
 

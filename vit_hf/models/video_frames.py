@@ -20,6 +20,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .shapes import UserError
+
 # Not a plain import: transformers would demand it of everyone who loads the code that travels.
 av: Any = import_module("av") if find_spec("av") else None
 
@@ -33,7 +35,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # as Pillow names colors, by the number o
 STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
-class UnreadableVideo(ValueError):
+class UnreadableVideo(UserError):
     """A file that is empty, cut off, no video at all, or of a format that nothing installed here reads."""
 
 
@@ -286,12 +288,12 @@ def choose_frames(count: int, frames: int, sampling: Sampling, rate: int, place:
     sampling: "uniform", over the whole video, or "dense", of a part of it with a frame in `rate`. place: from 0 to 1,
     which of all such clips; the middle one where it is not said.
 
-    Raises: ValueError for another word, and for numbers that choose nothing.
+    Raises: UserError for another word, and for numbers that choose nothing.
     """
     if sampling not in get_args(Sampling):
-        raise ValueError(f"sampling={sampling!r} is none of {', '.join(get_args(Sampling))}.")
+        raise UserError(f"sampling={sampling!r} is none of {', '.join(get_args(Sampling))}.")
     if not all(isinstance(number, Integral) and number >= 1 for number in (frames, rate)):
-        raise ValueError(f"num_frames={frames!r} and sampling_rate={rate!r} must be whole numbers, 1 or more.")
+        raise UserError(f"num_frames={frames!r} and sampling_rate={rate!r} must be whole numbers, 1 or more.")
     if sampling == "uniform":
         return uniform_frames(count, frames, place)
     return dense_frames(count, frames, rate, place)

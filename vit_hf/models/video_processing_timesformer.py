@@ -14,6 +14,7 @@ from transformers.image_utils import PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
 from .image_processing_vit import VisionTransformerImageProcessor
+from .shapes import UserError
 from .video_frames import MODES, Sampling, UnreadableVideo, frames_of_clip, open_video
 
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
@@ -61,7 +62,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     def preprocess(self, videos: Any, **options: Any) -> BatchFeature:
         """-> pixel_values b t c h w; where clips are of unequal lengths also frame_mask b t, False behind their ends.
 
-        Raises: ValueError for what is no video, and for one that cannot be read.
+        Raises: UserError for what is no video, and for one that cannot be read.
         """
         chosen = {name: options.pop(name, None) for name in OF_CLIPS}
         how = {name: getattr(self, name) if value is None else value for name, value in chosen.items()}
@@ -83,7 +84,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         path = isinstance(video, str | Path)
         frames: Any = open_video(fetched(video), str(video)) if path else video
         if not len(frames):
-            raise ValueError(f"A video ({type(video).__name__}) has no frames.")
+            raise UserError(f"A video ({type(video).__name__}) has no frames.")
         count = num_frames if do_sample_frames else len(frames)
         numbers = frames_of_clip(len(frames), count, sampling, sampling_rate)
         return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
@@ -116,7 +117,7 @@ def fetched(video: str | Path) -> Path | bytes:
 
 
 def as_videos(given: Any) -> list[Any]:
-    """One video or several -> several. Raises: ValueError for anything else."""
+    """One video or several -> several. Raises: UserError for anything else."""
     if isinstance(given, str | Path):
         return [given]
     if isinstance(given, np.ndarray | torch.Tensor) and given.ndim in (4, 5):
@@ -126,7 +127,7 @@ def as_videos(given: Any) -> list[Any]:
         frames = isinstance(first, Image.Image) or getattr(first, "ndim", 0) in (2, 3)
         return [given] if frames else [video for one in given for video in as_videos(one)]
     shape = f" of shape {tuple(given.shape)}" if isinstance(given, np.ndarray | torch.Tensor) else ""
-    raise ValueError(
+    raise UserError(
         f"{type(given).__name__}{shape} is no video; give a path, a list of frames, an array of frames, height, width "
         "and channels, or a list of these."
     )

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from huggingface_hub import HfApi
@@ -15,14 +14,6 @@ from ..hub.retry import in_a_sentence, patiently
 BLANK = "This model card has been automatically generated."  # as transformers writes it
 NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 NOTE = "Nothing is known here of how it was trained, or how well it does."
-
-
-def complete(models: ModuleType) -> None:
-    """Give what a module holds its `push_to_hub`."""
-    if hasattr(models, "VisionPreTrainedModel"):
-        models.VisionPreTrainedModel.push_to_hub = push_model
-    else:
-        models.VisionTransformerImageProcessor.push_to_hub = push_processor
 
 
 def push_model(

@@ -12,8 +12,8 @@ from ..conversion.pretrained import card_of, license_of, license_sentence, load_
 from ..conversion.transformers.vit_export import convert_to_transformers
 from ..conversion.transformers.vit_import import transformers_runnable
 from ..errors import UserError
-from ..files import write_json
 from ..families import word_of
+from ..files import write_json
 from ..hub.repository import CARD
 
 

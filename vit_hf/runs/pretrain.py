@@ -9,8 +9,8 @@ import torch
 from huggingface_hub import ModelCard, ModelCardData
 
 from ..cards.trained import code_block, escape
-from ..files import write_json
 from ..families import FAMILIES
+from ..files import write_json
 from ..plots.curves import draw_training_curve
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.checkpoints import newest_complete

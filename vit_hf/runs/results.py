@@ -16,8 +16,8 @@ from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
-from ..files import write_json
 from ..families import word_of
+from ..files import write_json
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
 from ..training.metrics import BINS, classification_metrics

@@ -5,24 +5,24 @@ from typing import Any
 
 from ..completion.loading import adapted
 from ..errors import UserError
-from ..families import FAMILIES, family_of, load
+from ..families import FAMILIES, family_of
 
 PAINTER = "AutoModelForMaskedImageModeling"
 
 
 def config_fields(family: str) -> list[str]:
     """The names that the config of a family understands."""
-    return [field.name for field in fields(load(FAMILIES[family].config)) if field.init]
+    return [field.name for field in fields(FAMILIES[family].config_class) if field.init]
 
 
 def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
     """A new model with random weights, that knows its labels by name."""
-    config = load(FAMILIES[family].config)(
+    config = FAMILIES[family].config_class(
         **settings,
         id2label=dict(enumerate(label_names)),
         label2id={name: number for number, name in enumerate(label_names)},
     )
-    return load(FAMILIES[family].classifier)(config)
+    return FAMILIES[family].classifier(config)
 
 
 def build_painter(family: str, settings: dict[str, Any]):
@@ -30,7 +30,7 @@ def build_painter(family: str, settings: dict[str, Any]):
     if PAINTER not in FAMILIES[family].classes:
         painters = [word for word, other in FAMILIES.items() if PAINTER in other.classes]
         raise UserError(f"The family {family} has no model for masked images; {', '.join(painters)} has.")
-    return load(FAMILIES[family].classes[PAINTER])(load(FAMILIES[family].config)(**settings))
+    return FAMILIES[family].classes[PAINTER](FAMILIES[family].config_class(**settings))
 
 
 # What may be changed of a pretrained model without making its weights worthless.
@@ -76,7 +76,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
             "label2id": {name: number for number, name in enumerate(label_names)},
         }
     )
-    model_class = load(family.classifier)
+    model_class = family.classifier
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
     return adapted(classifier.float(), config, source)
 

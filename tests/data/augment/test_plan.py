@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vit_hf.data.augment.geometry import identity, move, rotate, shift
+from vit_hf.data.augment.geometry import apply_affine, identity_matrices, rotation_matrices, shift_matrices
 from vit_hf.data.augment.plan import AugmentationPlan, MixSettings, describe
 from vit_hf.data.augment.policies import trivialaugment
 
@@ -30,7 +30,9 @@ def test_moves_follow_one_another_in_the_order_of_the_recipe_as_one():
     pixels, numbers = pictures(1), np.array([[0.9, 0.2, 0.8, 0.5]])
     moved = AugmentationPlan.of({"shift": 0.2, "rotate": 40}).augment(pixels, numbers)
     own = torch.from_numpy(numbers).float()
-    expected = move(pixels / 255, identity(1) @ shift(own[:, :2], 0.2) @ rotate(own[:, 2:], 40))
+    expected = apply_affine(
+        pixels / 255, identity_matrices(1) @ shift_matrices(own[:, :2], 0.2) @ rotation_matrices(own[:, 2:], 40)
+    )
     assert torch.equal(moved, expected)
 
 

@@ -6,13 +6,13 @@ import pytest
 from vit_hf.training.trainer.checkpoints import (
     ASIDE,
     CheckpointNotWritten,
+    checkpoint_aside,
     checkpoints_in,
     fault_of,
     newest_complete,
     refuse_damaged,
     remove_leftovers,
     remove_outdated,
-    checkpoint_aside,
 )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
-from ...families import FAMILIES, load
+from ...families import FAMILIES
 from ...models.shapes import Size, pair
 from .rules import Table, under
 from .weights import fill
@@ -43,9 +43,9 @@ def build(found: Found, said: Mapping[str, Any]) -> Any:
     With num_labels=0 a classifier is left out. Raises: UserError where weights and words do not fit together.
     """
     family = FAMILIES[found.family]
-    config = load(family.config)(**{**found.words, **said})
+    config = family.config_class(**{**found.words, **said})
     classifies = found.head is not None and bool(config.num_labels)
-    model_class = load(family.classifier if classifies else family.classes["AutoModel"])
+    model_class = family.classifier if classifies else family.classes["AutoModel"]
     with torch.device("meta"):
         ours = model_class(config)
     fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)

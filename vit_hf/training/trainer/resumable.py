@@ -19,13 +19,13 @@ from ...errors import UserError
 from ..recipe.yaml_files import read_yaml, write_yaml
 from .callbacks import BrokenLoss, Interruption, MetricLog
 from .checkpoints import (
+    checkpoint_aside,
     checkpoints_in,
     differences,
     newest_complete,
     refuse_damaged,
     remove_leftovers,
     remove_outdated,
-    checkpoint_aside,
 )
 from .order import EpochOrder, Epochs
 from .sharding import sharded_state, whole, whole_state

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .divided import DividedBlock, TimeProjection
+from ..errors import UserError
+from ..models.divided import DividedBlock, TimeProjection
 
 # Of an image model's configuration: what both say alike, and what must be said for a clip model to be the same.
 ALIKE = (
@@ -46,15 +47,15 @@ NEEDED: dict[str, tuple[Any, ...]] = {
 
 
 def fields_of_images(config: Any) -> dict[str, Any]:
-    """The fields of our configuration that an image model's says. Raises: ValueError for what has no form in clips."""
+    """The fields of our configuration that an image model's says. Raises: UserError for what has no form in clips."""
     if config.model_type != "vit_hf":
-        raise ValueError(f"A model of images is a VisionTransformer here, not {config.model_type!r}; convert it first.")
+        raise UserError(f"A model of images is a VisionTransformer here, not {config.model_type!r}; convert it first.")
     for name, values in NEEDED.items():
         if (found := getattr(config, name)) not in values:
             like = " or ".join(repr(value) for value in values)
-            raise ValueError(f"The image model has {name}={found!r}, which has no form in clips; it takes {like}.")
+            raise UserError(f"The image model has {name}={found!r}, which has no form in clips; it takes {like}.")
     if config.final_norm == "none":
-        raise ValueError("The image model has final_norm='none', which has no form in clips; it takes 'tokens'.")
+        raise UserError("The image model has final_norm='none', which has no form in clips; it takes 'tokens'.")
     return {name: getattr(config, name) for name in ALIKE}
 
 
@@ -86,3 +87,36 @@ def merge_projection(block: nn.Module) -> None:
         output.bias.copy_(weight @ output.bias.double() + projection.bias.double())
         output.weight.copy_(weight @ exact)
         block.temporal_projection = nn.Identity()
+
+
+class InflatedModel:
+    """What TimeSformers inherit in the package."""
+
+    @classmethod
+    def from_image_model(cls: Any, vit: Any, *, num_frames: int = 8, **fields: Any):
+        """A clip model of a `VisionTransformer...`'s weights, with its head where both have one of the same labels.
+
+        Of a clip that stands still it makes what the image model makes of the image; but for "joint_space_time", where
+        the class token sees the image's patches once for each frame. fields: of our configuration, beside those of vit.
+
+        Raises: UserError for image models that have no form in clips.
+        """
+        config = cls.config_class(**{**fields_of_images(vit.config), "num_frames": num_frames, **fields})
+        model: Any = cls(config).to(vit.device, vit.dtype)
+        weights = weights_of_images(vit.base_model.state_dict(), model.config)
+        unused = model.base_model.load_state_dict(weights, strict=False).unexpected_keys
+        if unused:
+            raise UserError(f"{unused[:4]} of the image model have no place in a clip model.")
+        if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
+            model.classifier.load_state_dict(vit.classifier.state_dict())
+        return model.train(vit.training)
+
+    def merge_temporal_projections(self: Any) -> Any:
+        """For inference: the two Linears after attention over time become one, which is 1 / 17 of the work less.
+
+        The same function but for rounding and for dropout between the two; returns the model itself.
+        """
+        for module in self.modules():
+            merge_projection(module)
+        self.config.temporal_projection = False
+        return self

@@ -1,0 +1,19 @@
+"""The Swin Transformer (arXiv:2103.14030), and its second version (arXiv:2111.09883)."""
+
+from ..completion import combinations
+from ..models.configuration_swin import SwinTransformerConfig
+from ..models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
+from ..models.modeling_swin_backbone import SwinTransformerBackbone
+from .base import Family
+
+
+class SwinTransformer(Family):
+    name = "swin"
+    title = "Swin Transformer"
+    config_class = SwinTransformerConfig
+    classes = {
+        "AutoModel": SwinTransformerModel,
+        "AutoModelForImageClassification": SwinTransformerForImageClassification,
+        "AutoBackbone": SwinTransformerBackbone,
+    }
+    checks = (combinations.check_stages, combinations.check_swin_numbers)
