@@ -1,6 +1,5 @@
 """Any pretrained Vision Transformer as ours, with everything else that is known of it."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from huggingface_hub import metadata_load
 
 from ..errors import UserError
 from ..families import FAMILIES, word_of
+from ..files import read_json
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
@@ -81,16 +81,6 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     raise UserError(
         f"{path / 'config.json'} is of no known library: transformers writes a model_type there, timm an architecture."
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}); copy or download it again.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no configuration, but a {type(content).__name__}.")
-    return content
 
 
 def read_timm(source: str, path: Path) -> Loaded:

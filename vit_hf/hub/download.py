@@ -1,13 +1,13 @@
 """Where a source lies: a path as it is, or the id of a repository on the Hub, whose files are fetched."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
 
 from ..errors import UserError
-from .errors import in_sentences
+from ..files import hash_of
+from .errors import explained
 
 FACTS = ["*.json", "README.md", "*.txt"]
 SAFE = ["model*.safetensors"]
@@ -40,7 +40,7 @@ def split_revision(source: str) -> tuple[str, str | None]:
 def download(source: str, patterns: list[str] | None = None, **options: Any) -> Path:
     """The folder in the cache with all files of one commit whose names fit; those that are missing are downloaded."""
     repository, revision = split_revision(source)
-    with in_sentences(repository, revision):
+    with explained(repository, revision):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, **options))
 
 
@@ -49,15 +49,6 @@ def fetch(source: str, patterns: list[str]) -> Path:
     folder = download(source, patterns)
     refuse_damaged(folder, source)
     return folder
-
-
-def hash_of(file: Path, kind: str) -> str:
-    """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
-    if kind == "sha256":
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    content = file.read_bytes()
-    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
 
 
 def damaged_files(folder: Path) -> list[Path]:

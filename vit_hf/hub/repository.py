@@ -1,9 +1,7 @@
 """Which files of a folder make a repository: those that belong to the model by name, and nothing else."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -11,6 +9,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 from ..completion.configurations import VERSION_NOTE
 from ..errors import UserError
+from ..files import read_json, write_json
 from ..version import __version__
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -119,14 +118,6 @@ def pictures_of(folder: Path) -> list[str]:
     return names
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}); save the model again.") from error
-    return content if isinstance(content, dict) else {}
-
-
 def split_weights(file: Path, into: Path, limit: int) -> list[str]:
     """-> the names of an index and of the shards that it lists, in the folder `into`; none where `limit` bytes suffice.
 
@@ -150,8 +141,8 @@ def split_weights(file: Path, into: Path, limit: int) -> list[str]:
             name = f"{stem}-{number:05d}-of-{len(groups):05d}.safetensors"
             save_file({key: weights.get_tensor(key) for key in keys}, into / name, metadata={"format": "pt"})
             places |= dict.fromkeys(keys, name)
-    index = {"metadata": {"total_size": sum(sizes)}, "weight_map": places}
-    (into / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    index = {"metadata": {"total_size": sum(sizes)}, "weight_map": dict(sorted(places.items()))}
+    write_json(into / INDEX, index)
     return [INDEX, *sorted(set(places.values()))]
 
 

@@ -1,6 +1,5 @@
 """What a folder from strangers may not do: bring pickles, run code unasked, reach out of itself."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from transformers import CONFIG_MAPPING
 
 from ..errors import UserError
+from ..files import read_json
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -35,9 +35,9 @@ def refuse_pickles(folder: Path, name: str) -> None:
 
 def refuse_outside(folder: Path, name: str) -> None:
     """An index or a configuration that names weights outside of the folder."""
-    named = {"config.json": [read(folder / "config.json").get("transformers_weights")]}
+    named = {"config.json": [read_json(folder / "config.json").get("transformers_weights")]}
     for index in folder.glob("*.index.json"):
-        named[index.name] = [*read(index).get("weight_map", {}).values()]
+        named[index.name] = [*read_json(index).get("weight_map", {}).values()]
     for file, paths in named.items():
         for path in paths:
             if path is not None and path != Path(str(path)).name:
@@ -46,7 +46,7 @@ def refuse_outside(folder: Path, name: str) -> None:
 
 def refuse_code(folder: Path, name: str) -> None:
     """A model that nothing installed can build. What is installed is used instead of the code that comes along."""
-    config = read(folder / "config.json")
+    config = read_json(folder / "config.json")
     code: Any = config.get("auto_map")
     if not code or config.get("model_type") in CONFIG_MAPPING:
         return
@@ -57,14 +57,6 @@ def refuse_code(folder: Path, name: str) -> None:
         f"({', '.join(where)}), and code is not run unasked. Read it; if you trust it, add --trust-remote-code, and "
         "name the commit that you read, as owner/name@commit."
     )
-
-
-def read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is no JSON ({error}); copy or download it again.") from error
-    return content if isinstance(content, dict) else {}
 
 
 SECRETS = {

@@ -1,6 +1,5 @@
 """The twin of a model that transformers loads without any code of ours, as a folder of its own."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..conversion.transformers.vit_export import convert_to_transformers
 from ..conversion.transformers.vit_import import transformers_runnable
 from ..errors import UserError
 from ..families import word_of
+from ..files import write_json
 from ..hub.repository import CARD
 
 
@@ -33,8 +33,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
     processor, notes = stock_processor(loaded.processor)
     if processor is not None:
         processor.save_pretrained(twin)
-    record = {"vit_hf and transformers": report.to_dict()}
-    (twin / "parity.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(twin / "parity.json", {"vit_hf and transformers": report.to_dict()})
     license = license_of(card_of(folder))
     facts = ConversionFacts(
         name=name,

@@ -1,6 +1,5 @@
 """A training that may be interrupted, and what to do then."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..cards.trained import code_block, escape
 from ..families import FAMILIES
+from ..files import write_json
 from ..plots.curves import draw_training_curve
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.checkpoints import newest_complete
@@ -69,7 +69,7 @@ def save(prepared: PreparedRun, trainer: Trainer, folder: Path, metrics: dict[st
     """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
     prepared.recipe.save(folder / "recipe.yaml")
     record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
-    (folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / "metrics.json", record)
     draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
     draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
     card(prepared, folder, metrics).save(folder / "README.md")

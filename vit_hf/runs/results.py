@@ -1,6 +1,5 @@
 """What training leaves behind: weights, code, card, figures and pictures in one folder."""
 
-import json
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import word_of
+from ..files import write_json
 from ..modality import modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
@@ -72,7 +72,7 @@ class FinishedRun:
             "speed": self.trainer.speed.summary(),
             "history": self.trainer.state.log_history,
         }
-        (self.folder / "metrics.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_json(self.folder / "metrics.json", record)
         draw_training_curve(self.trainer.state.log_history, self.folder / "training_curve.png", split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
         render_card(self.facts()).save(self.folder / "README.md")

@@ -6,19 +6,19 @@ import pytest
 from vit_hf.training.trainer.checkpoints import (
     ASIDE,
     CheckpointNotWritten,
+    checkpoint_aside,
     checkpoints_in,
     fault_of,
     newest_complete,
     refuse_damaged,
     remove_leftovers,
     remove_outdated,
-    written_aside,
 )
 
 
 def write(root: Path, step: int) -> Path:
     folder = root / f"checkpoint-{step}"
-    with written_aside(folder) as aside:
+    with checkpoint_aside(folder) as aside:
         (aside / "weights").write_bytes(bytes([step % 256]) * 100)
         (aside / "parts").mkdir()
         (aside / "parts" / "averages").write_bytes(b"123")
@@ -31,7 +31,7 @@ def names(root: Path) -> list[str]:
 
 def test_a_checkpoint_has_its_name_only_once_it_is_whole(tmp_path: Path):
     folder = tmp_path / "checkpoint-5"
-    with written_aside(folder) as aside:
+    with checkpoint_aside(folder) as aside:
         (aside / "weights").write_bytes(b"1")
         assert checkpoints_in(tmp_path) == []
     assert names(tmp_path) == ["checkpoint-5"]
@@ -114,7 +114,7 @@ def test_a_write_that_fails_leaves_those_before_it_and_says_what_to_do(tmp_path:
     before = write(tmp_path, 3)
 
     def fail_half_way():
-        with written_aside(tmp_path / "checkpoint-6") as aside:
+        with checkpoint_aside(tmp_path / "checkpoint-6") as aside:
             (aside / "weights").write_bytes(b"half of it")
             raise error
 
@@ -127,6 +127,6 @@ def test_a_write_that_fails_leaves_those_before_it_and_says_what_to_do(tmp_path:
 
 
 def test_only_the_process_that_writes_touches_the_disk(tmp_path: Path):
-    with written_aside(tmp_path / "checkpoint-3", writes=False) as aside:
+    with checkpoint_aside(tmp_path / "checkpoint-3", writes=False) as aside:
         assert not aside.exists()
     assert names(tmp_path) == []

@@ -19,7 +19,7 @@ LAST = 18
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checkpoints, "settle", lambda path: None)
+    monkeypatch.setattr(checkpoints, "flush_to_disk", lambda path: None)
 
 
 def everything(trainer: Trainer, averages: Averages | None = None) -> dict[str, Any]:

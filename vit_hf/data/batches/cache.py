@@ -18,6 +18,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from ...errors import UserError
+from ...files import written_aside
 from ..sources.tables import ImageTable
 from .unreadable import read_each
 
@@ -132,7 +133,14 @@ def open_or_build(
             except DamagedCache as error:
                 print(f"The cache {place} is damaged ({error}); it is built again.", flush=True)
                 shutil.rmtree(place)
-        build(place, table, prepare, what)
+        try:
+            build(place, table, prepare, what)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise UserError(
+                f"The disk of {folder} is full; free some of it, or name a folder elsewhere: --data.cache."
+            ) from error
         return open_cache(place)
 
 
@@ -165,11 +173,8 @@ def checksum(pixels: np.ndarray) -> int:
 
 def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], what: str) -> None:
     """Write all images beside the place, and rename the folder once it is whole."""
-    aside = place.with_name(f"{place.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
     shapes, rows, sums, unreadable = [], [], [], []
-    try:
+    with written_aside(place) as aside:
         with (aside / "pixels.bin").open("wb") as file:
             for row, (pixels, line) in enumerate(read_each(table, prepare, f"Caching {what}")):
                 if line is not None:
@@ -184,11 +189,3 @@ def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], 
         np.save(aside / "sums.npy", np.array(sums, dtype=np.int64))
         about = {"format": FORMAT, "key": place.name, "unreadable": unreadable}
         (aside / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if error.errno != errno.ENOSPC:
-            raise
-        raise UserError(
-            f"The disk of {place.parent} is full; free some of it, or name a folder elsewhere: --data.cache."
-        ) from error
-    aside.rename(place)

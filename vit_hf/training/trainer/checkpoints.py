@@ -1,8 +1,6 @@
 """Checkpoints that are whole or not there: written aside, listed in a manifest, renamed, and checked before use."""
 
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -14,10 +12,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ...errors import UserError
+from ...files import ASIDE, aside_of, flush_to_disk, hash_of, remove_folder, written_aside
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"checkpoint-(\d+)")
-ASIDE = ".unfinished-"  # before the name, so that nobody who looks for checkpoint-* finds a half of one
 
 # What a full disk looks like, depending on who was writing: Python, torch or safetensors.
 FAILED_WRITES = (OSError, RuntimeError, SafetensorError)
@@ -43,29 +41,15 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
 
 
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def settle(path: Path) -> None:
-    """Onto the disk itself: a rename must not arrive there before the bytes that it names."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_manifest(folder: Path) -> None:
     """The size and the hash of every file; that it is there says that all the rest was written."""
     entries = {}
     for path in files_in(folder):
-        settle(path)
-        entries[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": digest(path)}
+        flush_to_disk(path)
+        entries[path.relative_to(folder).as_posix()] = {"size": path.stat().st_size, "sha256": hash_of(path)}
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps({"files": entries}, indent=1) + "\n", encoding="utf-8")
-    settle(manifest)
+    flush_to_disk(manifest)
 
 
 def fault_of(folder: Path) -> str | None:
@@ -82,7 +66,7 @@ def fault_of(folder: Path) -> str | None:
             return f"{name} is missing"
         if (size := path.stat().st_size) != entry["size"]:
             return f"{name} has {size:,} bytes instead of {entry['size']:,}"
-        if digest(path) != entry["sha256"]:
+        if hash_of(path) != entry["sha256"]:
             return f"{name} has other bytes than were written"
     return None
 
@@ -104,14 +88,6 @@ def refuse_damaged(folder: Path) -> None:
         raise UserError(f"{folder} cannot be resumed from: {fault}. Name an earlier checkpoint, or none.")
 
 
-def remove(folder: Path) -> None:
-    """Out of sight first, so that a removal that is cut short leaves no half of a checkpoint behind."""
-    hidden = folder.with_name(ASIDE + folder.name)
-    shutil.rmtree(hidden, ignore_errors=True)
-    folder.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
-
-
 def remove_leftovers(root: Path) -> None:
     """What a killed process left of a checkpoint that it was writing or removing."""
     for folder in root.glob(f"{ASIDE}checkpoint-*"):
@@ -119,27 +95,20 @@ def remove_leftovers(root: Path) -> None:
 
 
 @contextmanager
-def written_aside(folder: Path, *, writes: bool = True) -> Iterator[Path]:
+def checkpoint_aside(folder: Path, *, writes: bool = True) -> Iterator[Path]:
     """A folder to write into, which gets its manifest and its name only once everything is in it.
 
     Every process of a distributed run may enter, for what they gather together; the one that `writes` does so.
     Raises: CheckpointNotWritten, with what is left to go on from, where the disk is full or fails otherwise.
     """
-    aside = folder.with_name(ASIDE + folder.name)
     if not writes:
-        yield aside
+        yield aside_of(folder)
         return
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        write_manifest(aside)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
-        settle(folder.parent)
+        with written_aside(folder, replace=True) as aside:
+            yield aside
+            write_manifest(aside)
     except FAILED_WRITES as error:
-        shutil.rmtree(aside, ignore_errors=True)
         raise CheckpointNotWritten(explain_failure(folder, error)) from error
 
 
@@ -167,7 +136,7 @@ def remove_outdated(root: Path, step: int, limit: int | None, best: Collection[P
             kept.add(folder.resolve())
     for folder in ours:
         if folder.resolve() not in kept:
-            remove(folder)
+            remove_folder(folder)
 
 
 # No weight depends on these. The batch is compared as a whole, however processes and accumulation divide it.

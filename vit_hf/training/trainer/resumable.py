@@ -19,13 +19,13 @@ from ...errors import UserError
 from ..recipe.yaml_files import read_yaml, write_yaml
 from .callbacks import BrokenLoss, Interruption, MetricLog
 from .checkpoints import (
+    checkpoint_aside,
     checkpoints_in,
     differences,
     newest_complete,
     refuse_damaged,
     remove_leftovers,
     remove_outdated,
-    written_aside,
 )
 from .order import EpochOrder, Epochs
 from .sharding import sharded_state, whole, whole_state
@@ -148,7 +148,7 @@ class ResumableTrainer(transformers.Trainer):
             best_folder = root / f"checkpoint-{best}"
             if best == step or best_folder.is_dir():
                 self.state.best_model_checkpoint = str(best_folder)
-        with written_aside(folder, writes=self.args.should_save) as aside:
+        with checkpoint_aside(folder, writes=self.args.should_save) as aside:
             self.save_model(str(aside), _internal_call=True)
             if not self.args.save_only_model or self.interruption.stopping:
                 self.save_run(aside)

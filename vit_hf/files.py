@@ -1,0 +1,84 @@
+"""Files that are whole or not there: written beside their place and renamed; JSON; hashes."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import UserError
+
+ASIDE = ".unfinished-"  # before the name, so that nobody who looks for the name finds a half of it
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The fields that a file holds. Raises: UserError for a file that is no JSON, or holds no fields."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON ({error}); copy, download or save it again.") from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} holds no configuration, but a {type(content).__name__}; copy, download or save it again."
+        )
+    return content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """For people too: indented, and with letters of all alphabets as they are."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def hash_of(path: Path, kind: Literal["sha256", "git"] = "sha256") -> str:
+    """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
+    if kind == "sha256":
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    content = path.read_bytes()
+    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+
+
+def flush_to_disk(path: Path) -> None:
+    """The bytes of a file, or the names in a folder: a rename must not arrive there before the bytes that it names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def aside_of(folder: Path) -> Path:
+    """Where `written_aside` writes what will be `folder`."""
+    return folder.with_name(ASIDE + folder.name)
+
+
+@contextmanager
+def written_aside(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder beside `folder`, which takes its name once the block has ended well, and is removed if it fails.
+
+    What a killed process left there is overwritten by the next. Two at a time are not kept apart.
+
+    replace: whether a folder of that name with something in it gives way. Raises: OSError where it may not.
+    """
+    aside = aside_of(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if replace and folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+        flush_to_disk(folder.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # nothing is there after the rename
+
+
+def remove_folder(folder: Path) -> None:
+    """Out of sight first, so that a removal that is cut short leaves no half of it under its name."""
+    hidden = aside_of(folder)
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
