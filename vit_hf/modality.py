@@ -214,7 +214,7 @@ class ImageModality(Modality):
         return Views()
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .commands.predict import Images
+        from .runs.predict import Images
 
         return Images(model, processor)
 
@@ -316,7 +316,7 @@ class VideoModality(Modality):
         return Views() if given is None else Views.parse(given)
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .commands.predict import Videos
+        from .runs.predict import Videos
 
         return Videos(model, processor, views)
 

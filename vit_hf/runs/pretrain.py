@@ -1,6 +1,5 @@
-"""A training that may be interrupted, and what to do then."""
+"""Training without labels: a model that paints what is hidden of an image, to begin a classifier with."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,9 @@ from ..families import FAMILIES
 from ..files import write_json
 from ..plots.curves import draw_training_curve
 from ..plots.galleries import draw_reconstructions
-from ..training.trainer.checkpoints import newest_complete
 from ..training.trainer.trainer import Trainer
 from .setup import PreparedRun
-
-
-def train_to_the_end(trainer: Trainer, resume: str | bool | None) -> None:
-    """`resume` is a checkpoint, or True for the newest complete one."""
-    try:
-        trainer.train(resume_from_checkpoint=resume)
-    except KeyboardInterrupt:
-        newest = newest_complete(trainer.run_folder)
-        if newest and trainer.is_world_process_zero():
-            print(f"\nStopped after step {trainer.state.global_step}. {how_to_go_on(newest)}", file=sys.stderr)
-        raise
-    trainer.use_final_weights()
-
-
-def how_to_go_on(checkpoint: Path) -> str:
-    return f"The same command with --resume goes on from {checkpoint}."
+from .train import train_and_finalize
 
 
 SHOWN = 8
@@ -47,7 +30,7 @@ def pretrain(
     """`resume` is a checkpoint, or True for the newest complete one. train_command: how the user calls a training."""
     trainer = prepared.trainer(resume_anyway=anyway)
     start = time.monotonic()
-    train_to_the_end(trainer, resume)
+    train_and_finalize(trainer, resume)
     seconds = time.monotonic() - start
     trainer.save_model()
     held_out = prepared.data.held_out

@@ -1,0 +1,146 @@
+"""What is in images or videos: the most probable labels, for files and folders of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.batches.dataset import Views, seen_by
+from ..data.decode.images import UnreadableImage, read_image, with_channels
+from ..data.sources.folders import items_under
+from ..errors import UserError
+from ..modality import IMAGE, VIDEO, Modality, modality_of
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from .evaluate import device_of_choice, mean_of_views
+
+
+def refuse_missing(given: Sequence[str]) -> None:
+    """Before a model is loaded, which takes longer."""
+    for name in given:
+        if not Path(name).expanduser().exists():
+            raise UserError(f"There is no file or folder {name}.")
+
+
+def find_images(given: Sequence[str], modality: Modality = IMAGE) -> list[Path]:
+    """Images or videos as they are, folders as all the visible ones in them."""
+    found: list[Path] = []
+    for name in given:
+        path = Path(name).expanduser()
+        if modality.is_item(path):
+            found.append(path)
+            continue
+        inside = [Path(file) for file in items_under(path, modality)]
+        if not inside:
+            raise UserError(f"The folder {path} is empty.")
+        found += inside
+    return found
+
+
+def batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]
+
+
+@torch.inference_mode()
+def probabilities_of(model: Any, processor: Any, images: Sequence[Any]) -> Tensor:
+    """-> b labels"""
+    pixels = processor([with_channels(image, channels_of(model)) for image in images], return_tensors="pt")
+    return model(pixel_values=pixels["pixel_values"].to(model.device)).logits.float().softmax(-1).cpu()
+
+
+def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[dict[str, Any]]:
+    """labels -> the `top` most probable, best first"""
+    best = probabilities.topk(min(top, len(names)))
+    return [
+        {"label": names[index], "probability": round(share, 6)}
+        for share, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    ]
+
+
+class Images:
+    """Files -> probabilities, as the model's own processor prepares images."""
+
+    def __init__(self, model: Any, processor: Any):
+        self.model, self.processor = model, processor
+
+    def read(self, path: Path) -> Any:
+        return read_image(path, str(path))
+
+    def __call__(self, images: Sequence[Any]) -> Tensor:
+        """-> b labels"""
+        return probabilities_of(self.model, self.processor, images)
+
+
+class Videos:
+    """The same of videos: the mean over their views."""
+
+    def __init__(self, model: Any, processor: Any, views: Views):
+        self.model, self.views = model, views
+        self.preparation: Any = VIDEO.preparation(processor, channels_of(model))
+
+    def read(self, path: Path) -> Tensor:
+        """-> v t c h w, bytes"""
+        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path)))
+
+    @torch.inference_mode()
+    def __call__(self, videos: Sequence[Tensor]) -> Tensor:
+        """v t c h w, several times -> b labels"""
+        pixels = self.preparation.normalize_(torch.cat([*videos]).float().div_(255))
+        logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
+        return mean_of_views(logits, self.views.count).softmax(-1)
+
+
+def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:
+    """-> the readable ones, what is read of them, and a line for each of the others"""
+    readable, found, unreadable = [], [], []
+    for path in paths:
+        try:
+            found.append(read(path))
+            readable.append(path)
+        except UnreadableImage as error:
+            unreadable.append(str(error))
+    return readable, found, unreadable
+
+
+@dataclass
+class Predictions:
+    """results: for each file that could be read its path, under the noun of its modality, and its `predictions`, the
+    most probable labels, best first. unreadable: a line for each of the others."""
+
+    modality: Modality
+    results: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def predict(
+    name: str,
+    files: Sequence[str],
+    *,
+    top: int = 3,
+    views: str | None = None,
+    batch_size: int = 64,
+    trust_remote_code: bool = False,
+) -> Predictions:
+    """What a model, of a folder or an id on the Hub, sees in files and folders of them.
+
+    views: of each video, as "3x3"; the answers are averaged.
+
+    Raises: UserError for a file that is not there, and for a model that cannot be loaded.
+    """
+    refuse_missing(files)
+    model, processor = load_classifier(name, trust_remote_code=trust_remote_code)
+    modality = modality_of(model.config)
+    seen = modality.views(views)
+    paths = find_images(files, modality)
+    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, seen)
+    names, found = label_names_of(model), Predictions(modality)
+    for some in batches(paths, batch_size):
+        readable, read, lines = read_some(some, answer.read)
+        found.unreadable += lines
+        if read:
+            for path, row in zip(readable, answer(read), strict=True):
+                found.results.append({modality.noun: str(path), "predictions": best_labels(row, names, top)})
+    return found
