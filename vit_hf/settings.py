@@ -1,6 +1,9 @@
-"""Strict settings: every misspelt name is answered with the nearest right one."""
+"""Strict settings: every misspelt name is answered with the nearest right one, every wrong value with its place."""
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from .errors import UserError, unknown_name
 
@@ -18,3 +21,27 @@ class Section(BaseModel):
                 if name not in cls.model_fields:
                     raise UserError(unknown_name("field", name, cls.model_fields))
         return values
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Around the building of settings, which `where` names: a file, or an option.
+
+    Raises: UserError in place of pydantic's error, with a line for each wrong field.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise UserError(f"{where}: {lines_of(error)}") from error
+
+
+def lines_of(error: ValidationError) -> str:
+    """One line for each wrong field: where it stands, why it is wrong, and what was given."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        reason = problem["msg"].removeprefix("Value error, ")
+        own = problem["type"] == "value_error" or problem["type"] == "missing"
+        given = "" if own else f" (given: {problem['input']!r})"
+        lines.append(f"{place}: {reason}{given}" if place else f"{reason}{given}")
+    return "\n".join(lines)

@@ -61,8 +61,8 @@ def test_without_a_network_the_cache_is_missed(hub: HubServer, load, monkeypatch
     ("fault", "says"),
     [
         (Fault("status", "GET /storage", times=9), r"answered with an error \(500\)"),
-        (Fault("drop", "GET /api/models", times=9), "connection to the Hub failed"),
-        (Fault("cut", "GET /storage", after=20_000, reset=True), "connection to the Hub failed"),
+        (Fault("drop", "GET /api/models", times=9), "The connection failed"),
+        (Fault("cut", "GET /storage", after=20_000, reset=True), "The connection failed"),
     ],
 )
 def test_a_hub_that_fails_is_a_sentence(hub: HubServer, published: str, fault: Fault, says: str):

@@ -13,7 +13,7 @@ from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 
 from vit_hf import VisionTransformerForImageClassification, __version__
 from vit_hf.commands.publish import MODELS
-from vit_hf.hub import retry as patience
+from vit_hf.hub import retry
 from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
 from vit_hf.hub.safety import refuse_secrets
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited, without waiting."""
     waited: list[float] = []
-    monkeypatch.setattr(patience, "sleep", waited.append)
+    monkeypatch.setattr(retry, "sleep", waited.append)
     return waited
 
 
@@ -119,7 +119,7 @@ def test_a_lost_answer_makes_no_second_pull_request(hub: HubServer, folder: Path
 
 def test_what_does_not_pass_leaves_everything_as_it_was(hub: HubServer, folder: Path, waits: list[float]):
     hub.faults.append(Fault("status", "/commit/", times=99))
-    with pytest.raises(ValueError, match=r"cannot be reached \(it answered 500\).* The repository is as it was"):
+    with pytest.raises(ValueError, match=r"answered with an error \(500\).* The repository is as it was"):
         push(folder, "you/new")
     assert "you/new" not in hub.hub.repositories
     hub.faults.clear()

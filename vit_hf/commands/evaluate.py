@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from ..data.batches.dataset import ViewedVideos, Views
 from ..data.batches.load_batches import load_batches
@@ -18,9 +17,9 @@ from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
 from ..runs.report import draw_report, figures
+from ..settings import explained
 from ..training.inference import predict_logits
 from ..training.metrics import classification_metrics
-from ..training.recipe.recipe import explain
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
 from .cli import guarded, parser, words_of
 
@@ -42,10 +41,8 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
         data = {"name": name}
     if not data:
         raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
-    try:
+    with explained("--data"):
         return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
-    except ValidationError as error:
-        raise UserError(explain(error, "--data")) from error
 
 
 def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[ImageTable, list[str], str]:

@@ -13,9 +13,10 @@ from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 from ..errors import UserError
 from ..families import auto_name
 from ..hub import repository as contents
+from ..hub.errors import explained
 from ..hub.push import Pushed, full_name, push_files
 from ..hub.repository import split_weights
-from ..hub.retry import in_a_sentence, patiently
+from ..hub.retry import with_retries
 from ..hub.safety import refuse_secrets
 from ..publishing.transformers_twin import write_twin
 from ..publishing.verify import verify_both_ways, verify_stock
@@ -70,9 +71,9 @@ def in_bytes(size: str) -> int:
 
 def refuse_taken(repo_id: str, folder: Path) -> None:
     """Raises: UserError where the repository holds a model of another kind, which would be overwritten."""
-    with in_a_sentence(repo_id), tempfile.TemporaryDirectory() as cache:
+    with explained(repo_id), tempfile.TemporaryDirectory() as cache:
         try:
-            there = patiently(lambda: HfApi().hf_hub_download(repo_id, contents.CONFIG, cache_dir=cache))
+            there = with_retries(lambda: HfApi().hf_hub_download(repo_id, contents.CONFIG, cache_dir=cache))
         except (EntryNotFoundError, RepositoryNotFoundError):
             return
         kinds = [contents.read_json(file).get("model_type") for file in (Path(there), folder / contents.CONFIG)]

@@ -10,8 +10,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
+from .errors import FAILED_REQUEST, LOGIN, explained
 from .repository import repository_files
-from .retry import BROKEN, LOGIN, in_a_sentence, patiently
+from .retry import with_retries
 
 # What of an earlier push is in the way where this one does not bring it again.
 OURS = ("*.py", "*.safetensors", "*.safetensors.index.json")
@@ -71,7 +72,7 @@ def push_files(
         raise UserError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with in_a_sentence(repo_id, UNCHANGED), undone_if_it_fails(api) as made:
+    with explained(repo_id, revision, after=UNCHANGED), undone_if_it_fails(api) as made:
         prepare(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
         where = branch or "main"
         pulls = pull_requests(api, repo_id) if create_pr else set()
@@ -91,12 +92,12 @@ def push_files(
             )
 
         # Made anew at each attempt: of a commit whose answer was lost, nothing is left to be changed.
-        info = patiently(commit)
+        info = with_retries(commit)
         commit_id = getattr(info, "oid", None) or info.sha
         made.clear()
     if tag is not None:
-        with in_a_sentence(repo_id, f"The commit {commit_id} is made; only its tag {tag} is missing."):
-            patiently(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
+        with explained(repo_id, after=f"The commit {commit_id} is made; only its tag {tag} is missing."):
+            with_retries(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
     url = f"{api.endpoint}/{repo_id}/commit/{commit_id}"
     return Pushed(repo_id, commit_id, url, tag, getattr(info, "pr_url", None))
 
@@ -105,11 +106,11 @@ def full_name(api: HfApi, repo_id: str) -> str:
     """owner/name. Raises: UserError for an id that is none, without a token, with one that is wrong or only reads."""
     if repo_id.count("/") > 1 or not all(repo_id.split("/")):
         raise UserError(f"{repo_id!r} is no id of a repository; write it owner/name.")
-    with in_a_sentence(repo_id, UNCHANGED):
+    with explained(repo_id, after=UNCHANGED):
         validate_repo_id(repo_id)
         if not (api.token or get_token()):
             raise UserError(f"There is no token for the Hub; {LOGIN}.")
-        who = patiently(api.whoami)
+        who = with_retries(api.whoami)
     owner = repo_id.partition("/")[0] if "/" in repo_id else who["name"]
     own = [who["name"], *(one["name"] for one in who.get("orgs", []))]
     if owner not in own:
@@ -130,17 +131,17 @@ def prepare(
     private: bool,
 ) -> None:
     """A repository and a branch to commit to; how each is undone again goes into `made`."""
-    if not patiently(lambda: api.repo_exists(repo_id)):
+    if not with_retries(lambda: api.repo_exists(repo_id)):
         # Before it is known to be made: of a request without an answer nobody knows what became.
         made.append(lambda: api.delete_repo(repo_id, missing_ok=True))
-        patiently(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
-    refs = patiently(lambda: api.list_repo_refs(repo_id))
+        with_retries(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
+    refs = with_retries(lambda: api.list_repo_refs(repo_id))
     taken = {ref.name: ref.target_commit for ref in refs.tags}
     if tag in taken:
         raise UserError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another. {UNCHANGED}")
     if branch is not None and branch not in {ref.name for ref in refs.branches}:
         made.append(lambda: api.delete_branch(repo_id, branch=branch))
-        patiently(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
+        with_retries(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
 
 
 def pull_requests(api: HfApi, repo_id: str) -> set[str]:
@@ -162,6 +163,6 @@ class undone_if_it_fails:
         if error is not None:
             for step in reversed(self.undo):
                 try:
-                    patiently(step)
-                except BROKEN:
+                    with_retries(step)
+                except FAILED_REQUEST:
                     continue

@@ -14,9 +14,10 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import HubStrategy
 
 from ..cards.short import short_card
+from ..hub.errors import FAILED_REQUEST
 from ..hub.push import Pushed, full_name, push_files
 from ..hub.repository import CARD, repository_files
-from ..hub.retry import BROKEN, passes
+from ..hub.retry import is_transient
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class HubPush(TrainerCallback):
         try:
             push.repo_id = full_name(HfApi(token=arguments.hub_token), push.repo_id)
         except ValueError as error:
-            if not (isinstance(error.__cause__, BROKEN) and passes(error.__cause__)):
+            if not (isinstance(error.__cause__, FAILED_REQUEST) and is_transient(error.__cause__)):
                 raise
             push.warn(error)
         return push

@@ -7,9 +7,10 @@ from typing import Any
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
+from ..hub.errors import explained
 from ..hub.push import UNCHANGED, Pushed, full_name, push_files
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
-from ..hub.retry import in_a_sentence, patiently
+from ..hub.retry import with_retries
 
 BLANK = "This model card has been automatically generated."  # as transformers writes it
 NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
@@ -85,9 +86,9 @@ def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bo
     """-> owner/name, and whether a card is there that says something: not the form that transformers leaves blank"""
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with in_a_sentence(repo_id, UNCHANGED), tempfile.TemporaryDirectory() as cache:
+    with explained(repo_id, revision, after=UNCHANGED), tempfile.TemporaryDirectory() as cache:
         try:
-            card = patiently(lambda: api.hf_hub_download(repo_id, CARD, revision=revision, cache_dir=cache))
+            card = with_retries(lambda: api.hf_hub_download(repo_id, CARD, revision=revision, cache_dir=cache))
         except NOT_THERE:
             return repo_id, False
         return repo_id, BLANK not in Path(card).read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ from ..models.modeling_timesformer import TimeSformerForVideoClassification
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
+from ..settings import explained
 from ..training.build_model import CHANGEABLE, build_classifier, build_painter, continue_classifier
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
@@ -39,7 +40,10 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], channels)
     said = settings.model_fields_set
-    return DataSettings(**{**{name: value for name, value in words.items() if name not in said}, **given_of(settings)})
+    with explained(f"The preprocessing of {loaded.source}"):
+        return DataSettings(
+            **{**{name: value for name, value in words.items() if name not in said}, **given_of(settings)}
+        )
 
 
 def given_of(settings: DataSettings) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...data.settings import DataSettings
 from ...errors import UserError, unknown_name
 from ...families import FAMILIES
-from ...settings import Section
+from ...settings import Section, explained
 from ..build_model import config_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
@@ -111,24 +111,10 @@ class Recipe(Section):
         write_yaml(path, content)
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """One line for each wrong field: where it stands, why it is wrong, and what was given."""
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        reason = problem["msg"].removeprefix("Value error, ")
-        own = problem["type"] == "value_error" or problem["type"] == "missing"
-        given = "" if own else f" (given: {problem['input']!r})"
-        lines.append(f"{place}: {reason}{given}" if place else f"{reason}{given}")
-    return f"{where}: " + "\n".join(lines)
-
-
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a file, with `--section.field value` words laid over it."""
     content = read_yaml(Path(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
-    try:
+    with explained(str(path)):
         return Recipe(**apply_overrides(content, parse_overrides(overrides)))
-    except ValidationError as error:
-        raise UserError(explain(error, str(path))) from error
