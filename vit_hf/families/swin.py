@@ -2,8 +2,7 @@
 
 from ..completion import combinations
 from ..models.configuration_swin import SwinTransformerConfig
-from ..models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
-from ..models.modeling_swin_backbone import SwinTransformerBackbone
+from ..models.modeling_swin import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
 from .base import Family
 
 
