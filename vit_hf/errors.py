@@ -5,8 +5,6 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from types import ModuleType
 
-INTERRUPTED = 75  # the exit status of a run that can be resumed: EX_TEMPFAIL of sysexits.h, try again
-
 
 class UserError(ValueError):
     """A mistake that the user can mend: the message names the value, says why it cannot be, and what would do.

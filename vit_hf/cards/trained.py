@@ -15,6 +15,7 @@ from ..modality import Modality
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
 from .papers import PAPERS
+from .usage import loading_code
 
 Interval = tuple[float, float]
 Z = 1.959964  # of the normal distribution, at 97.5%
@@ -190,6 +191,12 @@ def render_card(facts: CardFacts) -> ModelCard:
         template_path=str(template_path()),
         facts=facts,
         modality=facts.modality,
+        loading=loading_code(
+            facts.repository,
+            facts.revision,
+            processor=facts.modality.auto_processor,
+            model=facts.modality.auto_classifier,
+        ),
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),

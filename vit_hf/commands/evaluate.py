@@ -17,20 +17,22 @@ Left out, it is the data in the recipe that lies in the model's folder, with the
 
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
-    from ..files import write_json
-    from ..runs.evaluate import data_settings, evaluate
-    from ..runs.report import draw_report, figures
+    from ..runs.evaluate import evaluate
+    from ..runs.report import figures
 
-    settings = data_settings(given.model, given.data, overrides)
-    options = {"split": given.split, "views": given.views, "batch_size": given.batch_size}
-    found = evaluate(given.model, settings, **options, trust_remote_code=given.trust_remote_code)
-    plural = found.modality.plural
-    print(f"{given.model} on the {found.split} split of {settings.name}\n\n{figures(found.metrics, plural)}")
+    found = evaluate(
+        given.model,
+        given.data,
+        overrides,
+        split=given.split,
+        views=given.views,
+        batch_size=given.batch_size,
+        trust_remote_code=given.trust_remote_code,
+    )
+    plural = found.images.table.modality.plural
+    print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{figures(found.metrics, plural)}")
     if given.output is not None:
-        given.output.mkdir(parents=True, exist_ok=True)
-        record = {"model": given.model, "data": settings.model_dump(), "split": found.split, **found.metrics}
-        write_json(given.output / "metrics.json", record | ({"views": given.views} if given.views else {}))
-        draw_report(found.images, found.logits, found.label_names, given.output)
+        found.save(given.output)
         print(f"\nwritten to {given.output}: metrics.json, confusion_matrix.png, predictions.png")
     return 0
 

@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 from .cli import FAILED, guarded, parser, words_of
 
@@ -19,18 +20,32 @@ A file that cannot be read is named and counted, and makes the exit status 1, un
 def run(given: Namespace) -> int:
     from ..data.batches.unreadable import describe_unreadable
     from ..runs.predict import predict
-    from ..runs.report import predictions_table
 
-    options = {"top": given.top, "views": given.views, "batch_size": given.batch_size}
-    found = predict(given.model, given.images, **options, trust_remote_code=given.trust_remote_code)
+    found = predict(
+        given.model,
+        given.images,
+        top=given.top,
+        views=given.views,
+        batch_size=given.batch_size,
+        trust_remote_code=given.trust_remote_code,
+    )
     if given.json:
         print(json.dumps(found.results, indent=2, ensure_ascii=False))
     elif found.results:
-        print(predictions_table(found.results, found.modality.noun))
+        print(as_table(found.results, found.modality.noun))
     if found.unreadable:
-        files = len(found.results) + len(found.unreadable)
-        print(describe_unreadable(found.unreadable, files, found.modality.plural), file=sys.stderr)
+        print(describe_unreadable(found.unreadable, found.files, found.modality.plural), file=sys.stderr)
     return FAILED if found.unreadable and given.on_error == "fail" else 0
+
+
+def as_table(results: Sequence[dict[str, Any]], thing: str) -> str:
+    from ..runs.report import table
+
+    rows = []
+    for result in results:
+        for place, best in enumerate(result["predictions"]):
+            rows.append(["" if place else result[thing], best["label"], f"{best['probability']:.2%}"])
+    return table([thing, "label", "probability"], rows)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -2,11 +2,14 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..errors import UserError
 from .cli import FAILED, guarded, parser, program, words_of
+
+if TYPE_CHECKING:
+    from ..hub.push import Pushed
 
 EXAMPLES = """\
   {program} outputs/digits you/digits --tag v1.0
@@ -17,11 +20,43 @@ EXAMPLES = """\
 Nothing is uploaded before fresh processes have loaded the folder with vit_hf and without it, and found the same
 logits to the bit. What is uploaded is one commit: a failure leaves the repository as it was.
 """
-PUSH_OPTIONS = ("branch", "revision", "tag", "private", "create_pr", "message")
 
 
-def next_commands(given: Namespace, pushed: Any, auto: str) -> str:
-    commit = pushed.oid
+def run(given: Namespace) -> int:
+    from ..errors import UserError
+    from ..publishing.publish import publish
+    from ..publishing.verify_remote import verify_remote
+
+    if given.verify is not None:
+        check = verify_remote(given.verify)
+        print(check)
+        return 0 if check.passed else FAILED
+    if given.folder is None or given.repo_id is None:
+        raise UserError("Name a folder and a repository, as in `vit-hf publish outputs/digits you/digits`.")
+    pushed = publish(
+        given.folder,
+        given.repo_id,
+        stock="only" if given.stock_only else "beside" if given.stock else "no",
+        max_shard_size=given.max_shard_size,
+        dry_run=given.dry_run,
+        say=partial(print, flush=True),
+        branch=given.branch,
+        revision=given.revision,
+        tag=given.tag,
+        private=given.private,
+        create_pr=given.create_pr,
+        message=given.message,
+    )
+    print(next_commands(given, pushed) if pushed else "\nA dry run: nothing was uploaded.")
+    return 0
+
+
+def next_commands(given: Namespace, pushed: "Pushed") -> str:
+    from ..families import auto_name
+    from ..files import read_json
+    from ..hub.repository import CONFIG
+
+    commit, auto = pushed.oid, auto_name(read_json(given.folder / CONFIG)["architectures"][0])
     code = "" if given.stock_only else f', code_revision="{commit}", trust_remote_code=True'
     return "\n".join(
         [
@@ -31,27 +66,6 @@ def next_commands(given: Namespace, pushed: Any, auto: str) -> str:
             f"  {program('publish')} --verify {pushed.repo_id}@{pushed.tag or commit}",
         ]
     )
-
-
-def verify(source: str) -> int:
-    from ..publishing.verify_remote import verify_remote
-
-    check = verify_remote(source)
-    print(check)
-    return 0 if check.passed else FAILED
-
-
-def run(given: Namespace) -> int:
-    from ..publishing.publish import auto_of, publish
-
-    if given.verify is not None:
-        return verify(given.verify)
-    if given.folder is None or given.repo_id is None:
-        raise UserError("Name a folder and a repository, as in `vit-hf publish outputs/digits you/digits`.")
-    how: Any = {name: getattr(given, name) for name in ("stock", "stock_only", "max_shard_size", "dry_run")}
-    pushed = publish(given.folder, given.repo_id, **how, **{name: getattr(given, name) for name in PUSH_OPTIONS})
-    print(next_commands(given, pushed, auto_of(given.folder)) if pushed else "\nA dry run: nothing was uploaded.")
-    return 0
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -4,9 +4,14 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import INTERRUPTED
-from .cli import guarded, parser, program, words_of
+from .cli import RESUMABLE, guarded, parser, program, words_of
+
+if TYPE_CHECKING:
+    from ..publishing.push_callback import HubPush
+    from ..runs.pretrain import PretrainedRun
+    from ..runs.results import FinishedRun
 
 EXAMPLES = """\
   {program} configuration/recipes/digits.yaml
@@ -18,8 +23,64 @@ set like this, by its path; data.name is also the id of a data set on the Hub, o
 
 With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
 complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.
-SIGTERM and SIGUSR1 save at the end of the step and exit with {interrupted}.
+SIGTERM and SIGUSR1 save at the end of the step and exit with {resumable}.
 """
+
+
+def run(given: Namespace, overrides: Sequence[str]) -> int:
+    from ..runs.dry_run import show_plan
+    from ..runs.pretrain import pretrain
+    from ..runs.setup import prepare
+    from ..runs.train import how_to_resume, train
+    from ..training.recipe.recipe import find_recipe, load_recipe
+    from ..training.trainer.callbacks import Interrupted
+
+    prepared = prepare(load_recipe(find_recipe(given.recipe), overrides))
+    if given.dry_run:
+        return show_plan(prepared)
+    resume = given.resume or given.resume_anyway or prepared.arguments.resume_from_checkpoint
+    try:
+        if prepared.recipe.model.task == "masked_image_modeling":
+            pretrained = pretrain(prepared, resume, anyway=given.resume_anyway)
+            if pretrained.trainer.is_world_process_zero():
+                finish_pretraining(pretrained)
+            return 0
+        finished = train(prepared, resume, anyway=given.resume_anyway)
+    except Interrupted as interruption:
+        print(f"{interruption}. {how_to_resume(interruption.checkpoint)}", file=sys.stderr)
+        return RESUMABLE
+    if finished.trainer.is_world_process_zero():
+        finish(finished, given.recipe, prepared.push)
+    return 0
+
+
+def finish(run: "FinishedRun", recipe: str, to: "HubPush | None") -> None:
+    """Save the run, load it again as a stranger would, publish it where it is asked for, and say all that."""
+    from ..runs.report import table
+    from ..runs.train import push, reload_as_stranger
+
+    examples = run.save()
+    print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
+    modality = run.tested.table.modality
+    rows = [
+        [example.path.name, example.label, example.predicted, f"{example.probability:.2%}"]
+        for example in reload_as_stranger(run.folder, examples)
+    ]
+    print(f"Loaded again in a fresh process without vit_hf, it says of some {modality.plural} of the test split:")
+    print(table([modality.noun, "is", "predicted", "probability"], rows))
+    if to is not None:
+        print(f"\nPublished: {push(run, to).commit_url}")
+    print(next_commands(run.folder, recipe))
+
+
+def finish_pretraining(run: "PretrainedRun") -> None:
+    run.save()
+    print(
+        f"\n{run.seconds:.0f} s of training; mean absolute error of the hidden pixels of the {run.split} split, in "
+        f"standard deviations: {run.loss:.4f}; written to {run.folder}\n\n"
+        f"Next, you could make a classifier of it, with the labels of your data:\n"
+        f"  {program('train')} folder_finetune --model.from {run.folder} --data.name FOLDER_OF_CLASS_FOLDERS"
+    )
 
 
 def next_commands(folder: Path, recipe: str) -> str:
@@ -34,33 +95,8 @@ def next_commands(folder: Path, recipe: str) -> str:
     )
 
 
-def run(given: Namespace, overrides: Sequence[str]) -> int:
-    from ..runs.dry_run import show_plan
-    from ..runs.pretrain import pretrain
-    from ..runs.setup import prepare
-    from ..runs.train import finish, how_to_resume, train
-    from ..training.recipe.recipe import find_recipe, load_recipe
-    from ..training.trainer.callbacks import Interrupted
-
-    prepared = prepare(load_recipe(find_recipe(given.recipe), overrides))
-    if given.dry_run:
-        return show_plan(prepared)
-    resume = given.resume or given.resume_anyway or prepared.arguments.resume_from_checkpoint
-    try:
-        if prepared.recipe.model.task == "masked_image_modeling":
-            return pretrain(prepared, resume, anyway=given.resume_anyway, train_command=program("train"))
-        finished = train(prepared, resume, anyway=given.resume_anyway)
-    except Interrupted as interruption:
-        print(f"{interruption}. {how_to_resume(interruption.checkpoint)}", file=sys.stderr)
-        return INTERRUPTED
-    if finished.trainer.is_world_process_zero():
-        finish(finished, prepared.push)
-        print(next_commands(finished.folder, given.recipe))
-    return 0
-
-
 def main(words: Sequence[str] | None = None) -> int:
-    examples = EXAMPLES.replace("{interrupted}", str(INTERRUPTED))
+    examples = EXAMPLES.replace("{resumable}", str(RESUMABLE))
     parse = parser("train", "Train a classifier of images or videos from a recipe.", examples)
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
     parse.add_argument("--dry-run", action="store_true", help="print what would run, draw some images, and stop")

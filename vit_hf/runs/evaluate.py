@@ -1,7 +1,8 @@
-"""How good a model is on labeled images or videos."""
+"""How good a model is on labeled images or videos: figures, and pictures of its mistakes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,72 @@ from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data, open_source
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
+from ..files import write_json
 from ..modality import Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..settings import explained
+from ..training.losses import label_order
 from ..training.metrics import classification_metrics
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
+from .report import draw_report
 
 
-def device_of_choice() -> torch.device:
-    """The accelerator that there is, else the processor."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says of a split. labels: the model's names of its classes, in the order of the logits."""
+
+    model: str
+    settings: DataSettings
+    split: str
+    views: str | None
+    images: ImageBatches
+    logits: Tensor  # b labels
+    labels: list[str]
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return classification_metrics(self.logits, self.images.labels, dict(enumerate(self.labels)))
+
+    def save(self, folder: Path) -> None:
+        """metrics.json, confusion_matrix.png, predictions.png, and mistakes.png where there are any"""
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
+        write_json(folder / "metrics.json", record | ({"views": self.views} if self.views else {}))
+        draw_report(self.images, self.logits, self.labels, folder)
 
 
-def mean_of_views(logits: Tensor, views: int) -> Tensor:
-    """(b v) labels -> b labels: the logarithm of the mean probability over the views of each video"""
-    return rearrange(logits.softmax(-1), "(b v) labels -> b v labels", v=views).mean(1).log()
+def evaluate(
+    model_name: str,
+    data: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    split: str = "test",
+    views: str | None = None,
+    batch_size: int = 64,
+    trust_remote_code: bool = False,
+) -> Evaluation:
+    """Measure a classifier: the output folder of a training, or an id on the Hub, owner/name or owner/name@revision.
 
+    data: as `data.name` of a recipe; None for the data of the model's own recipe. overrides: ["--data.field", "value"].
+    split: train, validation, test or all. views: of each video, as "3x1", clips and crops.
 
-@torch.inference_mode()
-def predict_logits(
-    model: nn.Module, images: ImageBatches | ViewedVideos, *, batch_size: int = 64, views: int = 1
-) -> Tensor:
-    """-> b labels, on the CPU, in the order of the images or videos
-
-    views: that a batch holds of each video.
+    Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
     """
-    device = device_of_choice()
-    model = model.to(device).eval()
-    loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
-    bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
-    logits = torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])
-    return mean_of_views(logits, views) if views > 1 else logits
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    settings = data_settings(model_name, data, overrides)
+    modality = modality_of(model.config)
+    preparation = modality.preparation(processor, channels_of(model))
+    each = modality.views(views)
+    table, names, found = choose_split(settings, split, modality)
+    known = label_names_of(model)
+    table = in_the_models_order(table, names, known)
+    images = load_batches(table, preparation, settings, split=found)
+    if each.count > 1:
+        viewed = ViewedVideos(images.table, preparation, each)
+        logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
+    else:
+        logits = predict_logits(model, images, batch_size=batch_size)
+    return Evaluation(model_name, settings, found, views, images, logits, known)
 
 
 def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
@@ -77,60 +113,31 @@ def choose_split(settings: DataSettings, split: str, modality: Modality) -> tupl
 
 def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence[str]) -> ImageTable:
     """The same images with the model's own numbers for their labels, which may count in another order."""
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UserError(
-            f"The data has labels that the model does not know: {', '.join(map(repr, strange[:5]))}"
-            f"{' and others' if len(strange) > 5 else ''}; the model knows {', '.join(map(repr, known[:10]))}"
-            f"{' and others' if len(known) > 10 else ''}. Name another column with --data.label_column, rename the "
-            "classes, or train a model on this data."
-        )
-    numbers = np.array([known.index(name) for name in names])
-    return table.with_labels(numbers[table.labels])
+    way_out = "Name another column with --data.label_column, rename the classes, or train a model on this data."
+    return table.with_labels(np.array(label_order(known, names, "The model", way_out))[table.labels])
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What was measured: `metrics` as `classification_metrics` gives them, of the `logits` (b labels) of `images`."""
-
-    images: ImageBatches
-    split: str
-    data_name: str
-    label_names: list[str]
-    logits: Tensor
-    metrics: dict[str, Any]
-
-    @property
-    def modality(self) -> Modality:
-        return self.images.table.modality
+def device_of_choice() -> torch.device:
+    """The accelerator that there is, else the processor."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def evaluate(
-    name: str,
-    settings: DataSettings,
-    *,
-    split: str = "test",
-    views: str | None = None,
-    batch_size: int = 64,
-    trust_remote_code: bool = False,
-) -> Evaluation:
-    """Measure a model, of a folder or an id on the Hub, on a split of some data.
+def mean_of_views(logits: Tensor, views: int) -> Tensor:
+    """(b v) labels -> b labels: the logarithm of the mean probability over the views of each video"""
+    return rearrange(logits.softmax(-1), "(b v) labels -> b v labels", v=views).mean(1).log()
 
-    views: of each video, as "3x1"; the answers are averaged.
 
-    Raises: UserError for a model that cannot be loaded, and for data whose labels it does not know.
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module, images: ImageBatches | ViewedVideos, *, batch_size: int = 64, views: int = 1
+) -> Tensor:
+    """-> b labels, on the CPU, in the order of the images or videos
+
+    views: that a batch holds of each video.
     """
-    model, processor = load_classifier(name, trust_remote_code=trust_remote_code)
-    modality = modality_of(model.config)
-    preparation = modality.preparation(processor, channels_of(model))
-    seen = modality.views(views)
-    table, names, split = choose_split(settings, split, modality)
-    known = label_names_of(model)
-    images = load_batches(in_the_models_order(table, names, known), preparation, settings, split=split)
-    if seen.count > 1:
-        viewed = ViewedVideos(images.table, preparation, seen)
-        logits = predict_logits(model, viewed, batch_size=max(1, batch_size // seen.count), views=seen.count)
-    else:
-        logits = predict_logits(model, images, batch_size=batch_size)
-    metrics = classification_metrics(logits, images.labels, dict(enumerate(known)))
-    return Evaluation(images, split, settings.name, known, logits, metrics)
+    device = device_of_choice()
+    model = model.to(device).eval()
+    loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
+    bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
+    logits = torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])
+    return mean_of_views(logits, views) if views > 1 else logits

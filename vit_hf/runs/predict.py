@@ -1,7 +1,7 @@
-"""What is in images or videos: the most probable labels, for files and folders of them."""
+"""What is in an image or a video: the most probable labels, for files and folders of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,57 @@ from ..publishing.load_classifier import channels_of, label_names_of, load_class
 from .evaluate import device_of_choice, mean_of_views
 
 
-def refuse_missing(given: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Predictions:
+    """results: {"image" or "video": path, "predictions": [{"label", "probability"}, ...]} of each that could be read,
+    best label first; unreadable: a line for each of the others; files: how many there were."""
+
+    modality: Modality
+    results: list[dict[str, Any]]
+    unreadable: list[str]
+    files: int
+
+
+def predict(
+    model_name: str,
+    files: Sequence[str | Path],
+    *,
+    top: int = 3,
+    views: str | None = None,
+    batch_size: int = 64,
+    trust_remote_code: bool = False,
+) -> Predictions:
+    """Name what is in files of images or videos, folders of them, or (of videos) folders of frames.
+
+    model_name: the output folder of a training, or an id on the Hub. views: of each video, as "3x3", clips and crops.
+
+    Raises: UserError for a model that cannot be loaded and files that are not there.
+    """
+    refuse_missing(files)
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    modality = modality_of(model.config)
+    each = modality.views(views)
+    paths = find_images(files, modality)
+    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each)
+    names = label_names_of(model)
+    results, unreadable = [], []
+    for some in batches(paths, batch_size):
+        readable, found, lines = read_some(some, answer.read)
+        unreadable += lines
+        if found:
+            for path, row in zip(readable, answer(found), strict=True):
+                results.append({modality.noun: str(path), "predictions": best_labels(row, names, top)})
+    return Predictions(modality, results, unreadable, len(paths))
+
+
+def refuse_missing(given: Sequence[str | Path]) -> None:
     """Before a model is loaded, which takes longer."""
     for name in given:
         if not Path(name).expanduser().exists():
             raise UserError(f"There is no file or folder {name}.")
 
 
-def find_images(given: Sequence[str], modality: Modality = IMAGE) -> list[Path]:
+def find_images(given: Sequence[str | Path], modality: Modality = IMAGE) -> list[Path]:
     """Images or videos as they are, folders as all the visible ones in them."""
     found: list[Path] = []
     for name in given:
@@ -103,44 +146,3 @@ def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[
         except UnreadableImage as error:
             unreadable.append(str(error))
     return readable, found, unreadable
-
-
-@dataclass
-class Predictions:
-    """results: for each file that could be read its path, under the noun of its modality, and its `predictions`, the
-    most probable labels, best first. unreadable: a line for each of the others."""
-
-    modality: Modality
-    results: list[dict[str, Any]] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-
-
-def predict(
-    name: str,
-    files: Sequence[str],
-    *,
-    top: int = 3,
-    views: str | None = None,
-    batch_size: int = 64,
-    trust_remote_code: bool = False,
-) -> Predictions:
-    """What a model, of a folder or an id on the Hub, sees in files and folders of them.
-
-    views: of each video, as "3x3"; the answers are averaged.
-
-    Raises: UserError for a file that is not there, and for a model that cannot be loaded.
-    """
-    refuse_missing(files)
-    model, processor = load_classifier(name, trust_remote_code=trust_remote_code)
-    modality = modality_of(model.config)
-    seen = modality.views(views)
-    paths = find_images(files, modality)
-    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, seen)
-    names, found = label_names_of(model), Predictions(modality)
-    for some in batches(paths, batch_size):
-        readable, read, lines = read_some(some, answer.read)
-        found.unreadable += lines
-        if read:
-            for path, row in zip(readable, answer(read), strict=True):
-                found.results.append({modality.noun: str(path), "predictions": best_labels(row, names, top)})
-    return found

@@ -1,6 +1,6 @@
-"""Training without labels: a model that paints what is hidden of an image, to begin a classifier with."""
+"""Training on masked images, without labels: the beginning of a classifier."""
 
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +14,46 @@ from ..plots.curves import draw_training_curve
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.trainer import Trainer
 from .setup import PreparedRun
-from .train import train_and_finalize
-
+from .train import run_trainer
 
 SHOWN = 8
 
 
-def pretrain(
-    prepared: PreparedRun,
-    resume: str | bool | None = None,
-    *,
-    anyway: bool = False,
-    train_command: str = "vit-hf train",
-) -> int:
-    """`resume` is a checkpoint, or True for the newest complete one. train_command: how the user calls a training."""
+@dataclass(frozen=True)
+class PretrainedRun:
+    """A model that has learned to paint masked images. loss: the mean absolute error of the hidden pixels of `split`,
+    in standard deviations."""
+
+    prepared: PreparedRun
+    trainer: Trainer
+    split: str
+    loss: float
+    seconds: float
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.trainer.args.output_dir))
+
+    def save(self) -> None:
+        """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
+        prepared, trainer, folder = self.prepared, self.trainer, self.folder
+        metrics = {"split": self.split, "loss": self.loss, "training_seconds": round(self.seconds, 1)}
+        prepared.recipe.save(folder / "recipe.yaml")
+        record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
+        write_json(folder / "metrics.json", record)
+        draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
+        draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
+        card(prepared, folder, metrics).save(folder / "README.md")
+
+
+def pretrain(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> PretrainedRun:
+    """Train on masked images, and measure on the held-out split; resume, anyway: as in `train`."""
     trainer = prepared.trainer(resume_anyway=anyway)
-    start = time.monotonic()
-    train_and_finalize(trainer, resume)
-    seconds = time.monotonic() - start
+    seconds = run_trainer(trainer, resume)
     trainer.save_model()
-    held_out = prepared.data.held_out
-    loss = trainer.evaluate(prepared.masked(held_out), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
-    if not trainer.is_world_process_zero():
-        return 0
-    folder = Path(str(trainer.args.output_dir))
-    save(prepared, trainer, folder, {"split": held_out, "loss": loss, "training_seconds": round(seconds, 1)})
-    print(
-        f"\n{seconds:.0f} s of training; mean absolute error of the hidden pixels of the {held_out} split, in "
-        f"standard deviations: {loss:.4f}; written to {folder}\n\n"
-        f"Next, you could make a classifier of it, with the labels of your data:\n"
-        f"  {train_command} folder_finetune --model.from {folder} --data.name FOLDER_OF_CLASS_FOLDERS"
-    )
-    return 0
-
-
-def save(prepared: PreparedRun, trainer: Trainer, folder: Path, metrics: dict[str, Any]) -> None:
-    """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
-    prepared.recipe.save(folder / "recipe.yaml")
-    record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
-    write_json(folder / "metrics.json", record)
-    draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
-    draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
-    card(prepared, folder, metrics).save(folder / "README.md")
+    split = prepared.data.held_out
+    loss = trainer.evaluate(prepared.masked(split), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
+    return PretrainedRun(prepared, trainer, split, loss, seconds)
 
 
 @torch.inference_mode()

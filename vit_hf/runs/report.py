@@ -76,11 +76,3 @@ def save_examples(images: ImageBatches, names: Sequence[str], folder: Path) -> d
             first = table.open(int(places[0]))
             saved[name] = table.modality.save_example(images.preparation, first, folder / str(label))
     return saved
-
-
-def predictions_table(results: Sequence[dict[str, Any]], noun: str) -> str:
-    rows = []
-    for result in results:
-        for place, best in enumerate(result["predictions"]):
-            rows.append(["" if place else result[noun], best["label"], f"{best['probability']:.2%}"])
-    return table([noun, "label", "probability"], rows)

@@ -13,7 +13,7 @@ from ...settings import Section, explained
 from ..build_model import config_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
-from .yaml_files import configuration_folder, apply_overrides, model_sizes, parse_overrides, read_yaml, write_yaml
+from .yaml_files import apply_overrides, configuration_folder, model_sizes, parse_overrides, read_yaml, write_yaml
 
 
 class ModelSettings(BaseModel):
@@ -111,15 +111,6 @@ class Recipe(Section):
         write_yaml(path, content)
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a file, with `--section.field value` words laid over it."""
-    content = read_yaml(Path(path))
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
-    with explained(str(path)):
-        return Recipe(**apply_overrides(content, parse_overrides(overrides)))
-
-
 def find_recipe(name: str) -> Path:
     """A file, or the name of a recipe that comes with the package."""
     path = Path(name)
@@ -127,3 +118,12 @@ def find_recipe(name: str) -> Path:
     if path.is_file() or not ours.is_file():
         return path
     return ours
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file, with `--section.field value` words laid over it."""
+    content = read_yaml(Path(path))
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
+    with explained(str(path)):
+        return Recipe(**apply_overrides(content, parse_overrides(overrides)))
