@@ -47,7 +47,7 @@ HELP = """
 import sys
 import vit_hf
 before = set(sys.modules)
-from vit_hf.commands import convert, main
+from vit_hf.commands import main
 try:
     main([{name!r}, "--help"])
 except SystemExit:
