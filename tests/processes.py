@@ -16,7 +16,8 @@ from datasets import config
 from killable_runs import Averages, small_trainer
 from transformers import TrainerCallback
 
-from vit_hf.training.trainer.callbacks import EXIT_CODE, Interrupted
+from vit_hf.commands.cli import RESUMABLE
+from vit_hf.training.trainer.callbacks import Interrupted
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["vit_hf.training.trainer.trainer", "accelerate.utils"])
@@ -69,13 +70,13 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
     try:
         small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
     except Interrupted:
-        sys.exit(EXIT_CODE)
+        sys.exit(RESUMABLE)
 
 
 def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: dict[str, str]) -> None:
     """What a process of `vit-hf train` does, up to the finished model."""
-    from vit_hf.commands.train import train
     from vit_hf.runs.setup import prepare
+    from vit_hf.runs.train import train
     from vit_hf.training.recipe.recipe import load_recipe
 
     begin_in(environment)

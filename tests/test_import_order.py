@@ -37,7 +37,7 @@ FLOORS = [
     ["data.batches.*", "data.__init__"],
     ["conversion.core.*", "training.build_model"],
     ["conversion.timm.*", "training.recipe.*"],
-    ["conversion.transformers.*", "training.costs", "training.ema", "training.inference", "training.losses"],
+    ["conversion.transformers.*", "training.costs", "training.ema", "training.losses"],
     ["conversion.original.*", "training.lora", "training.masking", "training.metrics", "training.optimizer"],
     ["conversion.*", "training.throughput"],
     ["training.trainer.*", "training.__init__"],

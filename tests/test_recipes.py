@@ -12,7 +12,7 @@ from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassificat
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.families import FAMILIES
 from vit_hf.runs.setup import prepare
-from vit_hf.training.build_model import build_classifier, build_painter
+from vit_hf.training.build_model import build_classifier, build_masked_image_model
 from vit_hf.training.recipe.recipe import Recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import apply_overrides, configuration_folder
 
@@ -43,7 +43,7 @@ def test_a_recipe_builds_its_model(path: Path):
     model = load_recipe(path).model
     with torch.device("meta"):
         if model.task == "masked_image_modeling":
-            assert build_painter(model.family, model.fields()).num_parameters() > 0
+            assert build_masked_image_model(model.family, model.fields()).num_parameters() > 0
             return
         # A pretrained model has its own sizes; the fields that are said are those of a config all the same.
         fields = {**(TINY if model.source else {}), **model.fields()}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vit_hf.commands import main
+from vit_hf.commands import convert, main
 from vit_hf.commands.cli import guarded
+from vit_hf.conversion.convert import TARGETS
 from vit_hf.runs.report import table
 
 
@@ -40,6 +41,34 @@ def test_an_expected_error_is_a_sentence_and_a_mistake_of_ours_is_not(capsys, mo
     monkeypatch.setenv("VIT_HF_TRACEBACK", "1")
     with pytest.raises(ValueError, match="seven"):
         guarded(refuse)
+
+
+HELP = """
+import sys
+import vit_hf
+before = set(sys.modules)
+from vit_hf.commands import main
+try:
+    main([{name!r}, "--help"])
+except SystemExit:
+    pass
+print(*sorted({{module for module in sys.modules if module not in before}}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "convert", "publish"])
+def test_help_imports_nothing_of_ours_but_the_command_line(name: str):
+    words = [sys.executable, "-c", HELP.format(name=name)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    imported = done.stderr.splitlines()[-1].split()
+    ours = {module for module in imported if module.startswith("vit_hf")}
+    assert ours == {"vit_hf.commands", "vit_hf.commands.cli", f"vit_hf.commands.{name}"}
+    heavy = {module.split(".")[0] for module in imported} - sys.stdlib_module_names - {"vit_hf"}
+    assert not heavy
+
+
+def test_the_libraries_that_convert_writes_for_are_those_of_the_conversion():
+    assert convert.TARGETS == TARGETS
 
 
 ROOT = Path(__file__).parents[2]

@@ -29,7 +29,7 @@ def test_labels_are_matched_by_name_whatever_their_order(trained: Path, tmp_path
 def test_labels_that_the_model_does_not_know_are_named(trained: Path, tmp_path: Path, capsys):
     root = class_folders(tmp_path / "photos", {"7": 2, "cat": 2})
     assert main([str(trained), "--data", str(root)]) == 2
-    assert "does not know: 'cat'; the model knows '0', '1'" in capsys.readouterr().err
+    assert "The model does not know the labels 'cat'; it knows '0', '1'" in capsys.readouterr().err
 
 
 def damaged(trained: Path, folder: Path, weights: bytes) -> Path:

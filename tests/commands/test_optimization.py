@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from vit_hf import VisionTransformerForImageClassification
-from vit_hf.commands import train as command
-from vit_hf.commands.train import main, train
+from vit_hf.commands.train import main
 from vit_hf.runs.setup import prepare
-from vit_hf.training.recipe.recipe import load_recipe
+from vit_hf.runs.train import train
+from vit_hf.training.recipe.recipe import find_recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import read_yaml
 
 SMALL = {
@@ -119,7 +119,7 @@ def test_a_dry_run_says_everything_draws_a_picture_and_leaves_nothing_else(
 
 
 def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, photos: Path, capsys):
-    out = tmp_path / "painter"
+    out = tmp_path / "pretrained"
     given = words(**{"data.name": photos, "training.output_dir": out, "model.task": "masked_image_modeling"})
     assert main([digits_recipe(), *given, "--optimization.masking", "{ratio: 0.5, patch_size: 4}"]) == 0
     assert "mean absolute error of the hidden pixels" in capsys.readouterr().out
@@ -137,11 +137,11 @@ def test_pretraining_leaves_a_model_that_paints_and_its_card(tmp_path: Path, pho
     recipe = tmp_path / "finetune.yaml"
     recipe.write_text(f"data: {{name: {photos}}}\ntraining: {{output_dir: {tmp_path / 'classifier'}}}\n")
     classifier = prepare(load_recipe(recipe, [f"--{name}={value}" for name, value in follow.items()])).model
-    painter = load_file(out / "model.safetensors")
+    pretrained = load_file(out / "model.safetensors")
     begun = classifier.state_dict()
     taken = [name for name in begun if not name.startswith("classifier.")]
-    assert all(torch.equal(begun[name], painter[name]) for name in taken)
-    assert set(painter) - set(taken) == {"vit.embeddings.mask_token", "decoder.weight", "decoder.bias"}
+    assert all(torch.equal(begun[name], pretrained[name]) for name in taken)
+    assert set(pretrained) - set(taken) == {"vit.embeddings.mask_token", "decoder.weight", "decoder.bias"}
 
 
 def test_a_batch_that_cannot_be_and_a_teacher_of_other_things_are_sentences(tmp_path: Path, photos: Path, capsys):
@@ -150,4 +150,4 @@ def test_a_batch_that_cannot_be_and_a_teacher_of_other_things_are_sentences(tmp_
     assert "batch_size=6 does not divide into 1 x 4 images" in capsys.readouterr().err
     assert main([digits_recipe(), *given, "--optimization.distillation", "{teacher: nowhere}"]) == 2
     assert "There is no file or folder nowhere" in capsys.readouterr().err
-    assert command.find_recipe("digits").name == "digits.yaml"
+    assert find_recipe("digits").name == "digits.yaml"

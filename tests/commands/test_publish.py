@@ -65,7 +65,7 @@ def test_what_would_not_succeed_is_told_before_anything_is_loaded(hub: HubServer
 
 
 def test_a_dry_run_sends_nothing(hub: HubServer, trained: Path, capsys, monkeypatch):
-    monkeypatch.setattr("vit_hf.commands.publish.verify_both_ways", lambda folder: {})
+    monkeypatch.setattr("vit_hf.publishing.publish.verify_both_ways", lambda folder: {})
     assert main([str(trained), "you/digits", "--dry-run"]) == 0
     assert "  model.safetensors\n" in capsys.readouterr().out
     assert not hub.log

@@ -20,7 +20,7 @@ TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers"
 def no_card_and_no_fresh_process(monkeypatch: pytest.MonkeyPatch):
     """They are tested elsewhere, and take longer than the training."""
     monkeypatch.setattr(FinishedRun, "save", lambda run: {})
-    monkeypatch.setattr("vit_hf.commands.train.reload_without_package", lambda folder, images: [])
+    monkeypatch.setattr("vit_hf.runs.train.reload_without_package", lambda folder, images: [])
 
 
 @pytest.fixture

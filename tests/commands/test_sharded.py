@@ -19,8 +19,8 @@ from vit_hf import (
     VisionTransformerForImageClassification,
     VisionTransformerForMaskedImageModeling,
 )
-from vit_hf.commands.train import train
 from vit_hf.runs.setup import prepare
+from vit_hf.runs.train import train
 from vit_hf.training.recipe.recipe import load_recipe
 from vit_hf.training.trainer.callbacks import reproducible
 from vit_hf.training.trainer.sharding import layers_to_shard

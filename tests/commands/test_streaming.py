@@ -30,7 +30,7 @@ NAMES = ["zebra", "ant"]
 def own_cache_and_no_fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     said = {"label": "ant", "probability": 1.0}
-    monkeypatch.setattr("vit_hf.commands.train.reload_without_package", lambda folder, images: [said] * len(images))
+    monkeypatch.setattr("vit_hf.runs.train.reload_without_package", lambda folder, images: [said] * len(images))
     datasets.disable_progress_bars()
 
 

@@ -10,7 +10,8 @@ from killable_runs import Averages, small_trainer
 from processes import ended, started, wait_for
 from safetensors.torch import load_file
 
-from vit_hf.training.trainer.callbacks import EXIT_CODE, reproducible
+from vit_hf.commands.cli import RESUMABLE
+from vit_hf.training.trainer.callbacks import reproducible
 from vit_hf.training.trainer.checkpoints import ASIDE, checkpoints_in, fault_of
 
 OFTEN: dict[str, Any] = {"save_steps": 1, "num_train_epochs": 5}  # 30 steps, a checkpoint after each
@@ -60,7 +61,7 @@ def test_a_scheduler_s_signal_saves_at_the_end_of_the_step_and_leaves_with_75(
     with ended(process):
         wait_for(lambda: (tmp_path / "metrics.jsonl").exists() and "loss" in read(tmp_path / "metrics.jsonl"), process)
         os.kill(process.pid or 0, number)
-    assert process.exitcode == EXIT_CODE == 75
+    assert process.exitcode == RESUMABLE == 75
     saved = checkpoints_in(tmp_path)[-1]
     assert fault_of(saved) is None
     assert saved.name != LAST

@@ -12,12 +12,12 @@ from tiny import images, tiny
 from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 
 from vit_hf import VisionTransformerForImageClassification, __version__
-from vit_hf.commands.publish import MODELS
 from vit_hf.hub import retry
 from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
 from vit_hf.hub.safety import refuse_secrets
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
+from vit_hf.publishing.publish import MODELS
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n\n![Predictions](predictions.png)\n"
 

@@ -6,7 +6,7 @@ from tiny import V2, tiny_swin
 from training.small_runs import NAMES, Noise, trainer_of, weights_of
 
 from vit_hf import SwinTransformerForImageClassification, SwinTransformerModel
-from vit_hf.training.build_model import build_classifier, build_painter, continue_classifier
+from vit_hf.training.build_model import build_classifier, build_masked_image_model, continue_classifier
 
 
 def small_swin(**fields):
@@ -54,4 +54,4 @@ def test_a_size_by_name_is_a_model_that_knows_its_labels():
         model = build_classifier("swin", {"embed_dim": 96, "depths": [2, 2, 6, 2]}, ["ant", "bee"])
     assert model.config.id2label == {0: "ant", 1: "bee"}
     with pytest.raises(ValueError, match="The family swin has no model for masked images; vit has"):
-        build_painter("swin", {})
+        build_masked_image_model("swin", {})

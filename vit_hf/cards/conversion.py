@@ -6,24 +6,18 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..families import auto_name, task_of
 from .trained import escape
+from .usage import loading_code
 
 LIBRARIES = {"vit_hf": "transformers", "transformers": "transformers", "timm": "timm"}
-USES = {
-    "vit_hf": """from transformers import {auto}
 
-# Of a repository on the Hub, name the commit whose code you have read in place of the revision.
-repository, revision = "{name}", "main"
-model = {auto}.from_pretrained(
-    repository, revision=revision, code_revision=revision, trust_remote_code=True
-)""",
-    "transformers": """from transformers import {auto}
 
-repository, revision = "{name}", "main"
-model = {auto}.from_pretrained(repository, revision=revision)""",
-    "timm": """import timm
+def example(target: str, name: str, auto: str) -> str:
+    """Python that loads the converted model."""
+    if target == "timm":
+        return f'''import timm
 
-model = timm.create_model("local-dir:{name}", pretrained=True).eval()  # on the Hub: "hf-hub:{name}\"""",
-}
+model = timm.create_model("local-dir:{name}", pretrained=True).eval()  # on the Hub: "hf-hub:{name}"'''
+    return f"from transformers import {auto}\n\n{loading_code(name, runs_code=target == 'vit_hf', model=auto)}"
 
 
 @dataclass
@@ -67,7 +61,7 @@ reshaped, not trained on.
 ## How to use it
 
 ```python
-{USES[facts.target].format(name=facts.name, auto=auto_name(facts.model_class))}
+{example(facts.target, facts.name, auto_name(facts.model_class))}
 ```
 
 ## How nearly it is the same

@@ -6,6 +6,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..families import auto_name, family_of, task_of, word_of
 from .trained import escape
+from .usage import loading_code
 
 
 def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = None) -> ModelCard:
@@ -35,11 +36,7 @@ A {family_of(config).title} ({name}) of {model.num_parameters():,} parameters:
 ```python
 from transformers import {auto}
 
-# Name the commit whose code you have read in place of the revision.
-repository, revision = "{repo_id}", "main"
-model = {auto}.from_pretrained(
-    repository, revision=revision, code_revision=revision, trust_remote_code=True
-)
+{loading_code(repo_id, model=auto)}
 ```
 
 Where the package `vit_hf` is installed and imported, `trust_remote_code` is not needed, and none of the repository's
@@ -72,10 +69,6 @@ def processor_card(processor: Any, repo_id: str) -> ModelCard:
 ```python
 from {home} import {auto}
 
-# Name the commit whose code you have read in place of the revision.
-repository, revision = "{repo_id}", "main"
-processor = {auto}.from_pretrained(
-    repository, revision=revision, code_revision=revision, trust_remote_code=True
-)
+{loading_code(repo_id, processor=auto)}
 ```
 """)

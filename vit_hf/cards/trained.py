@@ -14,6 +14,7 @@ from ..families import FAMILIES
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
 from .papers import PAPERS
+from .usage import loading_code
 
 Interval = tuple[float, float]
 Z = 1.959964  # of the normal distribution, at 97.5%
@@ -195,6 +196,12 @@ def render_card(facts: CardFacts) -> ModelCard:
         template_path=str(template_path()),
         facts=facts,
         auto=FAMILIES[facts.family].auto_classifier,
+        loading=loading_code(
+            facts.repository,
+            facts.revision,
+            processor="AutoVideoProcessor" if facts.clips else "AutoImageProcessor",
+            model=FAMILIES[facts.family].auto_classifier,
+        ),
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),

@@ -1,4 +1,4 @@
-"""What every command does at its door: parse, call, and turn expected errors into one sentence."""
+"""What every command does: parse, call, and turn expected errors into one sentence."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 EXPECTED = (ValueError, OSError)
 FAILED, MISUSED = 1, 2
+RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -36,8 +37,8 @@ def guarded(run: Callable[..., int], *arguments) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return MISUSED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("\n".join(["", *getattr(interrupt, "__notes__", []), "interrupted"]), file=sys.stderr)
         return 130
 
 

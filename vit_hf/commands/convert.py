@@ -1,22 +1,11 @@
 """From a pretrained model of one library to a folder of another."""
 
-import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ..cards.conversion import ConversionFacts, conversion_card
-from ..conversion.core.parity import Parity, compare, ours, sample_images
-from ..conversion.core.preprocessing import stock_processor
-from ..conversion.pretrained import Loaded, license_sentence, load_any
-from ..errors import UserError
-from ..families import family_of, word_of
 from .cli import FAILED, guarded, parser, program, words_of
 
 EXAMPLES = """\
@@ -31,122 +20,48 @@ EXAMPLES = """\
 SOURCE is a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights; DEST is a new folder.
 The same images are run through the model before and after. Above 1e-4 (in double precision 1e-9) nothing is written.
 """
-TARGETS = ("vit_hf", "transformers", "timm")
+TARGETS = ("vit_hf", "transformers", "timm")  # those of conversion/convert.py, which a test holds equal
 
 
-def refuse_taken(dest: Path) -> None:
-    if dest.is_file() or (dest.is_dir() and any(dest.iterdir())):
-        raise UserError(f"{dest} is there already; name a new folder, or remove it first.")
+def run(given: Namespace) -> int:
+    from ..conversion.pretrained import license_sentence
+    from ..runs.convert import convert
 
-
-@contextmanager
-def aside(dest: Path) -> Iterator[Path]:
-    """A folder beside `dest` that takes its name once all is written, and is removed if something fails."""
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        folder.replace(dest)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def words_said(given: Sequence[str]) -> dict[str, Any]:
-    """FIELD=VALUE, whose values are YAML."""
-    said = {}
-    for word in given:
-        name, equals, value = word.partition("=")
-        if not equals or not name.isidentifier():
-            raise UserError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
-        said[name] = yaml.safe_load(value)
-    return said
-
-
-def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
-    """-> the model that is to be written, and how a comparison sees it."""
-    if to == "timm":
-        from ..conversion.timm.vit import timm_runnable, to_timm
-
-        model = to_timm(loaded.model, loaded.processor, share=True)
-        return model, timm_runnable(model)
-    if to == "transformers":
-        from ..conversion.transformers.vit_export import convert_to_transformers
-        from ..conversion.transformers.vit_import import transformers_runnable
-
-        model, notes = convert_to_transformers(loaded.model)
-        loaded.notes += notes
-        return model, transformers_runnable(model)
-    return loaded.model, None
-
-
-def write(model: Any, loaded: Loaded, to: str, folder: Path) -> None:
-    """Weights, configuration and preprocessing, in the form of the target."""
-    if to == "timm":
-        from ..conversion.timm.vit import save_timm
-
-        save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
-        return
-    model.save_pretrained(folder)
-    processor = loaded.processor
-    if to == "transformers":
-        processor, changes = stock_processor(processor)
-        loaded.notes += changes
-    if processor is not None:
-        processor.save_pretrained(folder)
-
-
-def steps(loaded: Loaded, target: Any, to: str) -> dict[str, Parity]:
-    """What came of comparing source and ours, and ours and the target."""
-    found = {}
-    if (report := loaded.compare()) is not None:
-        found[f"{loaded.kind} and vit_hf"] = report
-    loaded.theirs = None  # one model less to hold
-    if target is not None:
-        found[f"vit_hf and {to}"] = compare(target, ours(loaded.model), sample_images(loaded.model.config))
-    return found
-
-
-def convert(given: Any) -> int:
-    refuse_taken(given.dest)
-    loaded = load_any(given.source, architecture=given.architecture, **words_said(given.say))
-    model, target = target_of(loaded, given.to)
-    reports = steps(loaded, target, given.to)
-    for between, report in reports.items():
+    done = convert(given.source, given.dest, given.to, architecture=given.architecture, fields=fields_of(given.say))
+    for between, report in done.reports.items():
         print(f"{between}\n{report}\n")
-    if failed := [between for between, report in reports.items() if not report.passed]:
-        both = " and ".join(failed)
+    if done.differing:
+        both = " and ".join(done.differing)
         print(f"error: {both} are not the same function; nothing is written to {given.dest}", file=sys.stderr)
         return FAILED
-    with aside(given.dest) as folder:
-        write(model, loaded, given.to, folder)
-        record = {between: report.to_dict() for between, report in reports.items()}
-        (folder / "parity.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        conversion_card(facts_of(given, loaded, reports)).save(folder / "README.md")
-    for note in loaded.notes:
+    for note in done.loaded.notes:
         print(f"note: {note}")
-    print(f"{license_sentence(loaded.license)}\nWritten to {given.dest}.\n{next_commands(given, loaded.model.config)}")
+    license, config = license_sentence(done.loaded.license), done.loaded.model.config
+    print(f"{license}\nWritten to {given.dest}.\n{next_commands(given, config)}")
     return 0
 
 
-def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> ConversionFacts:
-    local = Path(given.source).expanduser().exists()
-    return ConversionFacts(
-        name=given.dest.name,
-        source=Path(given.source).resolve().name if local else given.source,
-        source_kind=loaded.kind,
-        target=given.to,
-        license=loaded.license,
-        license_sentence=license_sentence(loaded.license),
-        base_model=loaded.base_model,
-        model_class=type(loaded.model).__name__,
-        parity="\n".join(f"{between}\n{report}" for between, report in reports.items()) or None,
-        family=str(word_of(loaded.model.config.model_type)),
-        notes=loaded.notes,
-    )
+def fields_of(given: Sequence[str]) -> dict[str, Any]:
+    """FIELD=VALUE, whose values are YAML."""
+    import yaml
+
+    from ..errors import UserError
+
+    said = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals or not name.isidentifier() or name in ("source", "architecture"):
+            raise UserError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
+        try:
+            said[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"--say {word}: the value is no YAML ({error}).") from error
+    return said
 
 
 def next_commands(given: Any, config: Any) -> str:
+    from ..families import family_of
+
     dest, clips = given.dest, family_of(config).takes_clips
     one, family = ("one.mp4", "--model.family timesformer ") if clips else ("one.jpg", "")
     predict = f"{program('predict')} {dest} {one} folder/" if given.to == "vit_hf" else f"ls {dest}"
@@ -161,6 +76,8 @@ def next_commands(given: Any, config: Any) -> str:
 
 def other_target(to: str, config: Any) -> str | None:
     """Another library that has the model, or None. timm has none of videos."""
+    from ..families import family_of
+
     if not family_of(config).takes_clips:
         return next(name for name in TARGETS[1:] if name != to)
     if to != "vit_hf":
@@ -181,4 +98,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument(
         "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
     )
-    return guarded(convert, parse.parse_args(words_of(words)))
+    return guarded(run, parse.parse_args(words_of(words)))

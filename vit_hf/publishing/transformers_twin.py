@@ -6,14 +6,10 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from ..cards.conversion import ConversionFacts, conversion_card
-from ..conversion.core.parity import compare, ours, sample_images
-from ..conversion.core.preprocessing import stock_processor
+from ..conversion.convert import Conversion
 from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
-from ..conversion.transformers.vit_export import convert_to_transformers
-from ..conversion.transformers.vit_import import transformers_runnable
 from ..errors import UserError
 from ..families import word_of
-from ..files import write_json
 from ..hub.repository import CARD
 
 
@@ -24,16 +20,12 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
 
     Raises: UserError that names what transformers cannot represent, and where the twin is another function.
     """
-    loaded = load_any(str(folder))
-    model, missed = convert_to_transformers(loaded.model)
-    report = compare(transformers_runnable(model), ours(loaded.model), sample_images(loaded.model.config))
-    if not report.passed:
-        raise UserError(f"The twin for transformers alone is another function, and is not published:\n{report}")
-    model.save_pretrained(twin)
-    processor, notes = stock_processor(loaded.processor)
-    if processor is not None:
-        processor.save_pretrained(twin)
-    write_json(twin / "parity.json", {"vit_hf and transformers": report.to_dict()})
+    conversion = Conversion.of(load_any(str(folder)), "transformers")
+    if conversion.differing:
+        raise UserError(
+            f"The twin for transformers alone is another function, and is not published:\n{conversion.parity}"
+        )
+    conversion.save(twin)
     license = license_of(card_of(folder))
     facts = ConversionFacts(
         name=name,
@@ -43,10 +35,10 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         license=license,
         license_sentence=license_sentence(license),
         base_model=source,
-        model_class=type(loaded.model).__name__,
-        parity=str(report),
-        family=str(word_of(loaded.model.config.model_type)),
-        notes=[*loaded.notes, *missed, *notes],
+        model_class=type(conversion.loaded.model).__name__,
+        parity=conversion.parity,
+        family=str(word_of(conversion.loaded.model.config.model_type)),
+        notes=conversion.loaded.notes,
     )
     with_results(conversion_card(facts), folder, name).save(twin / CARD)
 

@@ -1,7 +1,6 @@
-"""A training that may be interrupted, and what to do then."""
+"""Training on masked images, without labels: the beginning of a classifier."""
 
-import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +12,48 @@ from ..families import FAMILIES
 from ..files import write_json
 from ..plots.curves import draw_training_curve
 from ..plots.galleries import draw_reconstructions
-from ..training.trainer.checkpoints import newest_complete
 from ..training.trainer.trainer import Trainer
 from .setup import PreparedRun
-
-
-def train_to_the_end(trainer: Trainer, resume: str | bool | None) -> None:
-    """`resume` is a checkpoint, or True for the newest complete one."""
-    try:
-        trainer.train(resume_from_checkpoint=resume)
-    except KeyboardInterrupt:
-        newest = newest_complete(trainer.run_folder)
-        if newest and trainer.is_world_process_zero():
-            print(f"\nStopped after step {trainer.state.global_step}. {how_to_go_on(newest)}", file=sys.stderr)
-        raise
-    trainer.use_final_weights()
-
-
-def how_to_go_on(checkpoint: Path) -> str:
-    return f"The same command with --resume goes on from {checkpoint}."
-
+from .train import run_trainer
 
 SHOWN = 8
 
 
-def pretrain(
-    prepared: PreparedRun,
-    resume: str | bool | None = None,
-    *,
-    anyway: bool = False,
-    train_command: str = "vit-hf train",
-) -> int:
-    """`resume` is a checkpoint, or True for the newest complete one. train_command: how the user calls a training."""
+@dataclass(frozen=True)
+class PretrainedRun:
+    """A model that has learned to paint masked images. loss: the mean absolute error of the hidden pixels of `split`,
+    in standard deviations."""
+
+    prepared: PreparedRun
+    trainer: Trainer
+    split: str
+    loss: float
+    seconds: float
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.trainer.args.output_dir))
+
+    def save(self) -> None:
+        """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
+        prepared, trainer, folder = self.prepared, self.trainer, self.folder
+        metrics = {"split": self.split, "loss": self.loss, "training_seconds": round(self.seconds, 1)}
+        prepared.recipe.save(folder / "recipe.yaml")
+        record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
+        write_json(folder / "metrics.json", record)
+        draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
+        draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
+        card(prepared, folder, metrics).save(folder / "README.md")
+
+
+def pretrain(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> PretrainedRun:
+    """Train on masked images, and measure on the held-out split; resume, anyway: as in `train`."""
     trainer = prepared.trainer(resume_anyway=anyway)
-    start = time.monotonic()
-    train_to_the_end(trainer, resume)
-    seconds = time.monotonic() - start
+    seconds = run_trainer(trainer, resume)
     trainer.save_model()
-    held_out = prepared.data.held_out
-    loss = trainer.evaluate(prepared.masked(held_out), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
-    if not trainer.is_world_process_zero():
-        return 0
-    folder = Path(str(trainer.args.output_dir))
-    save(prepared, trainer, folder, {"split": held_out, "loss": loss, "training_seconds": round(seconds, 1)})
-    print(
-        f"\n{seconds:.0f} s of training; mean absolute error of the hidden pixels of the {held_out} split, in "
-        f"standard deviations: {loss:.4f}; written to {folder}\n\n"
-        f"Next, you could make a classifier of it, with the labels of your data:\n"
-        f"  {train_command} folder_finetune --model.from {folder} --data.name FOLDER_OF_CLASS_FOLDERS"
-    )
-    return 0
-
-
-def save(prepared: PreparedRun, trainer: Trainer, folder: Path, metrics: dict[str, Any]) -> None:
-    """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
-    prepared.recipe.save(folder / "recipe.yaml")
-    record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
-    write_json(folder / "metrics.json", record)
-    draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
-    draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
-    card(prepared, folder, metrics).save(folder / "README.md")
+    split = prepared.data.held_out
+    loss = trainer.evaluate(prepared.masked(split), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
+    return PretrainedRun(prepared, trainer, split, loss, seconds)
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
 from ..settings import explained
-from ..training.build_model import CHANGEABLE, build_classifier, build_painter, continue_classifier
+from ..training.build_model import CHANGEABLE, build_classifier, build_masked_image_model, continue_classifier
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
 from ..training.recipe.arguments import TrainingArguments, plan_steps
@@ -50,7 +50,7 @@ def given_of(settings: DataSettings) -> dict[str, Any]:
     return settings.model_dump(include=set(settings.model_fields_set))
 
 
-def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe, Loaded | None]:
+def initial_model(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe, Loaded | None]:
     """-> the model before its first step, the recipe with what the source decides, and the source."""
     settings = recipe.model
     if settings.source is None:
@@ -231,11 +231,11 @@ def prepare(recipe: Recipe) -> PreparedRun:
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
-    painting, loaded = recipe.model.task == "masked_image_modeling", None
-    if painting:
-        model = build_painter(recipe.model.family, recipe.model.fields())
+    masked, loaded = recipe.model.task == "masked_image_modeling", None
+    if masked:
+        model = build_masked_image_model(recipe.model.family, recipe.model.fields())
     else:
-        model, recipe, loaded = starting_point(recipe, data.label_names)
+        model, recipe, loaded = initial_model(recipe, data.label_names)
     processor = processor_of(model.config, recipe.data)
     preparation = preparation_for(processor, model.config.num_channels)
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)

@@ -7,7 +7,7 @@ from ..completion.loading import adapted
 from ..errors import UserError
 from ..families import FAMILIES, family_of
 
-PAINTER = "AutoModelForMaskedImageModeling"
+MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
 
 def config_fields(family: str) -> list[str]:
@@ -25,12 +25,12 @@ def build_classifier(family: str, settings: dict[str, Any], label_names: list[st
     return FAMILIES[family].classifier(config)
 
 
-def build_painter(family: str, settings: dict[str, Any]):
+def build_masked_image_model(family: str, settings: dict[str, Any]):
     """A new model that paints what is masked of its images; a classifier is made of it with `from_pretrained`."""
-    if PAINTER not in FAMILIES[family].classes:
-        painters = [word for word, other in FAMILIES.items() if PAINTER in other.classes]
-        raise UserError(f"The family {family} has no model for masked images; {', '.join(painters)} has.")
-    return FAMILIES[family].classes[PAINTER](FAMILIES[family].config_class(**settings))
+    if MASKED_IMAGE_MODEL not in FAMILIES[family].classes:
+        able = [word for word, other in FAMILIES.items() if MASKED_IMAGE_MODEL in other.classes]
+        raise UserError(f"The family {family} has no model for masked images; {', '.join(able)} has.")
+    return FAMILIES[family].classes[MASKED_IMAGE_MODEL](FAMILIES[family].config_class(**settings))
 
 
 # What may be changed of a pretrained model without making its weights worthless.

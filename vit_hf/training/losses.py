@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.decode.preparation import ClipPreparation, Preparation, preparation_for
-from ..errors import UserError
+from ..errors import UserError, first_few
 from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
@@ -93,17 +93,20 @@ def build_objective(settings: OptimizationSettings, teacher: Teacher | None) -> 
     return None if plain else Objective(settings, teacher)
 
 
-def label_order(theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
-    """The teacher's number for each of the student's labels.
+def label_order(
+    theirs: Sequence[str],
+    ours: Sequence[str],
+    whose: str = "The teacher",
+    way_out: str = "Take a teacher of these classes.",
+) -> list[int]:
+    """The number that the model that `whose` names has for each of our labels.
 
-    Raises: UserError unless the teacher knows them all.
+    Raises: UserError, ending in the `way_out`, unless it knows them all.
     """
-    unknown = [name for name in ours if name not in theirs]
-    if unknown:
+    if unknown := [name for name in ours if name not in theirs]:
         raise UserError(
-            f"The teacher does not know the labels {', '.join(map(repr, unknown[:5]))}"
-            f"{' and others' if len(unknown) > 5 else ''}; it knows {', '.join(map(repr, theirs[:10]))}"
-            f"{' and others' if len(theirs) > 10 else ''}. Take a teacher of these classes."
+            f"{whose} does not know the labels {first_few(map(repr, unknown), 5)}; it knows "
+            f"{first_few(map(repr, theirs), 10)}. {way_out}"
         )
     return [list(theirs).index(name) for name in ours]
 

@@ -9,7 +9,8 @@ from killable_runs import Averages, KillAt, Killed, small_trainer
 from processes import ended, finish_group, started_group, wait_for
 from safetensors.torch import load_file
 
-from vit_hf.training.trainer.callbacks import EXIT_CODE, reproducible
+from vit_hf.commands.cli import RESUMABLE
+from vit_hf.training.trainer.callbacks import reproducible
 from vit_hf.training.trainer.checkpoints import checkpoints_in
 
 # 24 steps of 4 images, the last of each epoch filled up. Dropout draws in each process, so there is none here;
@@ -54,7 +55,7 @@ def test_two_processes_follow_one_and_resume_as_any_number(tmp_path: Path, alone
     with ended(*processes):
         wait_for((tmp_path / "checkpoint-6").exists, processes[0])
         os.kill(processes[0].pid or 0, signal.SIGTERM)  # the other one hears of it from the first
-    assert [process.exitcode for process in processes] == [EXIT_CODE, EXIT_CODE]
+    assert [process.exitcode for process in processes] == [RESUMABLE, RESUMABLE]
     saved = checkpoints_in(tmp_path)[-1].name
     assert saved != LAST
 

@@ -14,10 +14,9 @@ from ...data.batches.dataset import collate
 from ...errors import UserError
 from ...runs.report import table
 from ...runs.setup import PreparedRun, prepare
-from ...training.recipe.recipe import load_recipe
+from ...training.recipe.recipe import find_recipe, load_recipe
 from ...training.trainer.trainer import accuracy
 from ..cli import guarded, parser, words_of
-from ..train import find_recipe
 
 EXAMPLES = """\
   {program} recipe cifar10_cpu --data.name cifar10/ --json outputs/cifar10_cpu.json

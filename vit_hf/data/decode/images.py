@@ -1,8 +1,6 @@
 """One image, from a file or from bytes, to pixels of 8 bits; whatever cannot be read says its name."""
 
 import io
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,13 +12,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...errors import UserError
-from ...models.video_frames import MODES
+from ...models.video_frames import BROKEN, MODES
+
 
 # What PIL's decoders raise on broken files; a decompression bomb is a file that claims to be huge.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
-BROKEN += (Image.DecompressionBombError, OverflowError, MemoryError)
-
-
 class UnreadableImage(UserError):
     """A file that is empty, truncated, no image at all, or holds pixels that are no numbers."""
 

@@ -13,7 +13,7 @@ from ...settings import Section, explained
 from ..build_model import config_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
-from .yaml_files import apply_overrides, model_sizes, parse_overrides, read_yaml, write_yaml
+from .yaml_files import apply_overrides, configuration_folder, model_sizes, parse_overrides, read_yaml, write_yaml
 
 
 class ModelSettings(BaseModel):
@@ -109,6 +109,15 @@ class Recipe(Section):
         if Path(folder := content["training"].get("output_dir") or "").is_absolute():
             content["training"]["output_dir"] = Path(folder).name
         write_yaml(path, content)
+
+
+def find_recipe(name: str) -> Path:
+    """A file, or the name of a recipe that comes with the package."""
+    path = Path(name)
+    ours = configuration_folder() / "recipes" / f"{name}.yaml"
+    if path.is_file() or not ours.is_file():
+        return path
+    return ours
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

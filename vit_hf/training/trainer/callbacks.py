@@ -98,7 +98,6 @@ class MetricLog(TrainerCallback):
                 file.write(line_of(state.log_history[-1]))
 
 
-EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 SIGNALS = [signal.SIGTERM, signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [signal.SIGTERM]
 
 

@@ -1,0 +1,90 @@
+"""A model of any library in the form of another, compared before and after."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..files import write_json
+from .core.parity import Parity, compare, ours, sample_images
+from .core.preprocessing import stock_processor
+from .pretrained import Loaded
+
+Target = Literal["vit_hf", "transformers", "timm"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+
+@dataclass
+class Conversion:
+    """model: in the form of the library `to`. reports: by what was compared, such as "timm and vit_hf"."""
+
+    loaded: Loaded
+    to: Target
+    model: Any
+    reports: dict[str, Parity]
+
+    @classmethod
+    def of(cls, loaded: Loaded, to: Target) -> "Conversion":
+        """Convert, and run the same images through the source, ours and the target. Takes `theirs` out of `loaded`.
+
+        Raises: UserError that names what the target cannot represent.
+        """
+        model, target = convert_model(loaded, to)
+        return cls(loaded, to, model, comparisons(loaded, target, to))
+
+    @property
+    def differing(self) -> list[str]:
+        """Which comparisons found another function; the model is not to be used where there are any."""
+        return [between for between, report in self.reports.items() if not report.passed]
+
+    @property
+    def parity(self) -> str | None:
+        """The reports as text; None where there was nothing to compare."""
+        return "\n".join(f"{between}\n{report}" for between, report in self.reports.items()) or None
+
+    def save(self, folder: Path) -> None:
+        """Weights, configuration, preprocessing and parity.json, as the target writes them."""
+        save_model(self.model, self.loaded, self.to, folder)
+        write_json(folder / "parity.json", {between: report.to_dict() for between, report in self.reports.items()})
+
+
+def convert_model(loaded: Loaded, to: Target) -> tuple[Any, Any]:
+    """-> the model in the target's form, and how a comparison sees it (None for ours)"""
+    if to == "timm":
+        from .timm.vit import timm_runnable, to_timm
+
+        model = to_timm(loaded.model, loaded.processor, share=True)
+        return model, timm_runnable(model)
+    if to == "transformers":
+        from .transformers.vit_export import convert_to_transformers
+        from .transformers.vit_import import transformers_runnable
+
+        model, notes = convert_to_transformers(loaded.model)
+        loaded.notes += notes
+        return model, transformers_runnable(model)
+    return loaded.model, None
+
+
+def comparisons(loaded: Loaded, target: Any, to: Target) -> dict[str, Parity]:
+    """What came of comparing source and ours, and ours and the target."""
+    found = {}
+    if (report := loaded.compare()) is not None:
+        found[f"{loaded.kind} and vit_hf"] = report
+    loaded.theirs = None  # one model less to hold
+    if target is not None:
+        found[f"vit_hf and {to}"] = compare(target, ours(loaded.model), sample_images(loaded.model.config))
+    return found
+
+
+def save_model(model: Any, loaded: Loaded, to: Target, folder: Path) -> None:
+    if to == "timm":
+        from .timm.vit import save_timm
+
+        save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
+        return
+    model.save_pretrained(folder)
+    processor = loaded.processor
+    if to == "transformers":
+        processor, changes = stock_processor(processor)
+        loaded.notes += changes
+    if processor is not None:
+        processor.save_pretrained(folder)

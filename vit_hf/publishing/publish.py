@@ -1,0 +1,124 @@
+"""From a folder to the Hub, once it is proven to load, and to be the same model, wherever it is meant to."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, Unpack
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+from ..cards.usage import readdressed
+from ..errors import UserError
+from ..files import read_json
+from ..hub import repository
+from ..hub.errors import explained
+from ..hub.push import Pushed, PushOptions, full_name, push_files
+from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
+from ..hub.retry import with_retries
+from ..hub.safety import refuse_secrets
+from .transformers_twin import write_twin
+from .verify import verify_both_ways, verify_stock
+
+Files = dict[str, Path | bytes]  # by their paths in the repository
+MODELS = Path(repository.__file__).parents[1] / "models"
+UNITS = {"MB": 10**6, "GB": 10**9}
+
+
+def publish(
+    folder: Path,
+    repo_id: str,
+    *,
+    stock: Literal["no", "beside", "only"] = "no",
+    max_shard_size: str = "5GB",
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+    **options: Unpack[PushOptions],
+) -> Pushed | None:
+    """Publish the output folder of a training or a conversion, after fresh processes have loaded it.
+
+    stock: whether its twin for transformers alone is published too, as OWNER/NAME-stock, or only that, as OWNER/NAME.
+    say: hears of every step. options: see PushOptions.
+
+    -> the commit of the model, or of the twin where that is all; None on a dry run, which lists the files instead.
+    Raises: UserError for what does not belong on the Hub, does not load, or is another model elsewhere.
+    """
+    revision = options.get("tag") or options.get("branch") or "main"
+    files = collect(folder, repo_id, revision)
+    if not dry_run:
+        repo_id = full_name(HfApi(token=options.get("token")), repo_id)
+        if options.get("branch") is None and stock != "only":
+            refuse_taken(repo_id, folder)
+    say(f"Loading {folder} in fresh processes ...")
+    expected = verify_both_ways(folder)
+    say("With vit_hf and without it the model says the same, to the bit.")
+    with tempfile.TemporaryDirectory() as place:
+        twin = Path(place) / "twin"
+        to_send: list[tuple[str, Files, Path]] = [] if stock == "only" else [(repo_id, files, Path(place))]
+        if stock != "no":
+            twin_id, origin = (repo_id, folder.resolve().name) if stock == "only" else (f"{repo_id}-stock", repo_id)
+            write_twin(folder, twin, name=twin_id.rpartition("/")[2], source=origin)
+            difference = verify_stock(twin, expected)
+            say(f"Its twin for transformers alone says the same within {difference:.1e}.")
+            to_send.append((twin_id, collect(twin, twin_id, revision), twin))
+        sent: list[Pushed] = []
+        for name, content, into in to_send:
+            content = with_shards(content, into, max_shard_size)
+            say(f"{name}: {size_of(content)}")
+            if dry_run:
+                say("\n".join(f"  {path}" for path in sorted(content)))
+                continue
+            sent.append(push_files(content, name, **options))
+            say(f"  {sent[-1].pr_url or sent[-1].commit_url}")
+        return sent[0] if sent else None
+
+
+def collect(folder: Path, repo_id: str, revision: str) -> Files:
+    """The files to publish; the card's example leads to where they will lie.
+
+    Raises: UserError for anything in the folder that is not to be published.
+    """
+    names = repository_files(folder)
+    refuse_secrets(folder, names)
+    if any(name.endswith(".py") for name in names):
+        refuse_strange_code(folder, MODELS)
+    card = (folder / CARD).read_text(encoding="utf-8")
+    card = readdressed(card, repo_id, revision)
+    return {**{name: folder / name for name in names}, CARD: card.encode()}
+
+
+def with_shards(files: Files, into: Path, limit: str) -> Files:
+    """The same files, but for weights that are larger than the limit."""
+    weights = files.get(WEIGHTS)
+    shards = split_weights(weights, into, in_bytes(limit)) if isinstance(weights, Path) else []
+    if not shards:
+        return files
+    others = {name: file for name, file in files.items() if name != WEIGHTS}
+    return {**others, **{name: into / name for name in shards}}
+
+
+def in_bytes(size: str) -> int:
+    number, unit = size[:-2], size[-2:].upper()
+    if unit not in UNITS or not number.strip().isdigit():
+        raise UserError(f"--max-shard-size {size} is no size; write it as 5GB or 500MB.")
+    return int(number) * UNITS[unit]
+
+
+def refuse_taken(repo_id: str, folder: Path) -> None:
+    """Raises: UserError where the repository holds a model of another kind, which would be overwritten."""
+    with explained(repo_id), tempfile.TemporaryDirectory() as cache:
+        try:
+            there = with_retries(lambda: HfApi().hf_hub_download(repo_id, CONFIG, cache_dir=cache))
+        except (EntryNotFoundError, RepositoryNotFoundError):
+            return
+        kinds = [read_json(file).get("model_type") for file in (Path(there), folder / CONFIG)]
+    if kinds[0] != kinds[1]:
+        raise UserError(
+            f"{repo_id} is taken: it holds a model of another kind ({kinds[0]}, and this is {kinds[1]}). Take another "
+            "name, or a new branch (--branch)."
+        )
+
+
+def size_of(files: Mapping[str, Path | bytes]) -> str:
+    sizes = [len(file) if isinstance(file, bytes) else file.stat().st_size for file in files.values()]
+    return f"{len(files)} files, {sum(sizes) / 1e6:,.1f} MB"

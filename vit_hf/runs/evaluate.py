@@ -1,0 +1,155 @@
+"""How good a model is on labeled images or videos: figures, and pictures of its mistakes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ..data.batches.dataset import ImageBatches, ViewedVideos, Views, collate
+from ..data.batches.load_batches import load_batches
+from ..data.decode.preparation import ClipPreparation, preparation_for
+from ..data.settings import DataSettings
+from ..data.sources.open_data import open_data, open_source
+from ..data.sources.tables import ImageTable
+from ..errors import UserError
+from ..files import write_json
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
+from ..settings import explained
+from ..training.losses import label_order
+from ..training.metrics import classification_metrics
+from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
+from .report import draw_report
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says of a split. labels: the model's names of its classes, in the order of the logits."""
+
+    model: str
+    settings: DataSettings
+    split: str
+    views: str | None
+    images: ImageBatches
+    logits: Tensor  # b labels
+    labels: list[str]
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return classification_metrics(self.logits, self.images.labels, dict(enumerate(self.labels)))
+
+    def save(self, folder: Path) -> None:
+        """metrics.json, confusion_matrix.png, predictions.png, and mistakes.png where there are any"""
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
+        write_json(folder / "metrics.json", record | ({"views": self.views} if self.views else {}))
+        draw_report(self.images, self.logits, self.labels, folder)
+
+
+def evaluate(
+    model_name: str,
+    data: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    split: str = "test",
+    views: str | None = None,
+    batch_size: int = 64,
+    trust_remote_code: bool = False,
+) -> Evaluation:
+    """Measure a classifier: the output folder of a training, or an id on the Hub, owner/name or owner/name@revision.
+
+    data: as `data.name` of a recipe; None for the data of the model's own recipe. overrides: ["--data.field", "value"].
+    split: train, validation, test or all. views: of each video, as "3x1", clips and crops.
+
+    Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
+    """
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    settings = data_settings(model_name, data, overrides)
+    preparation = preparation_for(processor, channels_of(model))
+    clips = takes_clips(model.config)
+    each = views_of(views, clips=clips)
+    table, names, found = choose_split(settings, split, clips=clips)
+    known = label_names_of(model)
+    table = in_the_models_order(table, names, known)
+    images = load_batches(table, preparation, settings, split=found)
+    if isinstance(preparation, ClipPreparation) and each.count > 1:
+        viewed = ViewedVideos(images.table, preparation, each)
+        logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
+    else:
+        logits = predict_logits(model, images, batch_size=batch_size)
+    return Evaluation(model_name, settings, found, views, images, logits, known)
+
+
+def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
+    """Data that the model was trained on is split, and its columns are found, as its recipe says."""
+    recipe = Path(model) / "recipe.yaml"
+    data = read_yaml(recipe).get("data", {}) if recipe.is_file() else {}
+    if name is not None and name != data.get("name"):
+        data = {"name": name}
+    if not data:
+        raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
+    with explained("--data"):
+        return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
+
+
+def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[ImageTable, list[str], str]:
+    """-> the images or videos, the names of their labels, and how to call the split."""
+    if split == "all":
+        data = open_source(settings, clips=clips)
+        if len(data.splits) > 1:
+            raise UserError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
+        return next(iter(data.splits.values())), data.label_names, "whole"
+    data = open_data(settings, clips=clips)
+    name = data.held_out if split == "test" and "test" not in data.splits else split
+    return data.split(name), data.label_names, name
+
+
+def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence[str]) -> ImageTable:
+    """The same images with the model's own numbers for their labels, which may count in another order."""
+    way_out = "Name another column with --data.label_column, rename the classes, or train a model on this data."
+    return table.with_labels(np.array(label_order(known, names, "The model", way_out))[table.labels])
+
+
+def views_of(given: str | None, *, clips: bool) -> Views:
+    """What --views says: 3x1 are three clips of each video, and of each the middle."""
+    if given is None:
+        return Views()
+    if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)) is None:
+        raise UserError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
+    if not clips:
+        raise UserError("--views are of videos, and the model takes images; leave it out.")
+    return Views(int(found[1]), int(found[2]))
+
+
+def device_of_choice() -> torch.device:
+    """The accelerator that there is, else the processor."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def mean_of_views(logits: Tensor, views: int) -> Tensor:
+    """(b v) labels -> b labels: the logarithm of the mean probability over the views of each video"""
+    return rearrange(logits.softmax(-1), "(b v) labels -> b v labels", v=views).mean(1).log()
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module, images: ImageBatches | ViewedVideos, *, batch_size: int = 64, views: int = 1
+) -> Tensor:
+    """-> b labels, on the CPU, in the order of the images or videos
+
+    views: that a batch holds of each video.
+    """
+    device = device_of_choice()
+    model = model.to(device).eval()
+    loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
+    bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
+    logits = torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])
+    return mean_of_views(logits, views) if views > 1 else logits

@@ -1,0 +1,92 @@
+"""Training a prepared run, and what is done with it once it has ended."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..hub.push import Pushed
+from ..publishing.publish import collect
+from ..publishing.push_callback import HubPush
+from ..publishing.verify import reload_without_package
+from ..training.trainer.checkpoints import newest_complete
+from ..training.trainer.trainer import Trainer
+from .results import FinishedRun
+from .setup import PreparedRun
+
+
+def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> FinishedRun:
+    """Train a classifier, and measure it on the held-out split.
+
+    resume: a checkpoint, or True for the newest complete one. anyway: also where the recipe has changed since.
+
+    Raises: Interrupted where the process is told to stop, once a checkpoint is written.
+    """
+    data, batches = prepared.data, prepared.batches
+    trainer = prepared.trainer(resume_anyway=anyway)
+    seconds = run_trainer(trainer, resume)
+    if skipped := prepared.skipped:
+        print(f"{skipped} images could not be read during training; the next ones that could took their places.")
+    # Every process of a distributed run takes part in these two; the first alone does the rest.
+    trainer.save_model()
+    tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
+    return FinishedRun(
+        prepared.recipe,
+        data,
+        batches,
+        trainer,
+        torch.as_tensor(tested.predictions),
+        prepared.watched,
+        seconds,
+        prepared.counts,
+        prepared.loaded,
+        tested.metrics.get("test_samples_per_second"),
+    )
+
+
+def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:
+    """-> the seconds that it took. A KeyboardInterrupt carries a note that says how to resume, where that is possible.
+
+    resume: a checkpoint, or True for the newest complete one.
+    """
+    start = time.monotonic()
+    try:
+        trainer.train(resume_from_checkpoint=resume)
+    except KeyboardInterrupt as interrupt:
+        newest = newest_complete(trainer.run_folder)
+        if newest and trainer.is_world_process_zero():
+            interrupt.add_note(f"Stopped after step {trainer.state.global_step}. {how_to_resume(newest)}")
+        raise
+    trainer.use_final_weights()
+    return time.monotonic() - start
+
+
+def how_to_resume(checkpoint: Path) -> str:
+    return f"The same command with --resume goes on from {checkpoint}."
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a fresh process without vit_hf says of an image or video of the held-out split."""
+
+    path: Path
+    label: str
+    predicted: str
+    probability: float
+
+
+def reload_as_stranger(folder: Path, examples: Mapping[str, Path]) -> list[Example]:
+    """The model of a saved run, loaded without vit_hf, and asked for the labels of the examples that the run saved."""
+    found = reload_without_package(folder, list(examples.values()))
+    return [
+        Example(path, label, prediction["label"], prediction["probability"])
+        for (label, path), prediction in zip(examples.items(), found, strict=True)
+    ]
+
+
+def push(run: FinishedRun, to: HubPush) -> Pushed:
+    """The saved folder, to where the recipe says. Raises: UserError; what was trained is safe by now."""
+    return to.finish(collect(run.folder, to.repo_id, to.options["branch"] or "main"))
