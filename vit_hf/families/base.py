@@ -10,7 +10,7 @@ class Family:
     """A family's record. A new one is a subclass with its facts, and an instance behind an entry point of the group
     `vit_hf.families`, so that child processes know it too.
 
-    name: what a recipe calls it. title: what people call it. modality: what it sees.
+    name: what a recipe calls it. title: what people call it. modality: what its models see.
     config_class, classes: its configuration, and by the Auto class that finds it each of its models.
     video_processor: a class of its own, where it has one.
     checks: each refuses, with a UserError, numbers of a configuration that do not go together.
