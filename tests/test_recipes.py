@@ -11,6 +11,7 @@ from tiny import TINY
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.families import FAMILIES
+from vit_hf.modality import IMAGE, VIDEO
 from vit_hf.runs.setup import prepare
 from vit_hf.training.build_model import build_classifier, build_painter
 from vit_hf.training.recipe.recipe import Recipe, load_recipe
@@ -81,7 +82,7 @@ def made_small(path: Path, photos: Path, videos: Path, pretrained: Path, out: Pa
     timm's optimizers, which are tested beside timm."""
     recipe = load_recipe(path)
     content = recipe.content()
-    name = videos if FAMILIES[recipe.model.family].takes_clips else photos
+    name = {IMAGE: photos, VIDEO: videos}[FAMILIES[recipe.model.family].modality]
     places = {"data.name": str(name), "data.cache": False, "training.output_dir": str(out)}
     run = {"training.max_steps": 2, "training.warmup_steps": 1, "training.disable_tqdm": True, "training.use_cpu": True}
     without = {"training.bf16": False, "training.torch_compile": False, "training.dataloader_num_workers": 0}

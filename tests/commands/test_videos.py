@@ -201,8 +201,8 @@ def test_a_model_of_images_begins_a_training_on_videos(videos: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("model", "name", "sentence"),
     [
-        (TINY, "digits", "digits are images, and the model takes clips; take --data.name moving_digits"),
-        ({"image_size": 24, "patch_size": 4}, "moving_digits", "moving_digits are clips, and the model takes images"),
+        (TINY, "digits", "digits are images, and the model takes videos; take --data.name moving_digits"),
+        ({"image_size": 24, "patch_size": 4}, "moving_digits", "moving_digits are videos, and the model takes images"),
     ],
 )
 def test_images_for_a_model_of_videos_are_refused(model: dict, name: str, sentence: str, tmp_path: Path):

@@ -5,14 +5,14 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 
 from ..families import auto_name, family_of, task_of, word_of
+from ..modality import modality_of, modality_of_processor
 from .trained import escape
 
 
 def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = None) -> ModelCard:
     """note: a sentence on how far the model has come."""
     config, name = model.config, type(model).__name__
-    auto, frames = auto_name(name), getattr(model.config, "num_frames", 0)
-    inputs = f"clips of {frames} frames" if frames else "images"
+    auto, inputs = auto_name(name), modality_of(config).describe_inputs(config)
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=task_of(name),
@@ -54,12 +54,8 @@ def layers_of(config: Any) -> str:
 
 
 def processor_card(processor: Any, repo_id: str) -> ModelCard:
-    if hasattr(processor, "num_frames"):
-        auto, home = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"  # without torchvision
-        what = "A video processor of `vit_hf`, which chooses the frames of a clip and cuts the middle out of each."
-    else:
-        auto, home = "AutoImageProcessor", "transformers"
-        what = "An image processor of `vit_hf`, which cuts the middle out of an image as timm does."
+    modality = modality_of_processor(processor)
+    auto = modality.auto_processor
     data = ModelCardData(library_name="transformers", tags=["custom_code", "vision"])
     return ModelCard(f"""---
 {data.to_yaml()}
@@ -67,10 +63,10 @@ def processor_card(processor: Any, repo_id: str) -> ModelCard:
 
 # {escape(repo_id.rpartition("/")[2])}
 
-{what}
+{modality.processor_summary}
 
 ```python
-from {home} import {auto}
+from {modality.processor_module} import {auto}
 
 # Name the commit whose code you have read in place of the revision.
 repository, revision = "{repo_id}", "main"

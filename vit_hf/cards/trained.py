@@ -11,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from torch import Tensor
 
 from ..families import FAMILIES
+from ..modality import Modality
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
 from .papers import PAPERS
@@ -94,14 +95,8 @@ class CardFacts:
     revision: str = "main"
 
     @property
-    def clips(self) -> bool:
-        """Whether it is a model of videos."""
-        return FAMILIES[self.family].takes_clips
-
-    @property
-    def thing(self) -> str:
-        """What it names."""
-        return "video" if self.clips else "image"
+    def modality(self) -> Modality:
+        return FAMILIES[self.family].modality
 
     @property
     def architecture(self) -> str:
@@ -163,7 +158,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
     """The YAML header: what the Hub indexes."""
     results = [
         EvalResult(
-            task_type=f"{facts.thing}-classification",
+            task_type=facts.modality.task,
             dataset_type=facts.data_source if facts.on_hub else "local",
             dataset_name=facts.data_name,
             dataset_split=facts.split,
@@ -175,10 +170,10 @@ def metadata(facts: CardFacts) -> ModelCardData:
     ]
     return ModelCardData(
         library_name="transformers",
-        pipeline_tag=f"{facts.thing}-classification",
+        pipeline_tag=facts.modality.task,
         license=facts.license,
         base_model=facts.base_model,
-        tags=sorted({f"{facts.thing}-classification", "vision", "custom_code", facts.family, *facts.tags}),
+        tags=sorted({facts.modality.task, "vision", "custom_code", facts.family, *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
         metrics=["accuracy"],
         model_name=facts.name,
@@ -194,7 +189,7 @@ def render_card(facts: CardFacts) -> ModelCard:
         data,
         template_path=str(template_path()),
         facts=facts,
-        auto=FAMILIES[facts.family].auto_classifier,
+        modality=facts.modality,
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),

@@ -147,12 +147,16 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
 
 
 def next_commands(given: Any, config: Any) -> str:
-    dest, clips = given.dest, family_of(config).takes_clips
-    one, family = ("one.mp4", "--model.family timesformer ") if clips else ("one.jpg", "")
-    predict = f"{program('predict')} {dest} {one} folder/" if given.to == "vit_hf" else f"ls {dest}"
+    dest, family = given.dest, word_of(config.model_type)
+    predict = (
+        f"{program('predict')} {dest} {family_of(config).modality.example_file} folder/"
+        if given.to == "vit_hf"
+        else f"ls {dest}"
+    )
     lines = [
         predict,
-        f"{program('train')} folder_finetune {family}--model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
+        f"{program('train')} folder_finetune --model.family {family} --model.from {dest} "
+        "--data.name FOLDER_OF_CLASS_FOLDERS",
     ]
     if (other := other_target(given.to, config)) is not None:
         lines.append(f"{program('convert')} {dest} {dest}-{other} --to {other}")
@@ -160,8 +164,8 @@ def next_commands(given: Any, config: Any) -> str:
 
 
 def other_target(to: str, config: Any) -> str | None:
-    """Another library that has the model, or None. timm has none of videos."""
-    if not family_of(config).takes_clips:
+    """Another library that has the model, or None. timm has no TimeSformer."""
+    if word_of(config.model_type) != "timesformer":
         return next(name for name in TARGETS[1:] if name != to)
     if to != "vit_hf":
         return "vit_hf"

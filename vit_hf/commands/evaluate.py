@@ -1,7 +1,6 @@
 """How good a model is on labeled images or videos: figures, and pictures of its mistakes."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..data.batches.dataset import ViewedVideos, Views
+from ..data.batches.dataset import ViewedVideos
 from ..data.batches.load_batches import load_batches
-from ..data.decode.preparation import ClipPreparation, preparation_for
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data, open_source
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
-from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
+from ..modality import Modality, modality_of
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..runs.report import draw_report, figures
 from ..training.inference import predict_logits
 from ..training.metrics import classification_metrics
@@ -48,14 +47,14 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
         raise UserError(explain(error, "--data")) from error
 
 
-def choose_split(settings: DataSettings, split: str, *, clips: bool) -> tuple[ImageTable, list[str], str]:
+def choose_split(settings: DataSettings, split: str, modality: Modality) -> tuple[ImageTable, list[str], str]:
     """-> the images or videos, the names of their labels, and how to call the split."""
     if split == "all":
-        data = open_source(settings, clips=clips)
+        data = open_source(settings, modality=modality)
         if len(data.splits) > 1:
             raise UserError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
         return next(iter(data.splits.values())), data.label_names, "whole"
-    data = open_data(settings, clips=clips)
+    data = open_data(settings, modality=modality)
     name = data.held_out if split == "test" and "test" not in data.splits else split
     return data.split(name), data.label_names, name
 
@@ -74,35 +73,24 @@ def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence
     return table.with_labels(numbers[table.labels])
 
 
-def views_of(given: str | None, *, clips: bool) -> Views:
-    """What --views says: 3x1 are three clips of each video, and of each the middle."""
-    if given is None:
-        return Views()
-    if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)) is None:
-        raise UserError(f"--views {given} is no number of clips and of crops; write it as 1x3 or 10x3.")
-    if not clips:
-        raise UserError("--views are of videos, and the model takes images; leave it out.")
-    return Views(int(found[1]), int(found[2]))
-
-
 def evaluate(given: Any, overrides: Sequence[str]) -> int:
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
     settings = data_settings(given.model, given.data, overrides)
-    preparation = preparation_for(processor, channels_of(model))
-    clips = takes_clips(model.config)
-    views = views_of(given.views, clips=clips)
-    table, names, split = choose_split(settings, given.split, clips=clips)
+    modality = modality_of(model.config)
+    preparation = modality.preparation(processor, channels_of(model))
+    views = modality.views(given.views)
+    table, names, split = choose_split(settings, given.split, modality)
     known = label_names_of(model)
     table = in_the_models_order(table, names, known)
     images = load_batches(table, preparation, settings, split=split)
-    if isinstance(preparation, ClipPreparation) and views.count > 1:
+    if views.count > 1:
         viewed = ViewedVideos(images.table, preparation, views)
         logits = predict_logits(model, viewed, batch_size=max(1, given.batch_size // views.count), views=views.count)
     else:
         logits = predict_logits(model, images, batch_size=given.batch_size)
     metrics = classification_metrics(logits, images.labels, dict(enumerate(known)))
 
-    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics, table.things)}")
+    print(f"{given.model} on the {split} split of {settings.name}\n\n{figures(metrics, modality.plural)}")
     if given.output is not None:
         given.output.mkdir(parents=True, exist_ok=True)
         record = {"model": given.model, "data": settings.model_dump(), "split": split, **metrics}

@@ -12,15 +12,13 @@ from torch import Tensor
 from ..data.batches.dataset import Views, seen_by
 from ..data.batches.unreadable import describe_unreadable
 from ..data.decode.images import UnreadableImage, read_image, with_channels
-from ..data.decode.preparation import preparation_for
-from ..data.decode.videos import open_footage
-from ..data.sources.folders import files_under, holds_frames, videos_under
+from ..data.sources.folders import items_under
 from ..errors import UserError
-from ..publishing.load_classifier import channels_of, label_names_of, load_classifier, takes_clips
+from ..modality import IMAGE, VIDEO, Modality, modality_of
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..runs.report import table
 from ..training.inference import device_of_choice, mean_of_views
 from .cli import FAILED, guarded, parser, words_of
-from .evaluate import views_of
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples
@@ -38,18 +36,15 @@ def refuse_missing(given: Sequence[str]) -> None:
             raise UserError(f"There is no file or folder {name}.")
 
 
-def find_images(given: Sequence[str], *, clips: bool = False) -> list[Path]:
-    """Files as they are, folders as all the visible files in them.
-
-    clips: as videos; then a folder of images alone is one video.
-    """
+def find_images(given: Sequence[str], modality: Modality = IMAGE) -> list[Path]:
+    """Images or videos as they are, folders as all the visible ones in them."""
     found: list[Path] = []
     for name in given:
         path = Path(name).expanduser()
-        if not path.is_dir() or (clips and holds_frames(path)):
+        if modality.is_item(path):
             found.append(path)
             continue
-        inside = [Path(file) for file in (videos_under if clips else files_under)(path)]
+        inside = [Path(file) for file in items_under(path, modality)]
         if not inside:
             raise UserError(f"The folder {path} is empty.")
         found += inside
@@ -96,11 +91,11 @@ class Videos:
 
     def __init__(self, model: Any, processor: Any, views: Views):
         self.model, self.views = model, views
-        self.preparation: Any = preparation_for(processor, channels_of(model))
+        self.preparation: Any = VIDEO.preparation(processor, channels_of(model))
 
     def read(self, path: Path) -> Tensor:
         """-> v t c h w, bytes"""
-        return seen_by(self.views, self.preparation, open_footage(path, str(path)))
+        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path)))
 
     @torch.inference_mode()
     def __call__(self, videos: Sequence[Tensor]) -> Tensor:
@@ -125,35 +120,34 @@ def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[
 def predict(given: Any) -> int:
     refuse_missing(given.images)
     model, processor = load_classifier(given.model, trust_remote_code=given.trust_remote_code)
-    clips = takes_clips(model.config)
-    views = views_of(given.views, clips=clips)
-    paths = find_images(given.images, clips=clips)
-    model = model.to(device_of_choice()).eval()
-    answer = Videos(model, processor, views) if clips else Images(model, processor)
-    names, thing = label_names_of(model), "video" if clips else "image"
+    modality = modality_of(model.config)
+    views = modality.views(given.views)
+    paths = find_images(given.images, modality)
+    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, views)
+    names = label_names_of(model)
     results, unreadable = [], []
     for some in batches(paths, given.batch_size):
         readable, found, lines = read_some(some, answer.read)
         unreadable += lines
         if found:
             for path, row in zip(readable, answer(found), strict=True):
-                results.append({thing: str(path), "predictions": best_labels(row, names, given.top)})
+                results.append({modality.noun: str(path), "predictions": best_labels(row, names, given.top)})
 
     if given.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     elif results:
-        print(as_table(results, thing))
+        print(as_table(results, modality.noun))
     if unreadable:
-        print(describe_unreadable(unreadable, len(paths), f"{thing}s"), file=sys.stderr)
+        print(describe_unreadable(unreadable, len(paths), modality.plural), file=sys.stderr)
     return FAILED if unreadable and given.on_error == "fail" else 0
 
 
-def as_table(results: Sequence[dict[str, Any]], thing: str) -> str:
+def as_table(results: Sequence[dict[str, Any]], noun: str) -> str:
     rows = []
     for result in results:
         for place, best in enumerate(result["predictions"]):
-            rows.append(["" if place else result[thing], best["label"], f"{best['probability']:.2%}"])
-    return table([thing, "label", "probability"], rows)
+            rows.append(["" if place else result[noun], best["label"], f"{best['probability']:.2%}"])
+    return table([noun, "label", "probability"], rows)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -76,13 +76,13 @@ def finish(run: FinishedRun, recipe: str, push: HubPush | None) -> None:
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
     found = reload_without_package(run.folder, list(examples.values()))
-    thing = run.tested.table.things.removesuffix("s")
+    modality = run.tested.table.modality
     rows = [
         [path.name, name, prediction["label"], f"{prediction['probability']:.2%}"]
         for (path, name), prediction in zip([(path, label) for label, path in examples.items()], found, strict=True)
     ]
-    print(f"Loaded again in a fresh process without vit_hf, it says of some {thing}s of the test split:")
-    print(table([thing, "is", "predicted", "probability"], rows))
+    print(f"Loaded again in a fresh process without vit_hf, it says of some {modality.plural} of the test split:")
+    print(table([modality.noun, "is", "predicted", "probability"], rows))
     if push is not None:
         # What was trained is safe by now, whatever the Hub says.
         pushed = push.finish(collect(run.folder, push.repo_id, push.options["branch"] or "main"))

@@ -6,13 +6,12 @@ from typing import Any
 import transformers.models.auto as auto
 
 from ..errors import UserError
-from .base import CLASSIFIERS, Family
+from .base import Family
 from .swin import SwinTransformer
 from .timesformer import TimeSformer
 from .vit import VisionTransformer
 
 __all__ = [
-    "CLASSIFIERS",
     "FAMILIES",
     "Family",
     "auto_name",

@@ -3,21 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-# An Auto class for each problem that has labels.
-CLASSIFIERS = ("AutoModelForImageClassification", "AutoModelForVideoClassification")
+from ..modality import Modality
 
 
 class Family:
     """A family's record. A new one is a subclass with its facts, and an instance behind an entry point of the group
     `vit_hf.families`, so that child processes know it too.
 
-    name: what a recipe calls it. title: what people call it. config_class, classes: its configuration, and by the Auto
-        class that finds it each of its models. image_processor, video_processor: classes of its own, where it has any.
+    name: what a recipe calls it. title: what people call it. modality: what its models see.
+    config_class, classes: its configuration, and by the Auto class that finds it each of its models.
+    video_processor: a class of its own, where it has one.
     checks: each refuses, with a UserError, numbers of a configuration that do not go together.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    modality: ClassVar[Modality]
     config_class: ClassVar[Any]
     classes: ClassVar[Mapping[str, Any]]
     video_processor: ClassVar[Any] = None
@@ -29,16 +30,6 @@ class Family:
         return self.config_class.model_type
 
     @property
-    def auto_classifier(self) -> str:
-        """The Auto class that finds its class for the problem with labels."""
-        return next(auto for auto in CLASSIFIERS if auto in self.classes)
-
-    @property
     def classifier(self) -> Any:
-        """That class."""
-        return self.classes[self.auto_classifier]
-
-    @property
-    def takes_clips(self) -> bool:
-        """Whether it sees videos, and not images."""
-        return self.auto_classifier == "AutoModelForVideoClassification"
+        """Its class for the problem with labels."""
+        return self.classes[self.modality.auto_classifier]

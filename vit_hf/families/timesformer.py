@@ -1,6 +1,7 @@
 """TimeSformer (arXiv:2102.05095)."""
 
 from ..completion import combinations
+from ..modality import VIDEO
 from ..models.configuration_timesformer import TimeSformerConfig
 from ..models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from ..models.video_processing_timesformer import TimeSformerVideoProcessor
@@ -10,6 +11,7 @@ from .base import Family
 class TimeSformer(Family):
     name = "timesformer"
     title = "TimeSformer"
+    modality = VIDEO
     config_class = TimeSformerConfig
     classes = {
         "AutoModel": TimeSformerModel,

@@ -1,6 +1,7 @@
 """The Vision Transformer (arXiv:2010.11929)."""
 
 from ..completion import combinations
+from ..modality import IMAGE
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ..models.modeling_vit_heads import VisionTransformerBackbone, VisionTransformerForMaskedImageModeling
@@ -10,6 +11,7 @@ from .base import Family
 class VisionTransformer(Family):
     name = "vit"
     title = "Vision Transformer"
+    modality = IMAGE
     config_class = VisionTransformerConfig
     classes = {
         "AutoModel": VisionTransformerModel,

@@ -22,11 +22,13 @@ def show(axes, pixels: Tensor) -> None:
     axes.imshow(rearrange(image, "c h w -> h w c").numpy(), interpolation="nearest")
 
 
-def draw_samples(pixels: Tensor, names: Sequence[str], path: Path, *, title: str) -> None:
-    """b c h w, from 0 to 1, eight in a row, each under its label; or b t c h w, whose frames lie side by side."""
-    frames = pixels.shape[1] if pixels.ndim == 5 else 1
-    if pixels.ndim == 5:
-        pixels = rearrange(functional.pad(pixels, (0, 1), value=1.0), "b t c h w -> b c h (t w)")
+def film_strips(clips: Tensor) -> Tensor:
+    """b t c h w -> b c h (t w): frames side by side, from 0 to 1, with a white line behind each"""
+    return rearrange(functional.pad(clips, (0, 1), value=1.0), "b t c h w -> b c h (t w)")
+
+
+def draw_samples(pixels: Tensor, names: Sequence[str], path: Path, *, title: str, frames: int = 1) -> None:
+    """b c h w, from 0 to 1, each under its label: eight in a row, or fewer film strips of so many frames."""
     columns = max(1, COLUMNS // frames)
     rows = -(-len(pixels) // columns)
     figure = new_figure(1.35 * columns * frames, 1.55 * rows + 0.3)

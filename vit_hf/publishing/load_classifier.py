@@ -3,18 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import transformers
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    AutoModelForVideoClassification,
-)
+from transformers import AutoConfig
 
-from ..conversion.core.preprocessing import processor_from_json
 from ..errors import UserError
 from ..hub.download import FACTS, fetch
 from ..hub.safety import refuse_unsafe
+from ..modality import modality_of
 
 MODEL = [*FACTS, "model.safetensors", "model-*.safetensors"]
 CODE = ["*.py"]
@@ -55,15 +51,11 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
     folder = model_folder(name, code=trust_remote_code)
     refuse_strange_folder(str(folder))
     refuse_unsafe(folder, name, trust_remote_code=trust_remote_code)
-    trust = {"trust_remote_code": trust_remote_code}
     try:
-        clips = takes_clips(AutoConfig.from_pretrained(folder, **trust))
-        auto = AutoModelForVideoClassification if clips else AutoModelForImageClassification
-        model = auto.from_pretrained(folder, use_safetensors=True, **trust)
-        # transformers' own processors of videos need torchvision.
-        processor = (
-            processor_from_json(folder, model.config) if clips else AutoImageProcessor.from_pretrained(folder, **trust)
-        )
+        modality = modality_of(AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code))
+        auto = getattr(transformers, modality.auto_classifier)
+        model = auto.from_pretrained(folder, use_safetensors=True, trust_remote_code=trust_remote_code)
+        processor = modality.load_processor(folder, model.config, trust_remote_code=trust_remote_code)
     except SafetensorError as error:
         raise UserError(
             f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."
@@ -71,15 +63,8 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{name} cannot be loaded as a classifier: {error}") from error
     if processor is None:
-        raise UserError(f"{name} has no preprocessor_config.json that says how its videos are prepared.")
+        raise UserError(f"{name} has no preprocessor_config.json that says how its {modality.plural} are prepared.")
     return model, processor
-
-
-def takes_clips(config: Any) -> bool:
-    """Whether a configuration, of whatever library, is of a classifier of videos."""
-    return "ForVideoClassification" in " ".join(
-        [*(config.architectures or []), *(getattr(config, "auto_map", {}) or {})]
-    )
 
 
 def channels_of(model: Any) -> int:

@@ -8,15 +8,12 @@ import torch
 from torch import Tensor
 from transformers import SchedulerType
 
-from ..data.decode.preparation import ClipPreparation
-from ..models.video_frames import uniform_frames
 from ..plots.galleries import draw_samples
 from ..training.costs import activation_bytes, training_operations, weight_bytes
 from ..training.trainer.trainer import prepare_model
-from .report import FRAMES, VIDEOS, table
+from .report import table
 from .setup import PreparedRun
 
-SHOWN = 32
 GIB = 2**30
 
 
@@ -74,8 +71,7 @@ def costs(run: PreparedRun) -> list[str]:
 
 def some_images(run: PreparedRun) -> tuple[Tensor, Tensor]:
     """-> b ... c h w, b: images or clips of the first epoch as the model sees them, from 0 to 1, and their labels"""
-    mean, std = run.preparation.mean, run.preparation.std
-    shown = VIDEOS if isinstance(run.preparation, ClipPreparation) else SHOWN
+    mean, std, shown = run.preparation.mean, run.preparation.std, run.modality.shown
     if run.stream is not None:
         _, raw = next(run.stream.read(0, None))
         return run.stream.prepare.finish(raw)["pixel_values"][:shown] * std + mean, raw["labels"][:shown]
@@ -92,9 +88,8 @@ def draw_batch(run: PreparedRun, path: Path) -> None:
     pixels, labels = some_images(run)
     names = [run.data.label_names[int(label)] for label in labels]
     path.parent.mkdir(parents=True, exist_ok=True)
-    if pixels.ndim == 5:
-        pixels = pixels[:, uniform_frames(pixels.shape[1], FRAMES, 0.5)]
-    draw_samples(pixels, names, path, title=f"{run.things.capitalize()} as the model sees them in the first epoch")
+    title = f"{run.modality.plural.capitalize()} as the model sees them in the first epoch"
+    draw_samples(run.modality.as_images(pixels), names, path, title=title, frames=run.modality.frames_shown)
 
 
 def show_plan(run: PreparedRun) -> int:
@@ -102,6 +97,8 @@ def show_plan(run: PreparedRun) -> int:
     path = picture_path(str(run.arguments.output_dir))
     draw_batch(run, path)
     print(
-        "\n".join([*costs(run), "", class_balance(run), "", f"Nothing was trained. Some of the {run.things}: {path}"])
+        "\n".join(
+            [*costs(run), "", class_balance(run), "", f"Nothing was trained. Some of the {run.modality.plural}: {path}"]
+        )
     )
     return 0

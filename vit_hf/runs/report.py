@@ -4,16 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from ..data.batches.dataset import ImageBatches
-from ..data.decode.images import with_channels
-from ..data.decode.preparation import WHOLE, ClipPreparation
-from ..data.decode.videos import Footage, some_frames
-from ..data.sources.tables import ImageTable
 from ..plots.curves import draw_confusion_matrix
-from ..plots.galleries import choose, draw_predictions, film_strip, mistakes
+from ..plots.galleries import choose, draw_predictions, mistakes
 from ..training.metrics import confusion_matrix
 
 
@@ -30,19 +25,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 EXAMPLES = 10
-FRAMES = 4  # of a video that a picture shows
-VIDEOS = 12  # that it shows
 
 
 def headline(metrics: dict[str, Any]) -> str:
     return f"accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f}"
 
 
-def figures(metrics: dict[str, Any], things: str = "images") -> str:
+def figures(metrics: dict[str, Any], plural: str = "images") -> str:
     """Every figure, and a line for each class."""
     whole = [
         [
-            things if name == "images" else name.replace("_", " "),
+            plural if name == "images" else name.replace("_", " "),
             f"{value:,}" if isinstance(value, int) else f"{value:.4f}",
         ]
         for name, value in metrics.items()
@@ -52,7 +45,7 @@ def figures(metrics: dict[str, Any], things: str = "images") -> str:
         [name, f"{row['precision']:.4f}", f"{row['recall']:.4f}", f"{row['images']:,}"]
         for name, row in metrics["classes"].items()
     ]
-    columns = ["class", "precision", "recall", things]
+    columns = ["class", "precision", "recall", plural]
     return f"{table(['figure', 'value'], whole)}\n\n{table(columns, classes)}"
 
 
@@ -60,43 +53,26 @@ def draw_report(images: ImageBatches, logits: Tensor, names: Sequence[str], fold
     """confusion_matrix.png and predictions.png, and mistakes.png where there are any"""
     matrix = confusion_matrix(logits.argmax(-1), images.labels, len(names))
     draw_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-    clips = images.table.clips
-    right = choose(logits, images.labels, VIDEOS) if clips else choose(logits, images.labels)
-    wrong = mistakes(logits, images.labels)
-    galleries = {"predictions.png": right, "mistakes.png": wrong[:VIDEOS] if clips else wrong}
+    modality = images.table.modality
+    galleries = {
+        "predictions.png": choose(logits, images.labels, modality.shown),
+        "mistakes.png": mistakes(logits, images.labels, modality.mistakes_shown),
+    }
     for file, shown in galleries.items():
         (folder / file).unlink(missing_ok=True)
         if shown:
-            pictures = [look(images.table, index) for index in shown]
-            how = {"frames": FRAMES if clips else 1}
-            draw_predictions(pictures, logits[shown], images.labels[shown], names, folder / file, **how)
-
-
-def look(table: ImageTable, index: int) -> Image.Image:
-    """An image, or some frames of a video, in color."""
-    if table.clips:
-        return film_strip(some_frames(table.picture(index), FRAMES))
-    return with_channels(table.image(index), 3)
+            pictures = [modality.draw(images.table.open(index)) for index in shown]
+            labels, path = images.labels[shown], folder / file
+            draw_predictions(pictures, logits[shown], labels, names, path, frames=modality.frames_shown)
 
 
 def save_examples(images: ImageBatches, names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """The first image of each class, of at most ten classes, as files to try predictions on; of videos the frames that
-    the model sees, in a folder for each."""
+    """The first image or video of each class, of at most ten classes, to try predictions on."""
     folder.mkdir(parents=True, exist_ok=True)
-    saved = {}
+    table, saved = images.table, {}
     for label, name in list(enumerate(names))[:EXAMPLES]:
-        places = (images.table.labels == label).nonzero()[0]
-        if len(places) and isinstance(images.preparation, ClipPreparation):
-            saved[name] = folder / str(label)
-            save_clip(images.preparation, images.table.picture(int(places[0])), saved[name])
-        elif len(places):
-            saved[name] = folder / f"{label}.png"
-            images.table.image(int(places[0])).convert("RGB").save(saved[name])
+        places = (table.labels == label).nonzero()[0]
+        if len(places):
+            first = table.open(int(places[0]))
+            saved[name] = table.modality.save_example(images.preparation, first, folder / str(label))
     return saved
-
-
-def save_clip(preparation: ClipPreparation, footage: Footage, folder: Path) -> None:
-    """Frame for frame, in a folder: animations would drop a frame that shows what the one before did."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, picture in enumerate(preparation.chosen(footage, WHOLE.place)):
-        Image.fromarray(picture.pixels(3)).save(folder / f"{number:03d}.png")

@@ -18,6 +18,7 @@ from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import word_of
+from ..modality import modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
 from ..training.metrics import BINS, classification_metrics
@@ -91,7 +92,7 @@ class FinishedRun:
             data_source=settings.name,
             on_hub=settings.name not in BUNDLED and not local,
             split=self.data.held_out,
-            split_origin=self.data.carved,
+            split_origin=self.data.split_origin,
             counts=self.counts,
             labels=self.data.label_names,
             metrics=self.metrics,
@@ -138,25 +139,19 @@ class FinishedRun:
     def preprocessing(self) -> list[str]:
         settings, config = self.recipe.data, self.model.config
         size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
-        clips = [self.sampling()] if self.data.splits[self.data.held_out].clips else []
-        share = settings.crop_pct or (1.0 if clips else None)
+        modality = modality_of(config)
+        share = settings.crop_pct or modality.default_crop_pct
         cut = f", keeping the middle {share:.0%} in the model's shape" if share else ""
         moved = describe(settings.train)
         if settings.mix is not None:
             mixed = settings.mix.model_dump(exclude_unset=True)
             moved = ", ".join(filter(None, [moved, *(f"{name} {value:g}" for name, value in mixed.items())]))
         return [
-            *clips,
+            *modality.describe_sampling(config, settings),
             f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
             f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",
             f"in training also: {moved}" if moved else "no augmentation in training",
         ]
-
-    def sampling(self) -> str:
-        settings, frames = self.recipe.data, self.model.config.num_frames
-        if settings.sampling == "uniform":
-            return f"{frames} frames, evenly over the whole video"
-        return f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"
 
 
 def hardware(device: torch.device) -> str:

@@ -11,14 +11,13 @@ from ..data.augment.plan import AugmentationPlan
 from ..data.batches.dataset import ImageBatches
 from ..data.batches.load_batches import load_batches
 from ..data.batches.streaming import StreamedBatches, StreamedImages
-from ..data.decode.preparation import ClipPreparation, Preparation, preparation_for
-from ..data.decode.processors import make_processor
+from ..data.decode.preparation import ClipPreparation, Preparation
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..errors import UserError
-from ..families import FAMILIES, family_of
-from ..models.modeling_timesformer import TimeSformerForVideoClassification
+from ..families import FAMILIES, word_of
+from ..modality import Modality, modality_of
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
@@ -27,7 +26,7 @@ from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
 from ..training.recipe.arguments import TrainingArguments, plan_steps
 from ..training.recipe.optimization import MaskingSettings
-from ..training.recipe.recipe import Recipe
+from ..training.recipe.recipe import ModelSettings, Recipe
 from ..training.trainer.trainer import Trainer
 
 
@@ -53,10 +52,7 @@ def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe,
         return build_classifier(settings.family, settings.fields(), label_names), recipe, None
     loaded = load_any(settings.source)
     loaded.theirs = None  # compared when it is converted, not here
-    if FAMILIES[settings.family].takes_clips:
-        loaded.model = of_clips(loaded.model, settings.fields())
-    elif family_of(loaded.model.config).takes_clips:
-        raise UserError(f"{settings.source} takes videos, and not images; say --model.family timesformer.")
+    loaded.model = of_modality(loaded.model, settings)
     model = continue_classifier(loaded.model, settings.fields(), label_names, settings.source)
     head = "" if has_head(loaded.model) else f" It has no head; one for {len(label_names)} labels starts untrained."
     print(f"From {settings.source} ({loaded.kind}).{head} {license_sentence(loaded.license)}")
@@ -64,24 +60,27 @@ def starting_point(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe,
     return model, recipe.model_copy(update={"data": data}), loaded
 
 
-def of_clips(model: Any, fields: dict[str, Any]) -> Any:
-    """A model of clips as it is; one of images as the model of clips that begins with its weights."""
-    if family_of(model.config).takes_clips:
+def of_modality(model: Any, settings: ModelSettings) -> Any:
+    """A model of the recipe's modality as it is; one of images as the model of videos that begins with its weights.
+
+    Raises: UserError for a model of another modality that none of the recipe's family begins with.
+    """
+    family, found = FAMILIES[settings.family], modality_of(model.config)
+    if found is family.modality:
         return model
+    begin = getattr(family.classifier, "from_image_model", None)
+    if begin is None:
+        raise UserError(
+            f"{settings.source} takes {found.plural}, and not {family.modality.plural}; say --model.family "
+            f"{word_of(model.config.model_type)}."
+        )
     # What is changed of weights that are there, changes them afterwards.
-    others = {name: value for name, value in fields.items() if name not in CHANGEABLE}
-    return TimeSformerForVideoClassification.from_image_model(model, num_frames=fields.get("num_frames", 8), **others)
+    wanted = {name: value for name, value in settings.fields().items() if name not in CHANGEABLE - {"num_frames"}}
+    return begin(model, **wanted)
 
 
 def has_head(model: Any) -> bool:
     return hasattr(model, "classifier") and model.config.num_labels > 0
-
-
-def processor_of(config, settings: DataSettings):
-    """Of images or videos, as the model of a config and the data of a recipe want it."""
-    of_clips = ("sampling", "sampling_rate") if family_of(config).takes_clips else ()
-    names = ("mean", "std", "crop_pct", "interpolation", *of_clips)
-    return make_processor(config, **{name: getattr(settings, name) for name in names})
 
 
 def refuse_large_batches(arguments: TrainingArguments, images: int) -> None:
@@ -121,9 +120,8 @@ class PreparedRun:
     stream: StreamedBatches | None = None
 
     @property
-    def things(self) -> str:
-        """What the data holds."""
-        return "videos" if isinstance(self.preparation, ClipPreparation) else "images"
+    def modality(self) -> Modality:
+        return modality_of(self.model.config)
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -148,7 +146,7 @@ class PreparedRun:
         )
         labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
         lines = [
-            f"Data: {recipe.data.name}; {self.things}: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
             f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
             *self.plan,
         ]
@@ -223,7 +221,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     arguments = TrainingArguments(**recipe.training)
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimization, recipe.training)
-    data = open_data(recipe.data, clips=FAMILIES[recipe.model.family].takes_clips)
+    data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
@@ -232,8 +230,9 @@ def prepare(recipe: Recipe) -> PreparedRun:
         model = build_painter(recipe.model.family, recipe.model.fields())
     else:
         model, recipe, loaded = starting_point(recipe, data.label_names)
-    processor = processor_of(model.config, recipe.data)
-    preparation = preparation_for(processor, model.config.num_channels)
+    modality = modality_of(model.config)
+    processor = modality.processor_for(model.config, recipe.data)
+    preparation = modality.preparation(processor, model.config.num_channels)
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
     print(run.describe(), flush=True)
     for split, images in data.splits.items():

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..modality import modality_of
+
 
 def twin_without_storage(model: Any) -> Any:
     """A model of the same config on the meta device, with the same parameters frozen, attention written out.
@@ -26,10 +28,7 @@ def twin_without_storage(model: Any) -> Any:
 def blank_inputs(model: Any, batch: int) -> dict[str, torch.Tensor]:
     """b c h w or b t c h w of the configured size; where the model paints them, the first of its patches hidden."""
     config, device = model.config, next(model.parameters()).device
-    side = config.image_size
-    height, width = (side, side) if isinstance(side, int) else side
-    frames = [config.num_frames] if hasattr(config, "num_frames") else []
-    inputs = {"pixel_values": torch.zeros(batch, *frames, config.num_channels, height, width, device=device)}
+    inputs = {"pixel_values": torch.zeros(batch, *modality_of(config).input_shape(config), device=device)}
     if hasattr(model, "decoder"):
         rows, columns = config.patch_grid
         inputs["bool_masked_pos"] = torch.zeros(batch, rows * columns, dtype=torch.bool, device=device)

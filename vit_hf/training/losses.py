@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.decode.preparation import ClipPreparation, Preparation, preparation_for
+from ..data.decode.preparation import ClipPreparation, Preparation
 from ..errors import UserError
+from ..modality import modality_of
 from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
@@ -119,9 +120,11 @@ class TeacherLogits:
         channels = getattr(model.config, "num_channels", 3)
         if channels != student.channels:
             raise UserError(f"The teacher takes images of {channels} channels, the student of {student.channels}.")
-        theirs = preparation_for(processor, channels)
-        if type(theirs) is not type(student):
-            raise UserError("One of student and teacher takes images, and the other videos; take two of a kind.")
+        if (modality := modality_of(model.config)) is not student.modality:
+            raise UserError(
+                f"The teacher takes {modality.plural}, the student {student.modality.plural}; take two of a kind."
+            )
+        theirs = modality.preparation(processor, channels)
         # Back to pixels from 0 to 1, and from there to the teacher's scale: one factor and one shift.
         self.factor = student.std / theirs.std
         self.shift = (student.mean - theirs.mean) / theirs.std

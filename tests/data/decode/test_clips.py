@@ -15,11 +15,12 @@ from vit_hf.data.augment.plan import AugmentationPlan, MixSettings
 from vit_hf.data.batches.dataset import ImageBatches, ViewedVideos, Views, seen_by
 from vit_hf.data.batches.device import DevicePreparation
 from vit_hf.data.batches.load_batches import load_batches
-from vit_hf.data.decode.preparation import ClipPreparation, Drawn, preparation_for
+from vit_hf.data.decode.preparation import ClipPreparation, View
 from vit_hf.data.decode.processors import make_video_processor
 from vit_hf.data.decode.videos import ArrayFootage, open_footage
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.open_data import open_source
+from vit_hf.modality import VIDEO
 from vit_hf.models.configuration_timesformer import TimeSformerConfig
 
 EVERYTHING = {
@@ -68,9 +69,9 @@ def test_normalized_pixels_are_the_processors_own():
 
 def test_a_clip_is_of_the_part_of_a_video_that_was_drawn():
     own = preparation(8, sampling="dense", sampling_rate=2)
-    assert grays(own.pixels(counted(17), Drawn(place=0.0))) == [0, 2, 4, 7]
-    assert grays(own.pixels(counted(17), Drawn(place=1.0))) == [9, 11, 13, 16]
-    assert grays(own.pixels(counted(4), Drawn(place=1.0))) == [0, 1, 2, 3]  # as many as there are: they are the clip
+    assert grays(own.pixels(counted(17), View(place=0.0))) == [0, 2, 4, 7]
+    assert grays(own.pixels(counted(17), View(place=1.0))) == [9, 11, 13, 16]
+    assert grays(own.pixels(counted(4), View(place=1.0))) == [0, 1, 2, 3]  # as many as there are: they are the clip
 
 
 def test_a_random_clip_moves_with_the_epoch_and_the_sample_alone(tmp_path: Path):
@@ -78,7 +79,7 @@ def test_a_random_clip_moves_with_the_epoch_and_the_sample_alone(tmp_path: Path)
     chosen = DataSettings(name=name, sampling="dense", sampling_rate=1)
     own = preparation(8, sampling="dense", sampling_rate=1)
     plan = AugmentationPlan.of({"random_clip": True})
-    table = open_source(chosen, clips=True).splits["train"]
+    table = open_source(chosen, modality=VIDEO).splits["train"]
     batches = load_batches(table, own, chosen, split="train", plan=plan, classes=2)
     first = batches.__getitems__([0, 1, 2, 3])["pixel_values"]
     assert torch.equal(batches.__getitems__([2])["pixel_values"][0], first[2])
@@ -131,7 +132,7 @@ def test_views_are_clips_over_the_video_and_parts_from_side_to_side():
 def test_one_view_is_what_is_seen_otherwise(tmp_path: Path):
     name = str(video_folders(tmp_path, {"a": 2, "b": 2}, size=12))
     own, chosen = preparation(8), DataSettings(name=name)
-    table = open_source(chosen, clips=True).splits["train"]
+    table = open_source(chosen, modality=VIDEO).splits["train"]
     batches = load_batches(table, own, chosen, split="train")
     viewed = ViewedVideos(table, own, Views())
     assert torch.equal(viewed.__getitems__([0, 3])["pixel_values"], batches.__getitems__([0, 3])["pixel_values"])
@@ -143,7 +144,7 @@ def test_a_cache_knows_a_frame_that_has_changed(tmp_path: Path):
     own = preparation(8)
 
     def load() -> Tensor:
-        table = open_source(chosen, clips=True).splits["train"]
+        table = open_source(chosen, modality=VIDEO).splits["train"]
         return load_batches(table, own, chosen, split="train").__getitems__([0, 1, 2, 3])["pixel_values"]
 
     first = load()
@@ -154,7 +155,7 @@ def test_a_cache_knows_a_frame_that_has_changed(tmp_path: Path):
 
 
 def test_a_preparation_is_of_what_the_processor_takes():
-    assert isinstance(preparation_for(preparation().processor, 3), ClipPreparation)
+    assert isinstance(VIDEO.preparation(preparation().processor, 3), ClipPreparation)
 
 
 def test_a_processor_that_does_not_cut_is_refused():

@@ -13,7 +13,7 @@ def test_labels_are_the_sorted_names_of_the_class_folders(tmp_path: Path):
     data = scan_folder(class_folders(tmp_path, {"zebra": 1, "ant": 2}))
     assert data.label_names == ["ant", "zebra"]
     assert data.splits["train"].labels.tolist() == [0, 0, 1]
-    np.testing.assert_array_equal(np.asarray(data.splits["train"].image(2)), np.asarray(noise(0)))
+    np.testing.assert_array_equal(data.splits["train"].open(2).pixels(3), np.asarray(noise(0)))
 
 
 def test_folders_of_splits_are_understood_under_their_common_names(tmp_path: Path):
@@ -21,7 +21,7 @@ def test_folders_of_splits_are_understood_under_their_common_names(tmp_path: Pat
         class_folders(tmp_path / split, {"a": 2, "b": 1})
     data = open_data(DataSettings(name=str(tmp_path)))
     assert {name: len(table) for name, table in data.splits.items()} == {"train": 3, "validation": 3, "test": 3}
-    assert data.carved is None
+    assert data.split_origin is None
 
 
 def test_a_class_may_be_called_test(tmp_path: Path):

@@ -34,7 +34,7 @@ def test_every_digit_occurs_once_and_every_direction_as_often():
     table = moving_digits().splits["train"]
     assert len(table) == 1797
     assert sorted(table.class_counts(8).tolist()) == [224] * 3 + [225] * 5
-    footage = table.picture(0)
+    footage = table.open(0)
     assert isinstance(footage, ArrayFootage)
     assert footage.pictures([0])[0].pixels(3).shape == (SIDE, SIDE, 3)
 
@@ -42,4 +42,4 @@ def test_every_digit_occurs_once_and_every_direction_as_often():
 def test_it_is_always_the_same():
     first, second = moving_digits().splits["train"], moving_digits().splits["train"]
     np.testing.assert_array_equal(first.labels, second.labels)
-    np.testing.assert_array_equal(first.picture(7).frames, second.picture(7).frames)
+    np.testing.assert_array_equal(first.open(7).frames, second.open(7).frames)

@@ -36,7 +36,7 @@ def test_labels_keep_their_names_in_the_order_of_the_data_set(tmp_path: Path):
     train = data.splits["train"]
     row = int(train.order[0])
     assert train.labels[0] == [1, 0, 1, 0][row]
-    np.testing.assert_array_equal(np.asarray(train.image(0)), np.asarray(noise(row)))
+    np.testing.assert_array_equal(train.open(0).pixels(3), np.asarray(noise(row)))
     assert train.name_of(0) == f"train[{row}] ({row}.png)"
 
 
@@ -52,7 +52,7 @@ def test_raw_bytes_and_texts_will_do_where_the_types_got_lost(tmp_path: Path):
     write(tmp_path / "t.parquet", {"photo": [png(noise(n)) for n in range(4)], "label": ["b", "a", "b", "a"]})
     data = open_data(DataSettings(name=str(tmp_path / "t.parquet"), test_fraction=0.5))
     assert data.label_names == ["a", "b"]
-    assert data.splits["test"].image(0).size == (8, 8)
+    assert data.splits["test"].open(0).size == (8, 8)
 
 
 def test_a_hidden_label_is_counted_and_placed(tmp_path: Path):

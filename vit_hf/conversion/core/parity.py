@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import UserError
+from ...modality import modality_of
 from ...models.blocks import Block
 from ...models.shapes import pair
 
@@ -156,12 +157,9 @@ def norms_one_token(model: Any) -> bool:
 
 
 def sample_images(config) -> Tensor:
-    """-> b c h w, or b t c h w where a config says num_frames: two random images, a photograph and a digit, of a
+    """-> b c h w, or b t c h w of a model of videos: two random images, a photograph and a digit, of a
     config's size, scaled to about N(0, 1). In clips they fade."""
-    images = still_images(config)
-    if not (frames := getattr(config, "num_frames", 0)):
-        return images
-    return images[:, None] * torch.linspace(1, 0.5, frames)[:, None, None, None]
+    return modality_of(config).sample_inputs(still_images(config), config)
 
 
 def still_images(config) -> Tensor:

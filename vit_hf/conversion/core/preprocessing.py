@@ -8,14 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from PIL.Image import Resampling
-from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
-from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from ...data.decode.processors import INTERPOLATIONS, make_image_processor, make_processor
+from ...data.decode.processors import INTERPOLATIONS, make_image_processor
 from ...errors import UserError
+from ...modality import modality_of, modality_of_processor
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import pair
-from ...models.video_processing_timesformer import TimeSformerVideoProcessor
 
 PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
 
@@ -145,7 +143,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
     )
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], config.num_channels)
-    return make_processor(config, **words)
+    return modality_of(config).make_processor(config, **words)
 
 
 def as_sides(size: Any) -> dict[str, int]:
@@ -159,13 +157,11 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
         return processor, []
     cropping: Any = processor
     size, crop = dict(cropping.size), dict(cropping.crop_size)
-    clips = isinstance(processor, TimeSformerVideoProcessor)
     if "shortest_edge" not in size:
         return None, [
             f"no processor of transformers itself cuts {crop['height']} x {crop['width']} pixels; none is saved"
         ]
-    # From VideoMAE's of images transformers concludes on that of videos, where torchvision is.
-    stock = (VideoMAEImageProcessorPil if clips else BitImageProcessorPil)(
+    stock = modality_of_processor(processor).stock_processor()(
         size={"shortest_edge": size["shortest_edge"]},
         crop_size={"height": crop["height"], "width": crop["width"]},
         resample=cropping.resample,

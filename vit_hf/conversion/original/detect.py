@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...data.decode.processors import make_processor
 from ...errors import UserError, first_few
+from ...modality import modality_of
 from ..core.checkpoint_files import open_checkpoint, under_prefix
 from ..core.infer_config import Found, build
 from ..core.preprocessing import for_channels
@@ -70,7 +70,7 @@ def processor_of(images: dict[str, Any], config: Any) -> Any:
     """The processor of the authors, whose numbers are of colors; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}
-    return make_processor(config, **{**images, **numbers})
+    return modality_of(config).make_processor(config, **{**images, **numbers})
 
 
 def recognize(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:

@@ -131,8 +131,8 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
     """
     if model.config.model_type == "swin_hf":
         return swin.to_timm(model, processor, share=share)
-    if family_of(model.config).takes_clips:
-        raise UserError("timm has no models of videos; transformers has a TimeSformer.")
+    if (family := family_of(model.config)).model_type != "vit_hf":
+        raise UserError(f"timm has no models of {family.modality.plural}; transformers has a {family.title}.")
     timm, config = required_timm(), model.config
     state, head = model.state_dict(), hasattr(model, "classifier")
     pooled = head or model.pool is not None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...settings import Section
-from ..decode.preparation import WHOLE, Drawn
+from ..decode.preparation import MIDDLE, View
 from .geometry import AFFINE, apply_affine, identity_matrices
 from .mixing import MIX_DRAWS, mix
 from .random_numbers import uniform
@@ -76,17 +76,17 @@ class AugmentationPlan:
         """Whether a sample's numbers decide which part of an image or video is decoded."""
         return any(isinstance(step.augmentation, RandomResizedCrop | RandomClip) for step in self.steps)
 
-    def drawn(self, numbers: np.ndarray | None) -> Drawn:
+    def view(self, numbers: np.ndarray | None) -> View:
         """draws -> what is decoded of a sample"""
         if numbers is None or not self.chooses:
-            return WHOLE
+            return MIDDLE
         box, place = None, 0.5
         for step in self.steps:
             if isinstance(step.augmentation, RandomResizedCrop):
                 box = partial(step.augmentation.box, numbers=numbers[step.columns])
             elif isinstance(step.augmentation, RandomClip):
                 place = float(numbers[step.columns][0])
-        return Drawn(box, place)
+        return View(box, place)
 
     def augment(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
         """b c h w (bytes), b draws -> b c h w: shares from 0 to 1"""

@@ -1,5 +1,6 @@
 """Batches for the Trainer: ours arrive whole, other people's data sets as lists of records."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,9 +12,9 @@ from torch.utils.data import Dataset
 
 from ...errors import UserError
 from ..augment.plan import AugmentationPlan
-from ..decode.images import StoredPicture, UnreadableImage
-from ..decode.preparation import ClipPreparation, Drawn, Preparation
-from ..decode.videos import Footage, StoredFootage
+from ..decode.images import UnreadableImage
+from ..decode.preparation import ClipPreparation, Preparation, View
+from ..decode.videos import Footage
 from ..sources.tables import ImageTable
 from .cache import PixelStore
 from .device import DevicePreparation
@@ -114,19 +115,18 @@ class ImageBatches(Dataset):
         for place in range(len(self)):
             found = (row + place) % len(self)
             try:
-                return self.preparation.pixels(self.picture(found), self.plan.drawn(numbers)), found
+                return self.preparation.pixels(self.open(found), self.plan.view(numbers)), found
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise
                 self.replaced[found] = True
         raise UnreadableImage("Not one image can be read any more.")
 
-    def picture(self, row: int) -> Any:
-        """A picture, or footage of clips, as the preparation takes it."""
+    def open(self, row: int) -> Any:
+        """A `Picture`, or of videos `Footage`, as the preparation takes it."""
         if self.store is None:
-            return self.table.picture(row)
-        stored = self.store.image(row)
-        return StoredFootage(stored) if stored.ndim == 4 else StoredPicture(stored)
+            return self.table.open(row)
+        return self.table.modality.open_stored(self.store.image(row))
 
     @property
     def skipped(self) -> int:
@@ -170,15 +170,22 @@ class Views(NamedTuple):
     def count(self) -> int:
         return self.clips * self.crops
 
-    def drawn(self) -> list[Drawn]:
-        """What each shows: clip after clip, and of each its parts from left (or top) to right."""
+    @classmethod
+    def parse(cls, text: str) -> "Views":
+        """3x1 are three clips of each video, and of each the middle."""
+        if (found := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)) is None:
+            raise UserError(f"--views {text} is no number of clips and of crops; write it as 1x3 or 10x3.")
+        return cls(int(found[1]), int(found[2]))
+
+    def each(self) -> list[View]:
+        """Clip after clip, and of each its parts from left (or top) to right."""
         sides = [crop / (self.crops - 1) if self.crops > 1 else 0.5 for crop in range(self.crops)]
-        return [Drawn(place=(clip + 0.5) / self.clips, side=side) for clip in range(self.clips) for side in sides]
+        return [View(place=(clip + 0.5) / self.clips, side=side) for clip in range(self.clips) for side in sides]
 
 
 def seen_by(views: Views, preparation: ClipPreparation, footage: Footage) -> Tensor:
     """-> v t c h w, bytes"""
-    return torch.stack([preparation.pixels(footage, drawn) for drawn in views.drawn()])
+    return torch.stack([preparation.pixels(footage, view) for view in views.each()])
 
 
 class ViewedVideos(Dataset):
@@ -191,5 +198,5 @@ class ViewedVideos(Dataset):
         return len(self.table)
 
     def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        pixels = torch.cat([seen_by(self.views, self.preparation, self.table.picture(row)) for row in rows])
+        pixels = torch.cat([seen_by(self.views, self.preparation, self.table.open(row)) for row in rows])
         return {"pixel_values": self.preparation.normalize_(pixels.float().div_(255))}

@@ -81,19 +81,13 @@ class DevicePreparation:
         """b ... c h w (bytes), b, b draws -> b ... c h w (floats), b or b classes"""
         if numbers is None:
             return self.preparation.normalize_(pixels.float().div_(255)), labels
-        if pixels.ndim == 5:
-            return self.clips(pixels, labels, numbers)
-        pixels = self.preparation.normalize_(self.plan.augment(pixels, numbers))
-        return self.plan.mix(self.plan.erase(pixels, numbers), labels, numbers, self.classes)
-
-    def clips(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-        """b t c h w, b, b draws -> b t c h w, b or b classes: frames change as their clip does, and clips mix whole"""
-        frames = pixels.shape[1]
-        of_frames = np.repeat(numbers, frames, axis=0)
-        images = self.preparation.normalize_(self.plan.augment(rearrange(pixels, "b t ... -> (b t) ..."), of_frames))
-        clips = rearrange(self.plan.erase(images, of_frames), "(b t) c h w -> b (t c) h w", t=frames)
-        clips, labels = self.plan.mix(clips, labels, numbers, self.classes)
-        return rearrange(clips, "b (t c) h w -> b t c h w", t=frames), labels
+        images = rearrange(pixels, "b ... c h w -> (b ...) c h w")  # all frames, each of which changes as its clip does
+        of_images = np.repeat(numbers, len(images) // len(pixels), axis=0)
+        images = self.preparation.normalize_(self.plan.augment(images, of_images))
+        images = self.plan.erase(images, of_images)
+        wholes = rearrange(images, "(b t) c h w -> b (t c) h w", b=len(pixels))  # clips are mixed as wholes
+        mixed, labels = self.plan.mix(wholes, labels, numbers, self.classes)
+        return mixed.reshape(pixels.shape), labels
 
     def bytes_of(self, batch: Mapping[str, Any]) -> Tensor:
         """-> b ... c h w"""

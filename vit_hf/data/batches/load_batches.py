@@ -41,7 +41,7 @@ class Reader:
         largest = 0
         for index in np.linspace(0, len(table) - 1, TRIED, dtype=int):
             try:
-                largest = max(largest, self(table.picture(int(index))).nbytes)
+                largest = max(largest, self(table.open(int(index))).nbytes)
             except UnreadableImage:
                 continue
         return largest * len(table)
@@ -50,7 +50,7 @@ class Reader:
 def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
     """Every image once: its bytes where they are kept, and in any case whether it can be read."""
     images, rows, unreadable = [], [], []
-    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {table.things}")):
+    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {table.modality.plural}")):
         if line is not None:
             unreadable.append(line)
             continue
@@ -77,7 +77,9 @@ def load_batches(
     if keep is None:
         keep = read.expected_bytes(table) <= MEMORY
     if settings.cache:
-        stored = open_or_build(cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.things}")
+        stored = open_or_build(
+            cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.modality.plural}"
+        )
         stored = stored.in_memory() if keep else stored
     elif keep or settings.check_images:
         stored = read_split(table, read, keep=keep, split=split)

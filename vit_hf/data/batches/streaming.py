@@ -192,7 +192,7 @@ class StreamedImages:
         """This record's image; or, where broken ones are skipped, that of the next of the batch that can be read."""
         for record in [*records[place:], *records[:place]]:
             try:
-                pixels = self.preparation.pixels(self.table.picture(record), self.plan.drawn(numbers))
+                pixels = self.preparation.pixels(self.table.open(record), self.plan.view(numbers))
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise

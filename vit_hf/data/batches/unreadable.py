@@ -34,26 +34,26 @@ def read_each(table: ImageTable, prepare: Callable[[Picture], Any], doing: str) 
 
     def read(index: int) -> tuple[Any, str | None]:
         try:
-            return prepare(table.picture(index)), None
+            return prepare(table.open(index)), None
         except UnreadableImage as error:
             return None, str(error)
 
     reading = read_in_order(read, len(table))
-    yield from tqdm(reading, total=len(table), desc=doing, unit=f" {table.things}", leave=False, disable=None)
+    yield from tqdm(reading, total=len(table), desc=doing, unit=f" {table.modality.plural}", leave=False, disable=None)
 
 
-def describe_unreadable(lines: list[str], total: int, things: str = "images") -> str:
+def describe_unreadable(lines: list[str], total: int, plural: str = "images") -> str:
     """How many images or videos cannot be read, and the first of them by name."""
     named = "".join(f"\n  {line}" for line in lines[:SHOWN])
     more = f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f"{len(lines)} of {total} {things} cannot be read:{named}{more}"
+    return f"{len(lines)} of {total} {plural} cannot be read:{named}{more}"
 
 
 def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_error: str) -> ImageTable:
     """The images that could be read (their rows are `kept`): all of them, or the rest where `on_error` is skip."""
     if not lines:
         return table
-    message = describe_unreadable(lines, len(table), table.things)
+    message = describe_unreadable(lines, len(table), table.modality.plural)
     if on_error == "fail":
         raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
     print(f"{message}\nThey are left out.", flush=True)

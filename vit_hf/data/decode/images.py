@@ -201,8 +201,13 @@ def orientation_of(data: bytes) -> int:
         return image.getexif().get(ORIENTATION, 1)
 
 
-def open_picture(source: Path | bytes, name: str, *, check_finite: bool = False) -> Picture:
-    """The header of an image. Broken ones fail here or when their pixels are wanted, as `UnreadableImage`."""
+def open_picture(source: Path | bytes | Image.Image, name: str, *, check_finite: bool = False) -> Picture:
+    """The header of a file, or an image that is decoded already.
+
+    Raises: UnreadableImage. Files may turn out to be broken only when their pixels are wanted.
+    """
+    if isinstance(source, Image.Image):
+        return OpenPicture(source)
     by_pillow = PillowPicture(source, name, check_finite)
     if simplejpeg is None:
         return by_pillow

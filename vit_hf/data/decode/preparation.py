@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import UserError
+from ...modality import IMAGE, VIDEO, Modality
 from ...models.video_frames import frames_of_clip
 from .images import OpenPicture, Picture
 from .resize import Box, Sizing, resize, spare_factor
@@ -17,8 +18,8 @@ from .videos import Footage
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What is chosen of a picture before it is decoded.
+class View:
+    """What of an image or video is decoded: if nothing else is said, as much of its middle as the processor keeps.
 
     box: of an image of this height and width the part that is taken. place: of a clip in its video, from 0 to 1.
     side: which part of the longer side is cut out, from 0 (left, top) to 1.
@@ -29,11 +30,13 @@ class Drawn:
     side: float = 0.5
 
 
-WHOLE = Drawn()
+MIDDLE = View()
 
 
 class Preparation:
     """The image processor's resizing and cropping apart from its arithmetic, which follows the augmentation."""
+
+    modality: Modality = IMAGE
 
     def __init__(self, processor: Any, channels: int):
         self.processor = processor
@@ -47,11 +50,10 @@ class Preparation:
         self.size: tuple[int, int] = (blank.shape[1], blank.shape[2])
         self.bytes_per_image = blank.numel()
 
-    def pixels(self, picture: Picture, drawn: Drawn = WHOLE) -> Tensor:
-        """-> c h w, bytes: as the processor sizes it, or to within a gray level where that is faster; or what is drawn
-        of it"""
-        if drawn.box is not None:
-            return self.part(picture, drawn.box)
+    def pixels(self, picture: Picture, view: View = MIDDLE) -> Tensor:
+        """-> c h w, bytes: as the processor sizes it, or to within a gray level where that is faster"""
+        if view.box is not None:
+            return self.part(picture, view.box)
         if self.sizing is None:
             pixels = picture.pixels(self.channels)
             image = Image.fromarray(pixels if self.channels > 1 else pixels[..., 0])
@@ -60,7 +62,7 @@ class Preparation:
         height, width = picture.size
         resized = self.sizing.resized(height, width)
         pixels = picture.pixels(self.channels, spare_factor(height, width, resized))
-        return self.sizing.cut(resize(pixels, *resized, self.sizing.resample), drawn.side)
+        return self.sizing.cut(resize(pixels, *resized, self.sizing.resample), view.side)
 
     def part(self, picture: Picture, box_of: Callable[[int, int], Box]) -> Tensor:
         """-> c h w, bytes: a random part of the picture, in the model's size"""
@@ -85,6 +87,8 @@ class ClipPreparation:
     Raises: UserError for a processor that leaves frames the size that they are.
     """
 
+    modality: Modality = VIDEO
+
     def __init__(self, processor: Any, channels: int):
         self.processor = processor
         self.channels = channels
@@ -97,14 +101,14 @@ class ClipPreparation:
         self.frames: int = processor.num_frames
         self.bytes_per_image = self.frames * self.frame.bytes_per_image
 
-    def chosen(self, footage: Footage, place: float) -> list[Picture]:
+    def frames_at(self, footage: Footage, place: float = MIDDLE.place) -> list[Picture]:
         """The frames of the clip at this place in the video; of footage with as many frames as a clip has, all."""
         how = self.processor
         return footage.pictures(frames_of_clip(len(footage), self.frames, how.sampling, how.sampling_rate, place))
 
-    def pixels(self, footage: Footage, drawn: Drawn = WHOLE) -> Tensor:
+    def pixels(self, footage: Footage, view: View = MIDDLE) -> Tensor:
         """-> t c h w, bytes"""
-        return torch.stack([self.frame.pixels(picture, drawn) for picture in self.chosen(footage, drawn.place)])
+        return torch.stack([self.frame.pixels(picture, view) for picture in self.frames_at(footage, view.place)])
 
     def whole(self, footage: Footage) -> np.ndarray:
         """-> t h w c, bytes: every frame of the video"""
@@ -113,8 +117,3 @@ class ClipPreparation:
     def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
         return self.frame.normalize_(shares)
-
-
-def preparation_for(processor: Any, channels: int) -> Preparation | ClipPreparation:
-    """Of clips where the processor chooses frames, else of images."""
-    return (ClipPreparation if hasattr(processor, "num_frames") else Preparation)(processor, channels)

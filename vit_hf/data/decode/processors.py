@@ -82,11 +82,6 @@ def make_video_processor(
     return TimeSformerVideoProcessor(**clips, **cutting(config, crop_pct or 1.0), **arithmetic)
 
 
-def make_processor(config: Any, **how: Any) -> Any:
-    """Of videos where the model of `config` takes frames, else of images; `how` as either wants it."""
-    return (make_video_processor if hasattr(config, "num_frames") else make_image_processor)(config, **how)
-
-
 def arithmetic_of(
     config: ImageConfig, mean: Sequence[float], std: Sequence[float], interpolation: str
 ) -> dict[str, Any]:

@@ -94,12 +94,12 @@ class Sizing:
         if side != 0.5:
             tall = height - self.crop[0] > width - self.crop[1]
             rows, columns = (
-                (aside(height, self.crop[0], side), columns) if tall else (rows, aside(width, self.crop[1], side))
+                (part(height, self.crop[0], side), columns) if tall else (rows, part(width, self.crop[1], side))
             )
         return pixels[:, rows, columns]
 
 
-def aside(length: int, wanted: int, side: float) -> slice:
+def part(length: int, wanted: int, side: float) -> slice:
     """Where `wanted` of `length` pixels lie, from the first (0) to the last (1)."""
     start = round(side * (length - wanted))
     return slice(start, start + wanted)

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from ...modality import VIDEO
 from .tables import ImageData, ImageTable
 
 
@@ -75,5 +76,5 @@ def moving_digits() -> ImageData:
     middles = random.random((len(digits), 2))
     ways = list(DIRECTIONS.values())
     items = [(digit, ways[label], middle) for digit, label, middle in zip(digits, labels, middles, strict=True)]
-    table = ImageTable.of(items, labels, source=frames_of, name=name_clip, clips=True)
+    table = ImageTable.of(items, labels, source=frames_of, name=name_clip, modality=VIDEO)
     return ImageData({"train": table}, list(DIRECTIONS))

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from ...errors import UserError
+from ...modality import IMAGE, Modality
 from ..settings import DataSettings
 from .digits import digits, moving_digits
 from .folders import holds, scan_folder
@@ -29,42 +30,39 @@ def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
 BUNDLED = {"digits": digits, "moving_digits": moving_digits}
 
 
-def bundled(settings: DataSettings, *, clips: bool) -> ImageData:
-    """Raises: UserError for images where a model takes clips, and the other way round."""
+def bundled(settings: DataSettings, modality: Modality) -> ImageData:
+    """Raises: UserError for data of another modality."""
     refuse_settings_of_tables(settings, "made of scikit-learn's digits")
     data = BUNDLED[settings.name]()
-    if next(iter(data.splits.values())).clips != clips:
-        kinds = ("images", "moving_digits") if clips else ("clips", "digits")
+    found = next(iter(data.splits.values())).modality
+    if found is not modality:
         raise UserError(
-            f"{settings.name} are {kinds[0]}, and the model takes {'clips' if clips else 'images'}; take --data.name "
-            f"{kinds[1]}, or another --model.family."
+            f"{settings.name} are {found.plural}, and the model takes {modality.plural}; take --data.name "
+            f"{modality.bundled}, or another --model.family."
         )
     return data
 
 
-def open_source(settings: DataSettings, *, clips: bool = False) -> ImageData:
-    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub.
-
-    clips: whether they are videos.
-    """
+def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
+    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub."""
     if settings.name in BUNDLED:
-        return bundled(settings, clips=clips)
+        return bundled(settings, modality)
     path = Path(settings.name).expanduser()
     if path.is_dir() and not holds(path, ".parquet"):
         refuse_settings_of_tables(settings, "a folder of class folders")
-        return scan_folder(path, check_finite=settings.check_finite, clips=clips)
+        return scan_folder(path, check_finite=settings.check_finite, modality=modality)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records
     from .streamed_records import open_streamed
 
     if settings.streaming:
-        return open_streamed(settings, clips=clips)
-    return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings, clips=clips)
+        return open_streamed(settings, modality=modality)
+    return open_records(load_parquet(path) if path.exists() else load_from_hub(settings), settings, modality=modality)
 
 
-def open_data(settings: DataSettings, *, clips: bool = False) -> ImageData:
+def open_data(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
-    data = open_source(settings, clips=clips)
+    data = open_source(settings, modality=modality)
     if len(data.label_names) < 2:
         raise UserError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():
@@ -81,18 +79,17 @@ def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
     if "test" in data.splits or "validation" in data.splits:
         return data
     whole = data.split("train")
-    things = whole.things
     counts = np.bincount(whole.labels, minlength=len(data.label_names))
     for name, count in zip(data.label_names, counts, strict=True):
         if count < 2:
             raise UserError(
-                f"The class {name!r} has {count} {things[:-1] if count == 1 else things}, and needs at least 2: one to "
-                f"train on and one to test on. Add {things}, remove the class, or bring a test split of your own."
+                f"The class {name!r} has {whole.modality.counted(count)}, and needs at least 2: one to train on and "
+                f"one to test on. Add {whole.modality.plural}, remove the class, or bring a test split of your own."
             )
     wanted = max(math.ceil(fraction * len(whole)), len(counts))
     train, test = train_test_split(np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed)
     return ImageData(
         {"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
         data.label_names,
-        carved=f"a fixed, stratified {fraction:.0%} of the {len(whole):,} {things} (seed {seed})",
+        split_origin=f"a fixed, stratified {fraction:.0%} of the {whole.modality.counted(len(whole))} (seed {seed})",
     )

@@ -12,6 +12,7 @@ from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError
 from pyarrow import ArrowInvalid
 
 from ...errors import UserError, unknown_name
+from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
 from ..settings import DataSettings
 from .columns import Columns
@@ -103,7 +104,7 @@ def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
 
 
 def open_table(
-    table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings, *, clips: bool
+    table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings, *, modality: Modality
 ) -> ImageTable:
     refuse_missing_columns(table, columns, split)
     # A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name.
@@ -114,13 +115,15 @@ def open_table(
         source=partial(source_of_record, column=columns.image),
         name=partial(name_record, split=split, column=columns.image),
         check_finite=settings.check_finite,
-        clips=clips,
+        modality=modality,
     )
 
 
-def open_records(loaded: datasets.DatasetDict, settings: DataSettings, *, clips: bool = False) -> ImageData:
+def open_records(loaded: datasets.DatasetDict, settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
     """All chosen splits of a loaded data set."""
     chosen = named_splits(settings, [str(name) for name in loaded])
     columns = Columns.of(loaded[chosen.get("train") or next(iter(chosen.values()))], settings)
-    tables = {split: open_table(loaded[name], columns, name, settings, clips=clips) for split, name in chosen.items()}
+    tables = {
+        split: open_table(loaded[name], columns, name, settings, modality=modality) for split, name in chosen.items()
+    }
     return ImageData(tables, columns.label_names)

@@ -9,6 +9,7 @@ import datasets
 from datasets.utils.file_utils import xopen
 
 from ...errors import UserError
+from ...modality import IMAGE, Modality
 from ..settings import DataSettings
 from .columns import Columns
 from .records import (
@@ -84,7 +85,7 @@ def fetched(stream: Any, split: str) -> datasets.Dataset:
     return found
 
 
-def open_streamed(settings: DataSettings, *, clips: bool = False) -> ImageData:
+def open_streamed(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
     """The train split as a stream, the others as tables."""
     path = Path(settings.name).expanduser()
     local = path.exists()
@@ -108,7 +109,7 @@ def open_streamed(settings: DataSettings, *, clips: bool = False) -> ImageData:
     columns = Columns.of(stream, settings, values=tables[next(reversed(chosen.values()))])
     refuse_missing_columns(stream, columns, train)
     return ImageData(
-        {split: open_table(tables[name], columns, name, settings, clips=clips) for split, name in chosen.items()},
+        {split: open_table(tables[name], columns, name, settings, modality=modality) for split, name in chosen.items()},
         columns.label_names,
         stream=StreamedTable(
             undecoded(stream.select_columns([columns.image, columns.label]), columns.image),
@@ -116,6 +117,6 @@ def open_streamed(settings: DataSettings, *, clips: bool = False) -> ImageData:
             name=partial(name_streamed, columns=columns, split=train),
             label=partial(label_of_record, columns=columns),
             check_finite=settings.check_finite,
-            clips=clips,
+            modality=modality,
         ),
     )

@@ -7,17 +7,15 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 
 from ...errors import UserError
-from ..decode.images import OpenPicture, open_picture, read_image
-from ..decode.videos import open_footage
+from ...modality import IMAGE, Modality
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Images (undecoded) and labels of one split. `source(item, name)` is where an item's image is: a file, the bytes
-    of one, or an image. With `clips` they are videos: folders of frames, files, the bytes of one, or arrays t h w c.
+    """Images or videos (undecoded) and labels of one split. `source(item, name)` is where an item's is: whatever its
+    modality opens, such as a file, or the bytes of one.
     """
 
     items: Sequence[Any]
@@ -26,7 +24,7 @@ class ImageTable:
     name: Callable[[Any, int], str]
     order: np.ndarray
     check_finite: bool = False
-    clips: bool = False
+    modality: Modality = IMAGE
 
     @classmethod
     def of(
@@ -37,17 +35,13 @@ class ImageTable:
         source: Callable,
         name: Callable,
         check_finite: bool = False,
-        clips: bool = False,
+        modality: Modality = IMAGE,
     ) -> "ImageTable":
-        return cls(items, np.asarray(labels, dtype=np.int64), source, name, np.arange(len(items)), check_finite, clips)
+        labels, order = np.asarray(labels, dtype=np.int64), np.arange(len(items))
+        return cls(items, labels, source, name, order, check_finite, modality)
 
     def __len__(self) -> int:
         return len(self.order)
-
-    @property
-    def things(self) -> str:
-        """What it holds."""
-        return "videos" if self.clips else "images"
 
     def name_of(self, index: int) -> str:
         row = int(self.order[index])
@@ -60,18 +54,10 @@ class ImageTable:
         name = self.name(item, row)
         return self.source(item, name), name
 
-    def image(self, index: int) -> Image.Image:
-        source, name = self.source_of(index)
-        return source if isinstance(source, Image.Image) else read_image(source, name, check_finite=self.check_finite)
-
-    def picture(self, index: int) -> Any:
+    def open(self, index: int) -> Any:
         """The image as a `Picture`, or the video as `Footage`: no more than the header is read yet."""
         source, name = self.source_of(index)
-        if self.clips:
-            return open_footage(source, name, check_finite=self.check_finite)
-        if isinstance(source, Image.Image):
-            return OpenPicture(source)
-        return open_picture(source, name, check_finite=self.check_finite)
+        return self.modality.open(source, name, check_finite=self.check_finite)
 
     def class_counts(self, classes: int) -> np.ndarray:
         return np.bincount(self.labels, minlength=classes)
@@ -96,22 +82,20 @@ class Shards(Protocol):
 
 @dataclass(frozen=True)
 class StreamedTable:
-    """Images (undecoded) and labels of a split of unknown length. `source(record, name)` is where a record's image is:
-    a file, or the bytes of one. With `clips` they are videos."""
+    """Images or videos (undecoded) and labels of a split of unknown length. `source(record, name)` is where a record's
+    is: a file, or the bytes of one."""
 
     shards: Shards
     source: Callable[[Any, str], Path | bytes]
     name: Callable[[Any], str]
     label: Callable[[Any, str], int]
     check_finite: bool = False
-    clips: bool = False
+    modality: Modality = IMAGE
 
-    def picture(self, record: Any) -> Any:
+    def open(self, record: Any) -> Any:
         """A `Picture`, or of videos `Footage`."""
         name = self.name(record)
-        if self.clips:
-            return open_footage(self.source(record, name), name, check_finite=self.check_finite)
-        return open_picture(self.source(record, name), name, check_finite=self.check_finite)
+        return self.modality.open(self.source(record, name), name, check_finite=self.check_finite)
 
     def label_of(self, record: Any) -> int:
         return self.label(record, self.name(record))
@@ -123,7 +107,7 @@ class ImageData:
 
     splits: dict[str, ImageTable]
     label_names: list[str]
-    carved: str | None = None  # how the test split came about, where the data has none
+    split_origin: str | None = None  # how the test split came about, where the data has none
     stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
 
     def split(self, name: str) -> ImageTable:

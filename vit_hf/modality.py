@@ -1,0 +1,382 @@
+"""What differs between images and videos: how they are found, opened, prepared, named and shown.
+
+Code asks a modality to do these things, and never which one it is. What lies on higher floors is imported when a method
+is called; what a loader calls for every image or video is looked up once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from os import DirEntry
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .errors import UserError
+
+
+class Modality(ABC):
+    """Its two instances are `IMAGE` and `VIDEO`; an item is one image, or one video.
+
+    noun, article, plural: what an item is called. head: the end of the name of a class that has labels for items.
+    auto_processor, processor_module: the Auto class of its processors, and the module that has it without torchvision.
+    processor_settings: what a recipe's data may say of preparing it. default_crop_pct: where they do not say another.
+    bundled: a data set that comes with the package. example_file, example_path: a file, and one in its class folder.
+    shown, mistakes_shown, frames_shown: how many items, wrongly named ones, and frames of each a picture shows.
+    usage_imports, usage_input, usage_note, processor_summary: what a card says of using a model, and a processor.
+    """
+
+    noun: ClassVar[str]
+    article: ClassVar[str]
+    head: ClassVar[str]
+    auto_processor: ClassVar[str]
+    processor_module: ClassVar[str]
+    processor_settings: ClassVar[tuple[str, ...]] = ("mean", "std", "crop_pct", "interpolation")
+    default_crop_pct: ClassVar[float | None]
+    bundled: ClassVar[str]
+    example_file: ClassVar[str]
+    example_path: ClassVar[str]
+    shown: ClassVar[int]
+    mistakes_shown: ClassVar[int]
+    frames_shown: ClassVar[int]
+    usage_imports: ClassVar[str]
+    usage_input: ClassVar[str]
+    usage_note: ClassVar[str]
+    processor_summary: ClassVar[str]
+
+    def __reduce__(self) -> str:
+        """One object in all processes: it travels by the name that it has in this module."""
+        return self.noun.upper()
+
+    def __repr__(self) -> str:
+        return self.noun.upper()
+
+    @property
+    def plural(self) -> str:
+        return f"{self.noun}s"
+
+    @property
+    def task(self) -> str:
+        """The Hub's word for naming what is in an item."""
+        return f"{self.noun}-classification"
+
+    @property
+    def auto_classifier(self) -> str:
+        return f"AutoModel{self.head}"
+
+    def counted(self, number: int) -> str:
+        """1 image, 1,797 images"""
+        return f"{number:,} {self.noun if number == 1 else self.plural}"
+
+    # From a folder to pixels
+
+    @abstractmethod
+    def is_item(self, path: "Path | DirEntry[str]") -> bool:
+        """Whether what lies at a path is one item, and no folder of several."""
+
+    @cached_property
+    @abstractmethod
+    def open(self) -> Callable[..., Any]:
+        """(source, name, *, check_finite=False) -> a `Picture`, or `Footage`, of which no pixel is decoded yet.
+
+        A source is a path, the bytes of a file, or what is decoded already: an image, or an array t h w c.
+        Raises: UnreadableImage, now or when pixels are wanted.
+        """
+
+    @cached_property
+    @abstractmethod
+    def open_stored(self) -> Callable[[Any], Any]:
+        """As `open`, of an array (t) h w c whose pixels are prepared already."""
+
+    @abstractmethod
+    def preparation(self, processor: Any, channels: int) -> Any:
+        """A `Preparation` or `ClipPreparation`: what makes bytes of the model's size of an opened item."""
+
+    @abstractmethod
+    def make_processor(self, config: Any, **how: Any) -> Any:
+        """A processor of ours for the model of `config`; `how` as `make_image_processor` or `make_video_processor`."""
+
+    def processor_for(self, config: Any, settings: Any) -> Any:
+        """As `make_processor`, as the data of a recipe says."""
+        return self.make_processor(config, **{name: getattr(settings, name) for name in self.processor_settings})
+
+    @abstractmethod
+    def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
+        """The processor beside a model of any library, or None. Raises: OSError, ValueError for a broken one."""
+
+    @abstractmethod
+    def stock_processor(self) -> type:
+        """transformers' own class whose JSON says most of what ours do."""
+
+    @abstractmethod
+    def describe_sampling(self, config: Any, settings: Any) -> list[str]:
+        """What of an item is taken before it is resized, in lines for a card."""
+
+    @abstractmethod
+    def views(self, given: str | None) -> Any:
+        """The `Views` of each item whose answers are averaged, as --views says them. Raises: UserError."""
+
+    @abstractmethod
+    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+        """What reads files, and makes probabilities of them."""
+
+    # What a model takes
+
+    @abstractmethod
+    def input_shape(self, config: Any) -> tuple[int, ...]:
+        """-> (c, h, w) or (t, c, h, w) of one item"""
+
+    @abstractmethod
+    def sample_inputs(self, images: Any, config: Any) -> Any:
+        """b c h w -> b (t) c h w: inputs to compare two models on"""
+
+    @abstractmethod
+    def describe_inputs(self, config: Any) -> str:
+        """What a model takes, in the plural."""
+
+    # What people see
+
+    @abstractmethod
+    def draw(self, item: Any) -> Any:
+        """An opened item as an image of Pillow, in color."""
+
+    @abstractmethod
+    def as_images(self, pixels: Any) -> Any:
+        """b (t) c h w -> b c h w: what a person sees of what a model sees"""
+
+    @abstractmethod
+    def save_example(self, preparation: Any, item: Any, stem: Path) -> Path:
+        """Write an opened item in color, as a file or folder that predictions can be tried on. -> its path"""
+
+
+def sides_of(config: Any) -> tuple[int, int]:
+    size = config.image_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+class ImageModality(Modality):
+    noun, article = "image", "an image"
+    head = "ForImageClassification"
+    auto_processor, processor_module = "AutoImageProcessor", "transformers"
+    default_crop_pct = None
+    bundled = "digits"
+    example_file, example_path = "one.jpg", "cat/1.jpg"
+    shown, mistakes_shown, frames_shown = 32, 16, 1
+    usage_imports = (
+        "from PIL import Image\nfrom transformers import AutoImageProcessor, AutoModelForImageClassification"
+    )
+    usage_input = 'Image.open("image.png")'
+    usage_note = ""
+    processor_summary = "An image processor of `vit_hf`, which cuts the middle out of an image as timm does."
+
+    def is_item(self, path: "Path | DirEntry[str]") -> bool:
+        return not path.is_dir()
+
+    @cached_property
+    def open(self) -> Callable[..., Any]:
+        from .data.decode.images import open_picture
+
+        return open_picture
+
+    @cached_property
+    def open_stored(self) -> Callable[[Any], Any]:
+        from .data.decode.images import StoredPicture
+
+        return StoredPicture
+
+    def preparation(self, processor: Any, channels: int) -> Any:
+        from .data.decode.preparation import Preparation
+
+        return Preparation(processor, channels)
+
+    def make_processor(self, config: Any, **how: Any) -> Any:
+        from .data.decode.processors import make_image_processor
+
+        return make_image_processor(config, **how)
+
+    def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
+        from transformers import AutoImageProcessor
+
+        return AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+    def stock_processor(self) -> type:
+        from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+
+        return BitImageProcessorPil
+
+    def describe_sampling(self, config: Any, settings: Any) -> list[str]:
+        return []
+
+    def views(self, given: str | None) -> Any:
+        from .data.batches.dataset import Views
+
+        if given is not None:
+            raise UserError("--views are of videos, and the model takes images; leave it out.")
+        return Views()
+
+    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+        from .commands.predict import Images
+
+        return Images(model, processor)
+
+    def input_shape(self, config: Any) -> tuple[int, ...]:
+        return (config.num_channels, *sides_of(config))
+
+    def sample_inputs(self, images: Any, config: Any) -> Any:
+        return images
+
+    def describe_inputs(self, config: Any) -> str:
+        return self.plural
+
+    def draw(self, item: Any) -> Any:
+        from PIL import Image
+
+        return Image.fromarray(item.pixels(3))
+
+    def as_images(self, pixels: Any) -> Any:
+        return pixels
+
+    def save_example(self, preparation: Any, item: Any, stem: Path) -> Path:
+        path = stem.with_name(f"{stem.name}.png")
+        self.draw(item).save(path)
+        return path
+
+
+class VideoModality(Modality):
+    noun, article = "video", "a video"
+    head = "ForVideoClassification"
+    auto_processor, processor_module = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"
+    processor_settings = (*Modality.processor_settings, "sampling", "sampling_rate")
+    default_crop_pct = 1.0
+    bundled = "moving_digits"
+    example_file, example_path = "one.mp4", "wave/1.mp4"
+    shown, mistakes_shown, frames_shown = 12, 12, 4
+    usage_imports = (
+        "from transformers import AutoModelForVideoClassification\n"
+        "from transformers.models.auto.video_processing_auto import AutoVideoProcessor"
+    )
+    usage_input = '"video.mp4"'
+    usage_note = (
+        "A video is a file, a folder of frames, a list of images or an array of frames. GIF, WebP, APNG and folders of "
+        "frames need\nnothing else, other files the package `av`. `transformers.AutoVideoProcessor` is the same where "
+        "torchvision is installed."
+    )
+    processor_summary = (
+        "A video processor of `vit_hf`, which chooses the frames of a clip and cuts the middle out of each."
+    )
+
+    def is_item(self, path: "Path | DirEntry[str]") -> bool:
+        """A folder of images alone is one video, of a frame in each."""
+        from .data.sources.folders import holds_frames
+
+        return not path.is_dir() or holds_frames(path)
+
+    @cached_property
+    def open(self) -> Callable[..., Any]:
+        from .data.decode.videos import open_footage
+
+        return open_footage
+
+    @cached_property
+    def open_stored(self) -> Callable[[Any], Any]:
+        from .data.decode.videos import StoredFootage
+
+        return StoredFootage
+
+    def preparation(self, processor: Any, channels: int) -> Any:
+        from .data.decode.preparation import ClipPreparation
+
+        return ClipPreparation(processor, channels)
+
+    def make_processor(self, config: Any, **how: Any) -> Any:
+        from .data.decode.processors import make_video_processor
+
+        return make_video_processor(config, **how)
+
+    def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
+        """Ours, whatever the library: transformers' own processors of videos need torchvision."""
+        from .conversion.core.preprocessing import processor_from_json
+
+        return processor_from_json(folder, config)
+
+    def stock_processor(self) -> type:
+        """VideoMAE's of images, from which transformers concludes on that of videos, where torchvision is."""
+        from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
+
+        return VideoMAEImageProcessorPil
+
+    def describe_sampling(self, config: Any, settings: Any) -> list[str]:
+        frames = config.num_frames
+        if settings.sampling == "uniform":
+            return [f"{frames} frames, evenly over the whole video"]
+        return [f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"]
+
+    def views(self, given: str | None) -> Any:
+        from .data.batches.dataset import Views
+
+        return Views() if given is None else Views.parse(given)
+
+    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+        from .commands.predict import Videos
+
+        return Videos(model, processor, views)
+
+    def input_shape(self, config: Any) -> tuple[int, ...]:
+        return (config.num_frames, config.num_channels, *sides_of(config))
+
+    def sample_inputs(self, images: Any, config: Any) -> Any:
+        """Clips of images that fade."""
+        import torch
+
+        return images[:, None] * torch.linspace(1, 0.5, config.num_frames)[:, None, None, None]
+
+    def describe_inputs(self, config: Any) -> str:
+        return f"clips of {config.num_frames} frames"
+
+    def draw(self, item: Any) -> Any:
+        """Some frames of the video side by side."""
+        from .data.decode.videos import some_frames
+        from .plots.galleries import film_strip
+
+        return film_strip(some_frames(item, self.frames_shown))
+
+    def as_images(self, pixels: Any) -> Any:
+        """Some frames of each clip side by side."""
+        from .models.video_frames import uniform_frames
+        from .plots.galleries import film_strips
+
+        return film_strips(pixels[:, uniform_frames(pixels.shape[1], self.frames_shown, 0.5)])
+
+    def save_example(self, preparation: Any, item: Any, stem: Path) -> Path:
+        """The frames that the model sees, one by one: animations would drop one that shows what the one before did."""
+        from PIL import Image
+
+        stem.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(preparation.frames_at(item)):
+            Image.fromarray(picture.pixels(3)).save(stem / f"{number:03d}.png")
+        return stem
+
+
+IMAGE, VIDEO = ImageModality(), VideoModality()
+MODALITIES: Sequence[Modality] = (IMAGE, VIDEO)
+
+
+def modality_of(config: Any) -> Modality:
+    """That of a configuration of whatever library: as its family says; or as the classes say that it was saved with;
+    or else as transformers has classifiers for its model_type."""
+    from .families import FAMILIES, word_of
+
+    model_type = getattr(config, "model_type", "")
+    if (family := word_of(model_type)) is not None:
+        return FAMILIES[family].modality
+    saved = [*(getattr(config, "architectures", None) or []), *(getattr(config, "auto_map", None) or {})]
+    for modality in MODALITIES:
+        if any(modality.head in name for name in saved):
+            return modality
+    from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
+
+    return VIDEO if model_type in MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES else IMAGE
+
+
+def modality_of_processor(processor: Any) -> Modality:
+    """That of a processor of ours, by the Auto class that finds it."""
+    return next(modality for modality in MODALITIES if modality.auto_processor == processor._auto_class)
