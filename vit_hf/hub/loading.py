@@ -4,12 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    AutoModelForVideoClassification,
-)
+from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForVideoClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the name that never needs torchvision
 
 from ..conversion.hub import FACTS, fetch
 from ..conversion.preprocessing import processor_from_json
