@@ -13,6 +13,7 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 
 FLOORS = [
     ["models.shapes", "models.words", "models.frame_choice", "models.video_frames", "families", "version"],
+    ["requirements"],
     ["models.patches", "models.positions", "models.image_processing_*"],
     ["models.attention", "models.clips", "models.windows", "models.configuration_*", "models.*_processing_*"],
     ["models.blocks", "models.window_attention"],
