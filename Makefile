@@ -1,4 +1,5 @@
-# Two commands matter: `make quickstart` trains a model, `make test` proves the package.
+# Two commands matter: `make quickstart` trains a model, `make test` proves the package; `make test ORDER=--random-order`
+# does so in another order each time.
 # Each works on a fresh clone, with Python 3.11 or newer and make; neither needs the other.
 
 PYTHON ?= python3
@@ -7,15 +8,23 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
 # A process for each core, which costs up to 3 GB of memory; a file's tests stay together, for they share what is dear.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist loadfile
+ORDER :=
+# The lowest versions that pyproject.toml allows.
+FLOORS := $(VENV)/floors
 
-.PHONY: quickstart test lint format lock clean
+.PHONY: quickstart test test-floors lint format lock clean
 
 quickstart: $(VENV)/.base
 	$(RUN) scripts/train.py configuration/recipes/digits.yaml
 
 test: $(VENV)/.test $(VENV)/peers/.installed
-	$(RUN) -m pytest $(WORKERS) tests --ignore=tests/parity
-	PYTHONPATH=$(VENV)/peers $(RUN) -m pytest $(WORKERS) tests/parity
+	@trap 'exit 130' INT; failed=0; \
+	$(RUN) -m pytest $(WORKERS) $(ORDER) tests --ignore=tests/parity || failed=1; \
+	PYTHONPATH=$(VENV)/peers $(RUN) -m pytest $(WORKERS) $(ORDER) tests/parity || failed=1; \
+	exit $$failed
+
+test-floors: $(FLOORS)/.installed
+	$(FLOORS)/bin/python -m pytest $(WORKERS) $(ORDER) tests/models tests/training tests/data
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .
@@ -46,7 +55,13 @@ $(VENV)/peers/.installed: configuration/requirements/peers.txt $(VENV)/.base
 	$(PIP) install --no-deps --upgrade --target $(VENV)/peers --requirement configuration/requirements/peers.txt
 	touch $@
 
-# The newest versions that pyproject.toml allows, written down for everybody else.
+$(FLOORS)/.installed: configuration/requirements/floors.txt pyproject.toml | $(RUN)
+	$(RUN) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip --disable-pip-version-check install --requirement configuration/requirements/floors.txt
+	$(FLOORS)/bin/python -m pip --disable-pip-version-check install --no-deps --editable .
+	touch $@
+
+# The newest and the lowest versions that pyproject.toml allows, written down for everybody else.
 lock: $(RUN)
 	$(RUN) configuration/requirements/lock.py
 

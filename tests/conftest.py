@@ -1,8 +1,9 @@
-"""What every test may count on: no network, no leftovers of other runs, no screen."""
+"""What every test may count on: no network, no leftovers of other runs, no screen, signals that arrive."""
 
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,15 @@ os.environ.pop("HF_TOKEN", None)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # other programs on the machine may use the cores too
 # Tests run beside each other, and the last bits of a sum depend on the number of threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Whoever starts the tests may ignore or block signals (a shell does for what runs behind `&`, so does nohup), and that
+# is inherited: Ctrl-C would not arrive, and the exit codes of children would be lost.
+DISPOSITIONS = {"SIGINT": signal.default_int_handler} | dict.fromkeys(("SIGTERM", "SIGUSR1", "SIGCHLD"), signal.SIG_DFL)
+for name, disposition in DISPOSITIONS.items():
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), disposition)
+if hasattr(signal, "pthread_sigmask"):
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 from typing import Any  # noqa: E402
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate.state import AcceleratorState, DistributedType
 from datasets import config
 from killable_runs import Averages, small_trainer
@@ -31,6 +33,30 @@ FSDP2 = {
     "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
     "FSDP_RESHARD_AFTER_FORWARD": "true",
 }
+
+
+class Dies(TrainerCallback):
+    """A kill -9 that comes exactly there, however busy the machine is: at the beginning of a step, or ..."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_within(file: Path) -> None:
+    """... when half of a file has been written."""
+    save = torch.save
+
+    def save_half(content: Any, path: Any, *args: Any, **options: Any) -> None:
+        save(content, path, *args, **options)
+        if Path(path) == file:
+            os.truncate(file, file.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.save = save_half
 
 
 class Slow(TrainerCallback):
@@ -64,11 +90,20 @@ def begin_in(environment: dict[str, str]) -> None:
 
 
 def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
-    """What a process does: one small run, and the exit code of the command."""
+    """What a process does: one small run, and the exit code of the command.
+
+    seconds_per_step, dies_at_step, dies_within: as Slow, Dies and die_within say. says_in: where its stderr goes.
+    """
     begin_in(environment)
-    slow = Slow(settings.pop("seconds_per_step", 0))
+    callbacks: list[TrainerCallback] = [Averages(), Slow(settings.pop("seconds_per_step", 0))]
+    if (step := settings.pop("dies_at_step", None)) is not None:
+        callbacks.append(Dies(step))
+    if file := settings.pop("dies_within", None):
+        die_within(file)
+    if said := settings.pop("says_in", None):
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
     try:
-        small_trainer(folder, Averages(), slow, **settings).train(resume_from_checkpoint=resume)
+        small_trainer(folder, *callbacks, **settings).train(resume_from_checkpoint=resume)
     except Interrupted:
         sys.exit(RESUMABLE)
 
@@ -91,8 +126,8 @@ def started(folder: Path, *, resume: bool = False, environment: dict[str, str] |
 
 
 @contextmanager
-def ended(*processes: BaseProcess, seconds: float = 120) -> Iterator[None]:
-    """Nothing is left running when a test fails."""
+def ended(*processes: BaseProcess, seconds: float = 300) -> Iterator[None]:
+    """Nothing is left running when a test fails, or when a busy machine took more than `seconds`."""
     try:
         yield
         for process in processes:

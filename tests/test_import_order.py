@@ -16,7 +16,7 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 FLOORS = [
     ["version"],
     ["errors"],
-    ["files", "settings", "models.shapes", "completion.configurations"],
+    ["files", "requirements", "settings", "models.shapes", "completion.configurations"],
     ["models.patches", "models.positions", "models.video_frames", "completion.losses"],
     ["models.windows", "models.configuration_*", "models.fast_paths", "completion.combinations"],
     ["models.attention", "models.fast_windows", "completion.adaptation"],

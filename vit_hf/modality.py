@@ -194,7 +194,8 @@ class ImageModality(Modality):
         return make_image_processor(config, **how)
 
     def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
-        from transformers import AutoImageProcessor
+        # Under the name that needs no torchvision.
+        from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
         return AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
 

@@ -3,7 +3,8 @@
     make lock
 
 `base.txt` runs the package, `test.txt` adds what its tests need, `peers.txt` names the libraries that the
-parity tests and the benchmark compare with (installed apart, without dependencies; see the Makefile).
+parity tests and the benchmark compare with (installed apart, without dependencies; see the Makefile). `floors.txt`
+holds the other end, the lowest version that pyproject.toml allows of each library it names, for `make test-floors`.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROJECT = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 # torch pins the CUDA libraries of its own build, and a machine without a GPU may want none of them.
 OF_TORCH = re.compile(r"nvidia-|cuda-|triton")
@@ -39,9 +41,19 @@ def write(name: str, purpose: str, lines: list[str]) -> None:
     print(f"{name}: {len(lines)} lines")
 
 
+def floors() -> list[str]:
+    """Every `name>=version` that a run or its tests may meet, as `name==version`."""
+    named = PROJECT["dependencies"] + [each for extra in ("fast", "video", "test") for each in EXTRAS[extra]]
+    tools = ("pyright", "ruff")  # which no test imports
+    return sorted({each.replace(">=", "==") for each in named if not each.startswith(tools)})
+
+
+def write_floors() -> None:
+    write("floors.txt", "The lowest versions that pyproject.toml allows.", resolve(floors()))
+
+
 def main() -> None:
-    extras = PROJECT["optional-dependencies"]
-    everything = resolve(PROJECT["dependencies"] + extras["test"])
+    everything = resolve(PROJECT["dependencies"] + EXTRAS["test"])
     # The runtime keeps the versions chosen beside the tests' tools, or the two files could disagree.
     names = {line.partition("==")[0] for line in resolve(PROJECT["dependencies"])}
     base = [line for line in everything if line.partition("==")[0] in names]
@@ -49,8 +61,9 @@ def main() -> None:
     test = [line for line in everything if line not in base]
     write("test.txt", "What its tests need besides.", ["--requirement base.txt", *test])
     # Each torchvision belongs to one torch, so the peers are resolved beside it and noted without it.
-    peers = [line for line in resolve([*base, *extras["peers"]]) if line not in base]
+    peers = [line for line in resolve([*base, *EXTRAS["peers"]]) if line not in base]
     write("peers.txt", "Its opponents; install with --no-deps.", peers)
+    write_floors()
 
 
 if __name__ == "__main__":

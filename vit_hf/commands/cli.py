@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..requirements import warn_of_floors
+
 EXPECTED = (ValueError, OSError)
 FAILED, MISUSED = 1, 2
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
@@ -30,6 +32,7 @@ def program(name: str) -> str:
 
 def guarded(run: Callable[..., int], *arguments) -> int:
     """The exit status of `run`; an expected error becomes a sentence, and VIT_HF_TRACEBACK=1 shows its origin."""
+    warn_of_floors()
     try:
         return run(*arguments)
     except EXPECTED as error:

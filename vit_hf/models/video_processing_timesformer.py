@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.image_utils import PILImageResampling
+from transformers.image_utils import PILImageResampling, to_numpy_array
 from transformers.processing_utils import ImagesKwargs
 
 from .image_processing_vit import VisionTransformerImageProcessor
@@ -90,11 +90,14 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
 
     def frame(self, given: Any) -> Any:
-        """An image in the model's colors, or an array of three dimensions."""
-        if not isinstance(given, Image.Image):
-            return given[None] if given.ndim == 2 else given
-        mode = None if isinstance(self.image_mean, float | int) else MODES.get(len(self.image_mean))
-        return given if given.mode == mode else given.convert(mode)
+        """An image in the model's colors, or an array of three dimensions; grays fill all channels of a model."""
+        channels = 0 if isinstance(self.image_mean, float | int) else len(self.image_mean)
+        if isinstance(given, Image.Image):
+            mode = MODES.get(channels)
+            return given if given.mode == mode else given.convert(mode)
+        given = given[None] if given.ndim == 2 else given
+        axis = 0 if given.shape[0] == 1 else -1
+        return np.repeat(to_numpy_array(given), channels, axis) if channels > given.shape[axis] == 1 else given
 
     def to_dict(self) -> dict[str, Any]:
         """As for an image processor, but for the name of the kind."""

@@ -51,11 +51,11 @@ def images_of(paths, channels):
 
 def processor_of(config, folder, trust):
     """Of images, or of videos where the model takes frames."""
+    # Under the names that need no torchvision.
     if "num_frames" in config:
-        # Under the name that needs no torchvision.
         from transformers.models.auto.video_processing_auto import AutoVideoProcessor as Auto
     else:
-        from transformers import AutoImageProcessor as Auto
+        from transformers.models.auto.image_processing_auto import AutoImageProcessor as Auto
     return Auto.from_pretrained(folder, trust_remote_code=trust)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from transformers import AutoImageProcessor, ViTImageProcessorPil
+from transformers import ViTImageProcessorPil
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from vit_hf import VisionTransformerConfig
 from vit_hf.data.decode.processors import make_image_processor
@@ -97,7 +98,7 @@ import sys
 sys.modules["vit_hf"] = None
 import numpy as np
 from PIL import Image
-from transformers import AutoImageProcessor
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 folder = sys.argv[1]
 processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
 np.save(f"{folder}/pixels.npy", processor(Image.open(f"{folder}/image.png"), return_tensors="np")["pixel_values"])

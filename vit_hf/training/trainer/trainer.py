@@ -150,7 +150,6 @@ class Trainer(FeedingTrainer):
             shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
         # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
         self.model_accepts_loss_kwargs = False
-        self.loss_is_scaled_for_ga = True
         self.speed = Speedometer(self.model, self.args)
         self.average: MovingAverage | None = None
         if ema := self.optimization.ema:
@@ -187,6 +186,9 @@ class Trainer(FeedingTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model, inputs, num_items_in_batch=None):
+        # What transformers would divide by; a loss is a share of the step's mean already. (Its `loss_is_scaled_for_ga`
+        # says so too, but 5.17 does not know it.)
+        self.current_gradient_accumulation_steps = 1
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.state.global_step < self.optimization.head_only_steps:
             forget_trunk_gradients(self.accelerator.unwrap_model(model))
