@@ -25,7 +25,7 @@ from ..settings import explained
 from ..training.build_model import CHANGEABLE, build_classifier, build_masked_image_model, continue_classifier
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
-from ..training.recipe.arguments import TrainingArguments, plan_steps
+from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
 from ..training.recipe.optimization import MaskingSettings
 from ..training.recipe.recipe import ModelSettings, Recipe
 from ..training.trainer.trainer import Trainer
@@ -222,7 +222,7 @@ def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
 
 def prepare(recipe: Recipe) -> PreparedRun:
     """Read the data, build the model, and say what was found."""
-    arguments = TrainingArguments(**recipe.training)
+    arguments = training_arguments(recipe.training)
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimization, recipe.training)
     data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)

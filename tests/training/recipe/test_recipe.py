@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from vit_hf.errors import UserError
+from vit_hf.training.recipe.arguments import refuse_unknown_arguments, training_arguments
 from vit_hf.training.recipe.recipe import load_recipe
 from vit_hf.training.recipe.yaml_files import read_yaml
 
@@ -61,3 +63,34 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path):
         load_recipe(tmp_path / "list.yaml")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
         load_recipe(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"learning_rate": "fast"}, "training.learning_rate='fast' is a str, and has to be float"),
+        ({"max_steps": 1.5}, "training.max_steps=1.5 is a float, and has to be int"),
+        ({"seed": True}, "training.seed=True is a bool, and has to be int"),
+        ({"bf16": "no"}, "training.bf16='no' is a str, and has to be bool"),
+    ],
+)
+def test_a_text_in_place_of_a_number_is_refused_before_the_training(training: dict, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        refuse_unknown_arguments(training)
+
+
+def test_whole_numbers_pass_for_others_and_nothing_where_it_may():
+    given = {"learning_rate": 1, "num_train_epochs": 2, "save_total_limit": None}
+    assert refuse_unknown_arguments(given) == given
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        ({"lr_scheduler_type": "zigzag", "seed": 1}, "training.lr_scheduler_type='zigzag': zigzag is not a valid"),
+        ({"seed": 1, "warmup_steps": -3}, "training.warmup_steps=-3: "),
+    ],
+)
+def test_what_transformers_refuses_is_the_users_to_mend_and_names_the_field(training: dict, sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        training_arguments(training)

@@ -15,7 +15,6 @@ from ...errors import UserError
 from ...models.video_frames import BROKEN, MODES
 
 
-# What PIL's decoders raise on broken files; a decompression bomb is a file that claims to be huge.
 class UnreadableImage(UserError):
     """A file that is empty, truncated, no image at all, or holds pixels that are no numbers."""
 

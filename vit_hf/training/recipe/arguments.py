@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import torch
 import transformers
@@ -42,8 +43,44 @@ def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
     for name in training:
         if name not in known:
             raise UserError(unknown_name("training argument", name, known))
+    refuse_no_numbers(training)
     refuse_missing_reporters(training.get("report_to"))
     return training
+
+
+def refuse_no_numbers(training: dict[str, Any]) -> None:
+    """Raises: UserError for a text where a number belongs, or one kind of number in place of another; transformers
+    takes them, and fails in the middle of the training.
+    """
+    hints = get_type_hints(TrainingArguments)
+    for name, value in training.items():
+        kinds = set(get_args(hints[name]) or [hints[name]])
+        if not kinds <= {int, float, bool, NoneType}:
+            continue
+        if type(value) not in kinds and not (float in kinds and type(value) is int):
+            wanted = " or ".join(sorted("nothing" if kind is NoneType else kind.__name__ for kind in kinds))
+            raise UserError(f"training.{name}={value!r} is a {type(value).__name__}, and has to be {wanted}.")
+
+
+def training_arguments(training: dict[str, Any]) -> TrainingArguments:
+    """Of the `training:` section of a recipe.
+
+    Raises: UserError for what transformers refuses, naming the field where one alone is to blame.
+    """
+    try:
+        return TrainingArguments(**training)
+    except (ValueError, TypeError, AttributeError, ImportError) as error:
+        culprit = next((name for name, value in training.items() if is_refused({name: value})), None)
+        where = f"training.{culprit}={training[culprit]!r}" if culprit else "training"
+        raise UserError(f"{where}: {error}") from error
+
+
+def is_refused(training: dict[str, Any]) -> bool:
+    try:
+        TrainingArguments(**training)
+    except (ValueError, TypeError, AttributeError, ImportError):
+        return True
+    return False
 
 
 def replicas(arguments: TrainingArguments) -> int:
