@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from made_images import class_folders
 from transformers import TrainerCallback
 
@@ -91,3 +92,13 @@ def test_a_changed_recipe_and_a_wrong_checkpoint_are_one_sentence(tmp_path: Path
     assert "There is no checkpoint" in capsys.readouterr().err
     assert main([str(recipe), "--resume-anyway", "--training.learning_rate", "0.5", "--training.max_steps", "3"]) == 0
     assert "Going on all the same" in capsys.readouterr().out
+
+
+def test_a_lack_of_memory_is_a_sentence_with_a_smaller_batch(recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("Tried to allocate 20 GiB. Of the rest nothing is said.")
+
+    monkeypatch.setattr(ResumableTrainer, "training_step", full)
+    assert main([str(recipe), "--training.per_device_train_batch_size", "8"]) == 2
+    said = capsys.readouterr().err
+    assert "batches of 8 (Tried to allocate 20 GiB); set --training.per_device_train_batch_size 4" in said

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..errors import UserError
 from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
@@ -51,6 +52,7 @@ def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:
     """-> the seconds that it took. A KeyboardInterrupt carries a note that says how to resume, where that is possible.
 
     resume: a checkpoint, or True for the newest complete one.
+    Raises: UserError where the memory does not suffice.
     """
     start = time.monotonic()
     try:
@@ -60,6 +62,13 @@ def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:
         if newest and trainer.is_world_process_zero():
             interrupt.add_note(f"Stopped after step {trainer.state.global_step}. {how_to_resume(newest)}")
         raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        batch = trainer.args.per_device_train_batch_size
+        raise UserError(
+            f"The memory does not suffice for batches of {batch} ({str(error).partition('.')[0] or 'out of memory'}); "
+            f"set --training.per_device_train_batch_size {max(1, batch // 2)} (with optimization.batch_size in the "
+            "recipe the steps stay as large), or --training.gradient_checkpointing true."
+        ) from error
     trainer.use_final_weights()
     return time.monotonic() - start
 
