@@ -62,12 +62,12 @@ def fields_of(given: Sequence[str]) -> dict[str, Any]:
 def next_commands(given: Any, config: Any) -> str:
     from ..families import family_of
 
-    dest, clips = given.dest, family_of(config).takes_clips
-    one, family = ("one.mp4", "--model.family timesformer ") if clips else ("one.jpg", "")
-    predict = f"{program('predict')} {dest} {one} folder/" if given.to == "vit_hf" else f"ls {dest}"
+    dest, family = given.dest, family_of(config)
+    predict = f"{program('predict')} {dest} {family.modality.example_file} folder/"
     lines = [
-        predict,
-        f"{program('train')} folder_finetune {family}--model.from {dest} --data.name FOLDER_OF_CLASS_FOLDERS",
+        predict if given.to == "vit_hf" else f"ls {dest}",
+        f"{program('train')} folder_finetune --model.family {family.name} --model.from {dest} "
+        "--data.name FOLDER_OF_CLASS_FOLDERS",
     ]
     if (other := other_target(given.to, config)) is not None:
         lines.append(f"{program('convert')} {dest} {dest}-{other} --to {other}")
@@ -75,10 +75,10 @@ def next_commands(given: Any, config: Any) -> str:
 
 
 def other_target(to: str, config: Any) -> str | None:
-    """Another library that has the model, or None. timm has none of videos."""
+    """Another library that has the model, or None. timm has no TimeSformer."""
     from ..families import family_of
 
-    if not family_of(config).takes_clips:
+    if family_of(config).name != "timesformer":
         return next(name for name in TARGETS[1:] if name != to)
     if to != "vit_hf":
         return "vit_hf"
