@@ -13,7 +13,6 @@ from torch import Tensor
 from ..families import FAMILIES
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
-from .papers import PAPERS
 
 Interval = tuple[float, float]
 Z = 1.959964  # of the normal distribution, at 97.5%
@@ -201,6 +200,6 @@ def render_card(facts: CardFacts) -> ModelCard:
         percent=percent,
         recall_interval=recall_interval,
         version=__version__,
-        paper=PAPERS[facts.family].strip(),
+        paper=FAMILIES[facts.family].papers.strip(),
         pictures={name: PICTURES[name] for name in facts.pictures},
     )

@@ -16,7 +16,7 @@ from ..conversion.core.parity import Parity, compare, ours, sample_images
 from ..conversion.core.preprocessing import stock_processor
 from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..errors import UserError
-from ..families import family_of, word_of
+from ..families import family_of
 from .cli import FAILED, guarded, parser, program, words_of
 
 EXAMPLES = """\
@@ -141,7 +141,7 @@ def facts_of(given: Any, loaded: Loaded, reports: dict[str, Parity]) -> Conversi
         base_model=loaded.base_model,
         model_class=type(loaded.model).__name__,
         parity="\n".join(f"{between}\n{report}" for between, report in reports.items()) or None,
-        family=str(word_of(loaded.model.config.model_type)),
+        family=family_of(loaded.model.config).name,
         notes=loaded.notes,
     )
 

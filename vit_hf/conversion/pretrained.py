@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import metadata_load
 
 from ..errors import UserError
-from ..families import FAMILIES, word_of
+from ..families import find_family
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
@@ -74,7 +74,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     config = read_json(path / "config.json")
     if "architecture" in config:
         return read_timm(source, path)
-    if word_of(config.get("model_type", "")):
+    if find_family(config.get("model_type", "")):
         return read_ours(source, path, config)
     if "model_type" in config:
         return read_transformers(source, path)
@@ -111,7 +111,8 @@ def read_timm(source: str, path: Path) -> Loaded:
 
 
 def read_ours(source: str, path: Path, config: dict[str, Any]) -> Loaded:
-    family, names = FAMILIES[str(word_of(config["model_type"]))], config.get("architectures") or []
+    family, names = find_family(config["model_type"]), config.get("architectures") or []
+    assert family is not None
     saved = (place for place in family.classes.values() if place.__name__ in names)
     model: Any = next(saved, family.classifier).from_pretrained(path)
     return Loaded(source, "vit_hf", model.eval(), processor_from_json(path, model.config))

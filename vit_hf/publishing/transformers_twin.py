@@ -13,7 +13,7 @@ from ..conversion.pretrained import card_of, license_of, license_sentence, load_
 from ..conversion.transformers.vit_export import convert_to_transformers
 from ..conversion.transformers.vit_import import transformers_runnable
 from ..errors import UserError
-from ..families import word_of
+from ..families import family_of
 from ..hub.repository import CARD
 
 
@@ -46,7 +46,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         base_model=source,
         model_class=type(loaded.model).__name__,
         parity=str(report),
-        family=str(word_of(loaded.model.config.model_type)),
+        family=family_of(loaded.model.config).name,
         notes=[*loaded.notes, *missed, *notes],
     )
     with_results(conversion_card(facts), folder, name).save(twin / CARD)

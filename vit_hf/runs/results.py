@@ -17,7 +17,7 @@ from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
-from ..families import word_of
+from ..families import family_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
 from ..training.metrics import BINS, classification_metrics
@@ -85,7 +85,7 @@ class FinishedRun:
             name=name,
             repository=name,
             license=self.license(),
-            family=str(word_of(self.model.config.model_type)),
+            family=family_of(self.model.config).name,
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,

@@ -22,7 +22,7 @@ from ..models.modeling_timesformer import TimeSformerForVideoClassification
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
-from ..training.build_model import CHANGEABLE, build_classifier, build_painter, continue_classifier
+from ..training.build_model import build_classifier, build_painter, continue_classifier
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
 from ..training.recipe.arguments import TrainingArguments, plan_steps
@@ -69,7 +69,8 @@ def of_clips(model: Any, fields: dict[str, Any]) -> Any:
     if family_of(model.config).takes_clips:
         return model
     # What is changed of weights that are there, changes them afterwards.
-    others = {name: value for name, value in fields.items() if name not in CHANGEABLE}
+    changeable = FAMILIES["timesformer"].changeable_fields()
+    others = {name: value for name, value in fields.items() if name not in changeable}
     return TimeSformerForVideoClassification.from_image_model(model, num_frames=fields.get("num_frames", 8), **others)
 
 

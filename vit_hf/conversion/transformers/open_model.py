@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
 from ...errors import UserError
-from ...families import word_of
+from ...families import find_family
 from ...hub.download import local
 from ..core.rules import listed
 
@@ -46,7 +46,7 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
 
 def class_of(config: Any, source: str | Path) -> Any:
     """The class of transformers' that saved a model."""
-    if word_of(config.model_type):
+    if find_family(config.model_type):
         raise UserError(f"{source} holds a model of vit_hf already; load it with from_pretrained.")
     if not config.architectures:
         raise UserError(f"{source} does not say which class saved it (architectures in config.json); give it live.")
