@@ -66,13 +66,12 @@ def words_said(given: Sequence[str]) -> dict[str, Any]:
 def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
     """-> the model that is to be written, and how a comparison sees it."""
     if to == "timm":
-        from ..conversion.timm.vit import timm_runnable, to_timm
+        from ..conversion.timm.convert import timm_runnable, to_timm
 
         model = to_timm(loaded.model, loaded.processor, share=True)
         return model, timm_runnable(model)
     if to == "transformers":
-        from ..conversion.transformers.vit_export import convert_to_transformers
-        from ..conversion.transformers.vit_import import transformers_runnable
+        from ..conversion.transformers.convert import convert_to_transformers, transformers_runnable
 
         model, notes = convert_to_transformers(loaded.model)
         loaded.notes += notes
@@ -83,7 +82,7 @@ def target_of(loaded: Loaded, to: str) -> tuple[Any, Any]:
 def write(model: Any, loaded: Loaded, to: str, folder: Path) -> None:
     """Weights, configuration and preprocessing, in the form of the target."""
     if to == "timm":
-        from ..conversion.timm.vit import save_timm
+        from ..conversion.timm.convert import save_timm
 
         save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
         return
@@ -160,14 +159,11 @@ def next_commands(given: Any, config: Any) -> str:
 
 
 def other_target(to: str, config: Any) -> str | None:
-    """Another library that has the model, or None. timm has none of videos."""
-    if not family_of(config).takes_clips:
-        return next(name for name in TARGETS[1:] if name != to)
-    if to != "vit_hf":
-        return "vit_hf"
-    from ..conversion.transformers.timesformer import unsayable
-
-    return None if any(unsayable(config)) else "transformers"
+    """Another library that has the model, or None."""
+    family = family_of(config)
+    converters = {"transformers": family.transformers_converter(), "timm": family.timm_converter()}
+    able = (name for name, one in converters.items() if name != to and one and not any(one.unsayable(config)))
+    return next(able, None if to == "vit_hf" else "vit_hf")
 
 
 def main(words: Sequence[str] | None = None) -> int:

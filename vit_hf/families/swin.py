@@ -1,5 +1,6 @@
 """The Swin Transformer (arXiv:2103.14030), and its second version (arXiv:2111.09883)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -9,7 +10,7 @@ from ..models.blocks import Block
 from ..models.configuration_swin import SwinTransformerConfig
 from ..models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
 from ..models.modeling_swin_backbone import SwinTransformerBackbone
-from .base import OF_TRAINING, Family
+from .base import OF_TRAINING, Converter, Family, PublishedFiles
 
 
 def check_stages(config: Any) -> None:
@@ -89,3 +90,28 @@ class SwinTransformer(Family):
 
     def layers_of(self, config: Any) -> str:
         return f"{sum(config.depths)} layers in {len(config.depths)} stages, which end {config.hidden_size} wide"
+
+    def timm_converter(self) -> Converter:
+        from ..conversion.timm import swin
+
+        return Converter(
+            swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsayable_to_timm, [swin.EPS]
+        )
+
+    def transformers_converter(self) -> Converter:
+        from ..conversion.transformers import swin
+
+        return Converter(swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsayable)
+
+    def original_files(self) -> Sequence[PublishedFiles]:
+        from ..conversion.original import peers, swin
+
+        return (
+            PublishedFiles("Swin", swin.ANCHOR, swin.find_swin, peers.of_swin),
+            PublishedFiles("Swin V2", swin.ANCHOR_V2, swin.find_swin_v2, peers.of_swin),
+        )
+
+    def benchmark(self) -> Any:
+        from ..commands.benchmark.swin import BENCHMARKED
+
+        return BENCHMARKED

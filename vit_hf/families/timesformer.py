@@ -1,5 +1,6 @@
 """TimeSformer (arXiv:2102.05095)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -15,7 +16,7 @@ from ..models.blocks import Block
 from ..models.configuration_timesformer import TimeSformerConfig
 from ..models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from ..models.video_processing_timesformer import TimeSformerVideoProcessor
-from .base import Family
+from .base import Converter, Family, PublishedFiles
 
 
 def check_timesformer_numbers(config: Any) -> None:
@@ -70,3 +71,26 @@ class TimeSformer(Family):
         adaptation.adapt_positions,
     )
     layer_classes = (Block,)
+
+    def transformers_converter(self) -> Converter:
+        from ..conversion.transformers import timesformer as one
+
+        return Converter(one.takes, one.NAMES, one.to_ours, one.to_theirs, one.runnable, one.unsayable)
+
+    def original_files(self) -> Sequence[PublishedFiles]:
+        from ..conversion.original import peers
+        from ..conversion.original import timesformer as one
+
+        facebook, lucidrains = (one.find_facebook, peers.of_facebook), (one.find_lucidrains, peers.of_lucidrains)
+        return (
+            PublishedFiles("TimeSformer, space_only", one.APART, *facebook, one.under_space_alone),
+            PublishedFiles("TimeSformer", one.ANCHOR, *facebook),
+            PublishedFiles("TimeSformer, joint", one.JOINT, *facebook),
+            PublishedFiles("timesformer-pytorch", one.LUCIDRAINS, *lucidrains),
+            PublishedFiles("timesformer-pytorch, shifted", one.SHIFTED, *lucidrains),
+        )
+
+    def benchmark(self) -> Any:
+        from ..commands.benchmark.timesformer import BENCHMARKED
+
+        return BENCHMARKED

@@ -1,5 +1,6 @@
 """The Vision Transformer (arXiv:2010.11929)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -16,7 +17,7 @@ from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ..models.modeling_vit_backbone import VisionTransformerBackbone
 from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
-from .base import OF_TRAINING, Family
+from .base import OF_TRAINING, Converter, Family, PublishedFiles
 
 
 def check_numbers(config: Any) -> None:
@@ -90,3 +91,37 @@ class VisionTransformer(Family):
     adapters = (adaptation.adapt_patches, adaptation.adapt_positions, adaptation.adapt_grid_biases)
     changeable = (*OF_TRAINING, "pooling", "add_pooling_layer")
     layer_classes = (Block,)
+
+    def timm_converter(self) -> Converter:
+        from ..conversion.timm import vit, vit_config
+
+        return Converter(
+            vit.takes,
+            vit.NAMES,
+            vit.to_ours,
+            vit.to_theirs,
+            vit.runnable,
+            unsayable=vit_config.unsayable_to_timm,
+            saved_eps=[*vit.ARCHITECTURES],
+        )
+
+    def transformers_converter(self) -> Converter:
+        from ..conversion.transformers import vit_config, vit_export, vit_import
+
+        names = [*vit_config.WORDS]
+        return Converter(vit_import.takes, names, vit_import.to_ours, vit_export.to_theirs, vit_import.runnable)
+
+    def original_files(self) -> Sequence[PublishedFiles]:
+        from ..conversion.original import google, peers, timm, torchvision
+
+        of_google = google.under_google_prefix
+        return (
+            PublishedFiles("Google", google.ANCHOR, google.find_google, peers.of_google, of_google),
+            PublishedFiles("timm, DeiT, MAE and DINO", timm.ANCHOR, timm.find_timm, peers.of_timm),
+            PublishedFiles("torchvision", torchvision.ANCHOR, torchvision.find_torchvision, peers.of_torchvision),
+        )
+
+    def benchmark(self) -> Any:
+        from ..commands.benchmark.vit import BENCHMARKED
+
+        return BENCHMARKED

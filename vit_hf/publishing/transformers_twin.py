@@ -10,8 +10,7 @@ from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.core.parity import compare, ours, sample_images
 from ..conversion.core.preprocessing import stock_processor
 from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
-from ..conversion.transformers.vit_export import convert_to_transformers
-from ..conversion.transformers.vit_import import transformers_runnable
+from ..conversion.transformers.convert import convert_to_transformers, transformers_runnable
 from ..errors import UserError
 from ..families import family_of
 from ..hub.repository import CARD
