@@ -28,10 +28,6 @@ from hub_server.hub import User  # noqa: E402
 from hub_server.server import HubServer  # noqa: E402
 from huggingface_hub import HfApi, close_session, constants  # noqa: E402
 from hypothesis import settings  # noqa: E402
-from tiny import tiny  # noqa: E402
-
-from vit_hf import VisionTransformerForImageClassification  # noqa: E402
-from vit_hf.data.decode.processors import make_image_processor  # noqa: E402
 
 # A failing example is the same on every machine, and a busy machine fails no test.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -68,6 +64,12 @@ def hub(hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def save_tiny(folder: Path, seed: int) -> Path:
     """A model with its processor and a card."""
+    # Not before tests/parity could make torchvision importable, which the package's import brings.
+    from tiny import tiny
+
+    from vit_hf import VisionTransformerForImageClassification
+    from vit_hf.data.decode.processors import make_image_processor
+
     torch.manual_seed(seed)
     model: Any = tiny(VisionTransformerForImageClassification)
     model.save_pretrained(folder)

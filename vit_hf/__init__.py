@@ -13,18 +13,23 @@ CALLED = Path(sys.argv[0]) if sys.argv else Path()
 if CALLED.stem == "vit-hf" or CALLED.resolve().parent == Path(__file__).resolve().parents[1] / "scripts":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from .families import register_installed, register_own  # noqa: E402
-from .models.configuration_swin import SwinTransformerConfig  # noqa: E402
-from .models.configuration_timesformer import TimeSformerConfig  # noqa: E402
-from .models.configuration_vit import VisionTransformerConfig  # noqa: E402
-from .models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel  # noqa: E402
-from .models.modeling_swin_backbone import SwinTransformerBackbone  # noqa: E402
-from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel  # noqa: E402
-from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel  # noqa: E402
-from .models.modeling_vit_backbone import VisionTransformerBackbone  # noqa: E402
-from .models.modeling_vit_masked import VisionTransformerForMaskedImageModeling  # noqa: E402
-from .models.video_processing_timesformer import TimeSformerVideoProcessor  # noqa: E402
-from .version import __version__  # noqa: E402
+from .families import register_installed, register_own
+from .models.configuration_swin import SwinTransformerConfig
+from .models.configuration_timesformer import TimeSformerConfig
+from .models.configuration_vit import VisionTransformerConfig
+from .models.modeling_swin import (
+    SwinTransformerBackbone,
+    SwinTransformerForImageClassification,
+    SwinTransformerModel,
+)
+from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
+from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
+from .models.modeling_vit_heads import (
+    VisionTransformerBackbone,
+    VisionTransformerForMaskedImageModeling,
+)
+from .models.video_processing_timesformer import TimeSformerVideoProcessor
+from .version import __version__
 
 __all__ = [
     "SwinTransformerBackbone",

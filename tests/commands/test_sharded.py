@@ -75,9 +75,9 @@ def test_the_layers_of_every_kind_of_model_are_sharded_one_by_one_and_the_patche
     for kind in (VisionTransformerForImageClassification, VisionTransformerForMaskedImageModeling):
         assert layers_to_shard(tiny(kind)) == ["Block"]
     with torch.device("meta"):
-        assert layers_to_shard(SwinTransformerModel(SwinTransformerConfig())) == ["Block", "Merge"]
+        assert layers_to_shard(SwinTransformerModel(SwinTransformerConfig())) == ["Block", "PatchMerging"]
         second = SwinTransformerModel(SwinTransformerConfig(block="post_norm"))
-        assert layers_to_shard(second) == ["Merge", "PostNormBlock"]
+        assert layers_to_shard(second) == ["PatchMerging", "PostNormBlock"]
         for kind, layer in {"divided_space_time": "DividedBlock", "joint_space_time": "Block"}.items():
             clips = TimeSformerModel(TimeSformerConfig(attention_type=kind))  # pyright: ignore[reportArgumentType]
             assert layers_to_shard(clips) == [layer]

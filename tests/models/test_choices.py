@@ -10,7 +10,7 @@ from vit_hf.models import shapes as words
 from vit_hf.models.patches import PATCHES
 from vit_hf.models.pooling import POOLS
 from vit_hf.models.positions import POSITIONS
-from vit_hf.models.window_blocks import ATTENTIONS, BIASES, BLOCKS
+from vit_hf.models.window_blocks import WINDOW_ATTENTIONS, WINDOW_BIASES, WINDOW_BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,9 @@ from vit_hf.models.window_blocks import ATTENTIONS, BIASES, BLOCKS
         (words.PatchEmbedding, PATCHES),
         (words.PositionEmbedding, POSITIONS),
         (words.Pooling, POOLS),
-        (swin_words.Block, BLOCKS),
-        (swin_words.WindowAttentionKind, ATTENTIONS),
-        (swin_words.PositionBias, BIASES),
+        (swin_words.Block, WINDOW_BLOCKS),
+        (swin_words.WindowAttentionKind, WINDOW_ATTENTIONS),
+        (swin_words.PositionBias, WINDOW_BIASES),
     ],
     ids=["patch_embedding", "position_embedding", "pooling", "block", "attention", "position_bias"],
 )

@@ -9,8 +9,8 @@ from vit_hf import (
     SwinTransformerForImageClassification,
     SwinTransformerModel,
 )
-from vit_hf.models.window_attention import WindowAttention
-from vit_hf.models.windows import KEPT
+from vit_hf.models import window_blocks
+from vit_hf.models.fast_windows import KEPT
 
 Classifier = SwinTransformerForImageClassification
 ODD = [(32, 32), (33, 45), (32, 6), (5, 70), (2, 2), (1, 1)]
@@ -192,8 +192,8 @@ def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, senten
 @pytest.mark.parametrize("words", [{}, {"mask_padding": True}, V2], ids=str)
 def test_image_by_image_attention_is_the_same(size, words, monkeypatch):
     """What a CPU does when it only looks, beside what it does to learn."""
-    calls, own = [], WindowAttention.image_by_image
-    monkeypatch.setattr(WindowAttention, "image_by_image", lambda *given: calls.append(given) or own(*given))
+    calls, own = [], window_blocks.attend_image_by_image
+    monkeypatch.setattr(window_blocks, "attend_image_by_image", lambda *given: calls.append(given) or own(*given))
     model = tiny_swin(Classifier, **words, attn_implementation="sdpa").double()
     pixels = images(height=size[0], width=size[1]).double()
     expected = model(pixels).logits

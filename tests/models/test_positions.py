@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from vit_hf.models.positions import (
     RelativeBias,
+    apply_rotary,
     build_positions,
     relative_index,
     resample_grid,
     rotary_2d,
     sincos_2d,
-    turn,
 )
 
 GRIDS = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -79,7 +79,7 @@ def test_a_finer_grid_reads_the_same_waves_between_the_places_of_the_native_one(
 def test_turning_keeps_lengths_and_leaves_the_prefix_alone():
     cosines, sines = rotary_2d((3, 4), 8, prefix=2, theta=100.0)
     tokens = torch.randn(1, 2, 14, 8)
-    turned = turn(tokens, cosines, sines)
+    turned = apply_rotary(tokens, cosines, sines)
     torch.testing.assert_close(turned.norm(dim=-1), tokens.norm(dim=-1))
     assert torch.equal(turned[:, :, :2], tokens[:, :, :2])
     assert not torch.allclose(turned[:, :, 2:], tokens[:, :, 2:])
@@ -88,7 +88,7 @@ def test_turning_keeps_lengths_and_leaves_the_prefix_alone():
 def test_turned_products_depend_on_the_step_between_two_patches_alone():
     cosines, sines = (angle.double() for angle in rotary_2d((4, 4), 8, prefix=0, theta=100.0))
     query, key = torch.randn(8, dtype=torch.float64), torch.randn(8, dtype=torch.float64)
-    queries, keys = turn(query.expand(16, 8), cosines, sines), turn(key.expand(16, 8), cosines, sines)
+    queries, keys = apply_rotary(query.expand(16, 8), cosines, sines), apply_rotary(key.expand(16, 8), cosines, sines)
     products = (queries @ keys.T).reshape(4, 4, 4, 4)
     # One row down and one column to the right, from two places.
     torch.testing.assert_close(products[0, 0, 1, 1], products[2, 1, 3, 2], atol=1e-6, rtol=0)

@@ -12,7 +12,7 @@ from transformers.models.dinov3_vit.modeling_dinov3_vit import (
 
 from vit_hf import VisionTransformerConfig, VisionTransformerModel
 from vit_hf.conversion.transformers.vit_rules import dinov3
-from vit_hf.models.positions import rotary_2d, turn
+from vit_hf.models.positions import apply_rotary, rotary_2d
 
 IMAGE, PATCH = (24, 32), (4, 8)
 SIZES = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40}
@@ -42,7 +42,7 @@ def test_queries_and_keys_are_turned_as_dinov3_turns_them_and_prefix_tokens_stay
     # Their function on the part of our tables that belongs to patches: the same numbers to the last digit.
     expected = apply_rotary_pos_emb(query, key, *(table[prefix:] for table in tables))
     for ours, theirs in zip((query, key), expected, strict=True):
-        turned = turn(ours, *tables)
+        turned = apply_rotary(ours, *tables)
         assert_equal(turned, theirs)
         assert torch.equal(turned[..., :prefix, :], ours[..., :prefix, :])
 
@@ -78,5 +78,5 @@ def test_the_angles_make_a_difference_that_the_tolerance_would_not_hide():
     tokens = torch.randn(1, 1, 24, 16)
     tables = rotary_2d((6, 4), 16, prefix=0, theta=100.0)
     exchanged = rotary_2d((4, 6), 16, prefix=0, theta=100.0)
-    assert (turn(tokens, *tables) - tokens).abs().max() > 0.1
-    assert (turn(tokens, *tables) - turn(tokens, *exchanged)).abs().max() > 0.1
+    assert (apply_rotary(tokens, *tables) - tokens).abs().max() > 0.1
+    assert (apply_rotary(tokens, *tables) - apply_rotary(tokens, *exchanged)).abs().max() > 0.1

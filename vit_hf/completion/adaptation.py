@@ -7,8 +7,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional
 
-from ..models.clips import nearest_frames
-from ..models.positions import resample_grid, resize_matrix
+from ..models.positions import nearest_frames, resample_grid, resize_matrix
 from ..models.shapes import pair
 
 Kernel = tuple[int, int]

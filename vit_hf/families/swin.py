@@ -8,8 +8,11 @@ from ..completion.combinations import require_positive, require_rates, require_s
 from ..errors import UserError
 from ..models.blocks import Block
 from ..models.configuration_swin import SwinTransformerConfig
-from ..models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
-from ..models.modeling_swin_backbone import SwinTransformerBackbone
+from ..models.modeling_swin import (
+    SwinTransformerBackbone,
+    SwinTransformerForImageClassification,
+    SwinTransformerModel,
+)
 from .base import OF_TRAINING, Converter, Family, PublishedFiles
 
 

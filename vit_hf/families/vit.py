@@ -15,8 +15,7 @@ from ..errors import UserError
 from ..models.blocks import Block
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
-from ..models.modeling_vit_backbone import VisionTransformerBackbone
-from ..models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from ..models.modeling_vit_heads import VisionTransformerBackbone, VisionTransformerForMaskedImageModeling
 from .base import OF_TRAINING, Converter, Family, PublishedFiles
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .positions import Angles, Grid, turn
+from .positions import Angles, Grid, apply_rotary
 from .shapes import UserError
 
 
@@ -43,15 +43,15 @@ def build_dropout(rate: float) -> nn.Module:
 
 
 # What transformers' wrapper of sdpa decides for language models at every call would cost a small image a percent.
-PLAIN = {"eager": eager_attention, "sdpa": sdpa_attention}
+ATTENTION_FUNCTIONS = {"eager": eager_attention, "sdpa": sdpa_attention}
 
 
 class Attention(nn.Module):
     """b n d -> b n d, and the weights b heads n n when they are asked for.
 
     One matrix makes queries, keys and values; heads · head_width need not be `width`. `relative_bias` (a module) and
-    `rotary` tell it where tokens lie; `norm_eps` adds norms of queries and keys. Only the first `wanted` tokens ask, or
-    all. Source: arXiv:1706.03762, section 3.2.
+    `rotary` tell it where tokens lie; `norm_eps` adds norms of queries and keys. All tokens are queries, or only
+    the first `num_queries`. Source: arXiv:1706.03762, section 3.2.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class Attention(nn.Module):
         self.dropout = build_dropout(output_dropout)
 
     def forward(
-        self, tokens, grid: Grid, mask=None, rotary: Angles | None = None, output_attentions=False, wanted=None
+        self, tokens, grid: Grid, mask=None, rotary: Angles | None = None, output_attentions=False, num_queries=None
     ):
         query, key, value = split_heads(self.qkv(tokens), 3, self.heads)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if rotary is not None:
-            query, key = turn(query, *rotary), turn(key, *rotary)
-        query = query[:, :, :wanted]
+            query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
+        query = query[:, :, :num_queries]
 
         # Only the written-out attention has weights to show.
         backend = "eager" if output_attentions else self.config._attn_implementation
         if self.relative_bias is not None:
-            mask = with_bias(mask, self.relative_bias(grid)[:, :, :wanted], backend)
-        attend = PLAIN.get(backend) or ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
+            mask = with_bias(mask, self.relative_bias(grid)[:, :, :num_queries], backend)
+        attend = ATTENTION_FUNCTIONS.get(backend) or ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
         dropout = self.dropout_rate if self.training else 0.0
         mixed, weights = attend(self, query, key, value, mask, scaling=self.scaling, dropout=dropout)
         return self.dropout(self.output(mixed.flatten(-2))), weights  # b n heads e -> b n (heads e) -> b n d
@@ -93,6 +93,8 @@ def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
 
     Raises: UserError for backends that take no such term.
     """
-    if backend not in (None, *PLAIN):
-        raise UserError(f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(PLAIN)}.")
+    if backend not in (None, *ATTENTION_FUNCTIONS):
+        raise UserError(
+            f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(ATTENTION_FUNCTIONS)}."
+        )
     return bias if mask is None else mask + bias

@@ -1,15 +1,14 @@
 """The pre-norm encoder block, and what its two branches are made of."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .attention import build_dropout
+from .fast_paths import gelu
 
 
 class FeedForward(nn.Module):
@@ -26,31 +25,8 @@ class FeedForward(nn.Module):
         return self.dropout(self.outer(self.dropout(self.activate(self.inner(tokens)))))
 
     def activate(self, hidden: Tensor) -> Tensor:
-        """... -> ...: the activation. Plain GELU reuses the memory of `inner`'s output, the model's largest tensor."""
-        if not self.plain_gelu or watched(hidden, self.inner):
-            return self.activation(hidden)
-        return functional.gelu(hidden, out=hidden)  # pyright: ignore[reportCallIssue] (its stub leaves `out` out)
-
-
-def watched(tensor: Tensor, *givers: nn.Module) -> bool:
-    """Whether someone may still look at a tensor that these modules gave: a gradient, a compiler, a hook on one of them
-    or on a part of it."""
-    if tensor.requires_grad or torch.compiler.is_compiling():
-        return True
-    # Not children(), which would cost more than the addition saves.
-    return hooked(part for giver in givers for part in (giver, *giver._modules.values()))
-
-
-def hooked(modules: Iterable[nn.Module | None]) -> bool:
-    """Whether someone is called with what one of these gives. A compiler keeps to what it has seen."""
-    return not torch.compiler.is_compiling() and any(module is not None and module._forward_hooks for module in modules)
-
-
-def add(tokens: Tensor, branch: Tensor, *givers: nn.Module) -> Tensor:
-    """b n d, b n d -> b n d: the sum, in the memory of the branch where its `givers` leave that to nobody else."""
-    if tokens.requires_grad or branch.dtype != tokens.dtype or watched(branch, *givers):
-        return tokens + branch
-    return branch.add_(tokens)
+        """... -> ...: the activation of what `inner` gave."""
+        return gelu(hidden, self.inner) if self.plain_gelu else self.activation(hidden)
 
 
 class LayerScale(nn.Module):
@@ -93,7 +69,7 @@ def keep_examples(branch: Tensor, kept: Tensor, share: float) -> Tensor:
 class Block(GradientCheckpointingLayer):
     """b n d -> b n d: x + attention(norm(x)), then x + feed_forward(norm(x)), of the tokens that attention gives.
 
-    What else attention is `told` passes through. Source: arXiv:2010.11929, eq. 2 and 3.
+    context: what attention takes beside tokens. Source: arXiv:2010.11929, eq. 2 and 3.
     """
 
     def __init__(self, attention, feed_forward, *, width: int, eps: float, drop_path: float = 0.0, layer_scale=None):
@@ -106,13 +82,10 @@ class Block(GradientCheckpointingLayer):
         self.feed_forward_scale = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, tokens: Tensor, *told: Any, **named: Any) -> Tensor:
-        mixed, _ = self.attention(self.attention_norm(tokens), *told, **named)
-        mixed = self.drop_path(self.attention_scale(mixed))
-        tokens = add(tokens[:, : mixed.shape[1]], mixed, self.attention, self.attention_scale, self.drop_path)
-        changed = self.feed_forward(self.feed_forward_norm(tokens))
-        changed = self.drop_path(self.feed_forward_scale(changed))
-        return add(tokens, changed, self.feed_forward, self.feed_forward_scale, self.drop_path)
+    def forward(self, tokens: Tensor, *context: Any, **named: Any) -> Tensor:
+        attended, _ = self.attention(self.attention_norm(tokens), *context, **named)
+        tokens = tokens[:, : attended.shape[1]] + self.drop_path(self.attention_scale(attended))
+        return tokens + self.drop_path(self.feed_forward_scale(self.feed_forward(self.feed_forward_norm(tokens))))
 
 
 def drop_path_rates(last: float, layers: int) -> list[float]:

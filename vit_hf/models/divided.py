@@ -5,15 +5,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import Attention
-from .blocks import Block, FeedForward, add
+from .blocks import Block, FeedForward
 from .clips import Clip, class_apart, frames_of, mean_of_frames, places_of
 
 
 class ClipAttention(Attention):
     """b n d -> b n d: all tokens that are given attend to each other."""
 
-    def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, wanted=None):
-        return super().forward(tokens, clip.grid, clip.over_all, clip.in_space, output_attentions, wanted)
+    def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, num_queries=None):
+        return super().forward(tokens, clip.grid, clip.over_all, clip.in_space, output_attentions, num_queries)
 
 
 class GroupAttention(Attention):
@@ -25,7 +25,7 @@ class GroupAttention(Attention):
 
     def class_among_all(self, tokens: Tensor, clip: Clip) -> Tensor:
         """b (1 t n) d -> b 1 d: what the class token finds in all tokens, which are not turned for it."""
-        found, _ = Attention.forward(self, tokens, clip.grid, clip.over_all, wanted=1)
+        found, _ = Attention.forward(self, tokens, clip.grid, clip.over_all, num_queries=1)
         return found
 
 
@@ -36,9 +36,9 @@ class FrameAttention(GroupAttention):
     and its rows of the weights say nothing of it.
     """
 
-    def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, wanted=None):
+    def forward(self, tokens: Tensor, clip: Clip, output_attentions=False, num_queries=None):
         frames = frames_of(tokens, clip.frames)
-        mixed, weights = super().forward(frames, clip.grid, None, clip.in_space, output_attentions, wanted)
+        mixed, weights = super().forward(frames, clip.grid, None, clip.in_space, output_attentions, num_queries)
         first, patches = class_apart(mixed.unflatten(0, (-1, clip.frames)))  # b t 1 d, b t n d
         first = self.class_among_all(tokens, clip) if self.class_sees_all else mean_of_frames(first, clip.seen)
         return torch.cat([first, *patches.unbind(1)], dim=1), weights
@@ -64,7 +64,7 @@ class PlaceAttention(GroupAttention):
         return mixed, weights
 
 
-ATTENTIONS: dict[str, type[Attention]] = {
+CLIP_ATTENTIONS: dict[str, type[Attention]] = {
     "divided_space_time": FrameAttention,
     "joint_space_time": ClipAttention,
     "space_only": ClipAttention,
@@ -99,9 +99,11 @@ class DividedBlock(Block):
         self.temporal_attention = temporal
         self.temporal_projection = TimeProjection(width, width) if projection else nn.Identity()
 
-    def forward(self, tokens: Tensor, clip: Clip, output_attentions: bool = False, wanted: int | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, clip: Clip, output_attentions: bool = False, num_queries: int | None = None
+    ) -> Tensor:
         moved, _ = self.temporal_attention(self.temporal_norm(tokens), clip, output_attentions)
         moved = self.drop_path(self.temporal_projection(moved))
-        # A copy, with nothing for the class token.
+        # Nothing for the class token, where it takes no part.
         moved = functional.pad(moved, (0, 0, tokens.shape[1] - moved.shape[1], 0))
-        return super().forward(add(tokens, moved), clip, output_attentions, wanted)
+        return super().forward(tokens + moved, clip, output_attentions, num_queries)

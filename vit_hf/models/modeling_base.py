@@ -1,6 +1,7 @@
 """What the models of all families share: how weights begin, and checks of images."""
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 
-from .attention import PLAIN
+from .attention import ATTENTION_FUNCTIONS
 from .blocks import LayerScale
 from .pooling import AttentionPool
 from .positions import LearnedPositions, RelativeBias
@@ -35,6 +36,13 @@ except ImportError:
             return super().loss_function(labels, logits, config)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+class Asked(NamedTuple):
+    """Which outputs of every layer are wanted."""
+
+    attentions: bool
+    hidden_states: bool
+
+
 class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
     """Flags that transformers reads, and how weights begin."""
 
@@ -48,6 +56,13 @@ class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
+
+    def asked(self, output_attentions: bool | None, output_hidden_states: bool | None) -> "Asked":
+        """What a call asks for, or where it does not say the configuration."""
+        return Asked(
+            bool(self.config.output_attentions if output_attentions is None else output_attentions),
+            bool(self.config.output_hidden_states if output_hidden_states is None else output_hidden_states),
+        )
 
     def __init__(self, config, *inputs, **kwargs):
         # A field may have been assigned after the configuration was checked.
@@ -123,7 +138,7 @@ def padding_mask(config, tokens: Tensor, seen: Tensor | None, *, written_out: bo
     """b n -> the form that the attention backend takes: an additive b 1 1 n for the plain ones, else their own."""
     if seen is None:
         return None
-    if written_out or config._attn_implementation in (None, *PLAIN):
+    if written_out or config._attn_implementation in (None, *ATTENTION_FUNCTIONS):
         seen = seen[:, None, None, :]
         return torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, torch.finfo(tokens.dtype).min)
     return create_bidirectional_mask(config=config, inputs_embeds=tokens, attention_mask=seen)

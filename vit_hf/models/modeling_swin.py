@@ -1,30 +1,32 @@
-"""The Swin Transformer (arXiv:2103.14030), and its head for classification; the backbone has a file of its own."""
+"""The Swin Transformer (arXiv:2103.14030), its head for classification, and its maps of features as a backbone."""
 
 import math
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithPooling, ImageClassifierOutput
+from transformers.backbone_utils import BackboneMixin, filter_output_hidden_states
+from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithPooling, ImageClassifierOutput
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from .attention import Attention, build_dropout
 from .blocks import drop_path_rates
 from .configuration_swin import SwinTransformerConfig
+from .fast_windows import WindowTables, tables_of
 from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
 from .positions import Grid, build_positions
 from .shapes import pair
-from .window_attention_v2 import PostNorm, UnitLength
-from .window_blocks import Merge, build_block, halved
-from .windows import Windows, fixed, placed, windows_of
+from .window_blocks import PatchMerging, PostNorm, UnitLength, build_window_block, halved
+from .windows import fixed, in_image, windows_of
 
 
-class Embeddings(nn.Module):
+class SwinTransformerEmbeddings(nn.Module):
     """b c (h p) (w p) -> b (h w) d: a token for each patch, normalized, and with positions where the config says so."""
 
     def __init__(self, config: SwinTransformerConfig):
@@ -40,11 +42,11 @@ class Embeddings(nn.Module):
         self.dropout = build_dropout(config.embedding_dropout_prob)
 
     def forward(self, pixel_values: Tensor, grid: Grid) -> Tensor:
-        tokens = self.patches(self.fill(pixel_values, grid))  # b n d
+        tokens = self.patches(self.pad(pixel_values, grid))  # b n d
         tokens = self.positions(self.norm(tokens), grid)  # b n d
         return self.dropout(tokens)
 
-    def fill(self, pixel_values: Tensor, grid: Grid) -> Tensor:
+    def pad(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         """b c h w -> b c (h p) (w p): zeros below and to the right, up to whole patches."""
         height, width = pixel_values.shape[-2:]
         right, below = grid[1] * self.patch_size[1] - width, grid[0] * self.patch_size[0] - height
@@ -62,33 +64,30 @@ class Stage(nn.Module):
         self.heads = config.num_heads[number]
         self.window, self.clamped, self.mask_padding = pair(config.window_size), clamped, config.mask_padding
         width, post_norm = config.embed_dim * 2**number, config.block == "post_norm"
-        self.merge = Merge(width // 2, config.layer_norm_eps, post_norm=post_norm) if number else None
-        self.layers = nn.ModuleList(build_block(config, number, rate) for rate in rates)
+        self.merge = PatchMerging(width // 2, config.layer_norm_eps, post_norm=post_norm) if number else None
+        self.layers = nn.ModuleList(build_window_block(config, number, rate) for rate in rates)
 
-    def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> Tensor:
+    def forward(self, tokens: Tensor, grid: Grid, output_attentions: bool = False) -> tuple[Tensor, Grid]:
+        """-> the tokens, and the grid that they form"""
         if self.merge is not None:
             tokens, grid = self.merge(tokens, grid), halved(grid)
         for layer, windows in zip(self.layers, self.arrangements(grid, tokens), strict=True):
             tokens = layer(tokens, windows, output_attentions=output_attentions)
-        return tokens
+        return tokens, grid
 
-    def arrangements(self, grid: Grid, like: Tensor) -> list[Windows]:
-        """The windows of each block."""
-        settings: dict[str, Any] = {
-            "heads": self.heads,
-            "clamped": self.clamped,
-            "mask_padding": self.mask_padding,
-            "like": like,
-        }
+    def arrangements(self, grid: Grid, like: Tensor) -> list[WindowTables]:
+        """The windows of each block, for tokens of the dtype and device of `like`."""
+        settings = {"clamped": self.clamped, "mask_padding": self.mask_padding}
         both = [windows_of(grid, self.window, shifted=shifted, **settings) for shifted in (False, True)]
-        return [both[number % 2] for number in range(len(self.layers))]
+        tables = [tables_of(windows, self.heads, like) for windows in both]
+        return [tables[number % 2] for number in range(len(self.layers))]
 
 
 class SwinTransformerPreTrainedModel(VisionPreTrainedModel):
     config: SwinTransformerConfig
     config_class = SwinTransformerConfig
     base_model_prefix = "swin"
-    _no_split_modules = ["Embeddings", "Merge", "Block", "PostNormBlock"]
+    _no_split_modules = ["SwinTransformerEmbeddings", "PatchMerging", "Block", "PostNormBlock"]
     _can_record_outputs = {"hidden_states": Stage, "attentions": Attention}
     _input_embed_layer = "patches"
     # Their kernels take no bias.
@@ -114,7 +113,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
 
     def __init__(self, config: SwinTransformerConfig, *, pool: bool = True, clamped: bool = True):
         super().__init__(config)
-        self.embeddings = Embeddings(config)
+        self.embeddings = SwinTransformerEmbeddings(config)
         rates = iter(drop_path_rates(config.drop_path_rate, sum(config.depths)))
         stages = ([next(rates) for _ in range(depth)] for depth in config.depths)
         self.stages = nn.ModuleList(
@@ -147,16 +146,10 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         Raises: UserError for images of the wrong rank, channels or dtype.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
-        grid = self.grid_of(pixel_values)
-        asked = self.config.output_attentions if output_attentions is None else output_attentions
-
-        first: Any = self.stages[0]
-        pixel_values = pixel_values.to(first.layers[0].attention_norm.weight.dtype)
+        grid, asked = self.grid_of(pixel_values), self.asked(output_attentions, output_hidden_states)
         tokens = self.embeddings(pixel_values, grid)  # b n d
         for stage in self.stages:
-            tokens = stage(tokens, grid, bool(asked))  # b n d
-            grid = grid if stage.merge is None else halved(grid)
-
+            tokens, grid = stage(tokens, grid, asked.attentions)  # b n d
         if self.norm is None or self.pool is None:
             return BaseModelOutputWithPooling(last_hidden_state=tokens)
         tokens = self.norm(tokens)
@@ -166,14 +159,11 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
     def placed_attentions(self, attentions: tuple[Tensor, ...], pixel_values: Tensor) -> list[Tensor]:
         """(b w) heads m m of each block -> b heads n n: from every token of the block's grid to every other, in the
         order of the image, rows first; 0 between tokens of different windows."""
-        grid, maps = self.grid_of(pixel_values), iter(attentions)
-        found: list[Tensor] = []
+        grid, maps, found = self.grid_of(pixel_values), iter(attentions), []
         stages: Any = self.stages
         for stage in stages:
             grid = grid if stage.merge is None else halved(grid)
-            found += [
-                placed(next(maps), windows, grid[0] * grid[1]) for windows in stage.arrangements(grid, attentions[0])
-            ]
+            found += [in_image(next(maps), one.windows) for one in stage.arrangements(grid, attentions[0])]
         return found
 
 
@@ -202,6 +192,43 @@ class SwinTransformerForImageClassification(ClassificationLoss, SwinTransformerP
         )
 
 
+class SwinTransformerBackbone(BackboneMixin, SwinTransformerPreTrainedModel):
+    """b c h w -> one feature map b d h w for each stage in `config.out_features`, each with a norm of its own."""
+
+    # Of a classifier, whose last stage has a norm of its own.
+    _keys_to_ignore_on_load_unexpected = [r"^swin\.norm\."]
+
+    def __init__(self, config: SwinTransformerConfig):
+        super().__init__(config)
+        widths = [config.embed_dim * 2**stage for stage in range(len(config.depths))]
+        self.num_features = [config.embed_dim, *widths]
+        self.swin = SwinTransformerModel(config, pool=False, clamped=False)
+        names = zip(config.stage_names, self.num_features, strict=True)
+        self.norms = nn.ModuleDict(
+            {name: nn.LayerNorm(width, eps=config.layer_norm_eps) for name, width in names if name in self.out_features}
+        )
+        self.post_init()
+
+    @can_return_tuple
+    @filter_output_hidden_states
+    def forward(self, pixel_values: Tensor, **options: Any) -> BackboneOutput:
+        outputs = self.swin(pixel_values, **options)
+        grids = [self.swin.grid_of(pixel_values)] * 2
+        for _ in self.config.depths[1:]:
+            grids.append(halved(grids[-1]))
+        feature_maps = tuple(
+            rearrange(self.norms[name](tokens), "b (h w) d -> b d h w", h=grid[0]).contiguous()
+            for name, tokens, grid in zip(self.stage_names, outputs.hidden_states, grids, strict=True)
+            if name in self.norms
+        )
+        return BackboneOutput(
+            feature_maps=feature_maps,  # pyright: ignore[reportArgumentType] (one map for each stage, not one)
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
 SwinTransformerConfig.register_for_auto_class()
 SwinTransformerModel.register_for_auto_class("AutoModel")
 SwinTransformerForImageClassification.register_for_auto_class("AutoModelForImageClassification")
+SwinTransformerBackbone.register_for_auto_class("AutoBackbone")

@@ -11,12 +11,13 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .attention import Attention
-from .blocks import Block, FeedForward, drop_path_rates, hooked
-from .clip_inputs import Embeddings, check_clips, seen_frames
-from .clips import Clip, FrameTable, mean_of_frames, rotary_clip, rotary_frame
+from .blocks import Block, FeedForward, drop_path_rates
+from .clips import Clip, FrameTable, TimeSformerEmbeddings, check_clips, rotary_clip, rotary_frame, seen_frames
 from .configuration_timesformer import TimeSformerConfig
-from .divided import ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
+from .divided import CLIP_ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
+from .fast_paths import needed_queries
 from .modeling_base import ClassificationLoss, VisionPreTrainedModel, padding_mask
+from .patches import dtype_of
 from .shapes import grid_of
 
 try:  # in the package: clip models that begin as models of images, and that merge what inference needs no more
@@ -45,7 +46,7 @@ class ClipClassifierOutput(ImageClassifierOutput):
     temporal_attentions: tuple[Tensor, ...] | None = None
 
 
-def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
+def build_clip_block(config: TimeSformerConfig, drop_path: float) -> Block:
     """One block of the numbers in a config."""
     numbers = {
         "width": config.hidden_size,
@@ -56,7 +57,7 @@ def build_block(config: TimeSformerConfig, drop_path: float) -> Block:
         "output_dropout": config.hidden_dropout_prob,
         "norm_eps": config.layer_norm_eps if config.qk_norm else None,
     }
-    attention = ATTENTIONS[config.attention_type](config, **numbers)
+    attention = CLIP_ATTENTIONS[config.attention_type](config, **numbers)
     build_feed_forward = GatedFeedForward if config.gated_feed_forward else FeedForward
     feed_forward = build_feed_forward(
         width=config.hidden_size,
@@ -77,7 +78,7 @@ class TimeSformerPreTrainedModel(InflatedModel, VisionPreTrainedModel):
     config_class = TimeSformerConfig
     base_model_prefix = "timesformer"
     input_modalities = ["video"]
-    _no_split_modules = ["Embeddings", "Block", "DividedBlock"]
+    _no_split_modules = ["TimeSformerEmbeddings", "Block", "DividedBlock"]
     _can_record_outputs = {
         "hidden_states": Block,
         "attentions": OutputRecorder(Attention, index=1, layer_name="attention"),
@@ -100,9 +101,9 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
 
     def __init__(self, config: TimeSformerConfig):
         super().__init__(config)
-        self.embeddings = Embeddings(config)
+        self.embeddings = TimeSformerEmbeddings(config)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
-        self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
+        self.layers = nn.ModuleList(build_clip_block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.post_init()
 
@@ -129,30 +130,25 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         Raises: UserError for clips of the wrong rank, channels, size or dtype.
         """
         check_clips(pixel_values, self.config.num_channels, finite=check_finite)
-        asked = self.config.output_attentions if output_attentions is None else output_attentions
-        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        asked = self.asked(output_attentions, output_hidden_states)
         return self.encode(
-            pixel_values.to(self.norm.weight.dtype),
+            pixel_values.to(dtype_of(self.embeddings.patches.projection)),
             seen_frames(frame_mask, pixel_values),
-            alone=pooled_only and not asked and not states,
-            output_attentions=bool(asked),
-            output_temporal_attentions=bool(asked) and self.config.attention_type == "divided_space_time",
-            output_hidden_states=states,
+            alone=pooled_only and not any(asked),
+            output_attentions=asked.attentions,
+            output_temporal_attentions=asked.attentions and self.config.attention_type == "divided_space_time",
+            output_hidden_states=asked.hidden_states,
             return_dict=self.config.return_dict if return_dict is None else return_dict,
         )
 
     @capture_outputs(tie_last_hidden_states=False)
     def encode(self, pixel_values, seen, *, alone: bool, output_attentions: bool, **recorded: Any) -> ClipModelOutput:
+        """b t c (h p) (w p), b t -> see `forward`. alone: whether nobody looks at more than the class token."""
         clip = self.clip_of(pixel_values, seen, written_out=output_attentions)
         tokens = self.embeddings(pixel_values, clip)  # b (1 t n) d
-        *early, last = self.layers
-        for layer in early:
-            tokens = layer(tokens, clip, output_attentions)  # b (1 t n) d
-        wanted = 1 if alone and not hooked(last.modules()) else None
-        tokens = last(tokens, clip, output_attentions, wanted)  # b (1 t n) d, or b 1 d
-        if self.embeddings.apart:
-            tokens = mean_of_frames(tokens.unflatten(0, (-1, clip.frames)), seen)  # (b t) (1 n) d -> b (1 n) d
-        tokens = self.norm(tokens)
+        for layer, queries in zip(self.layers, needed_queries(self.layers, 1 if alone else None), strict=True):
+            tokens = layer(tokens, clip, output_attentions, queries)  # b (1 t n) d
+        tokens = self.norm(self.embeddings.merge_frames(tokens, clip))
         return ClipModelOutput(last_hidden_state=tokens, pooler_output=tokens[:, 0])
 
     def clip_of(self, pixel_values: Tensor, seen: Tensor | None, *, written_out: bool) -> Clip:

@@ -11,8 +11,9 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from .attention import Attention, build_dropout
-from .blocks import Block, FeedForward, drop_path_rates, hooked
+from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_vit import VisionTransformerConfig
+from .fast_paths import needed_queries
 from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
 from .patches import build_patches
 from .pooling import ClassTokenPool, build_pool
@@ -20,7 +21,7 @@ from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
 from .shapes import UserError, grid_of
 
 
-class Embeddings(nn.Module):
+class VisionTransformerEmbeddings(nn.Module):
     """b c (h p) (w p) -> b (1 r h w) d: the class token, r registers and a token for each patch, with positions."""
 
     def __init__(self, config: VisionTransformerConfig, *, use_mask_token: bool):
@@ -75,9 +76,15 @@ def rotary_angles(config: VisionTransformerConfig, grid: Grid, device) -> Angles
     return rotary_2d(grid, width, prefix=prefix, theta=config.rope_theta, device=device)
 
 
-def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
+def build_relative_bias(config: VisionTransformerConfig) -> RelativeBias | None:
+    """What attention adds for the step between two tokens, where the config says so."""
+    if config.position_embedding != "relative_bias":
+        return None
+    return RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
+
+
+def build_encoder_block(config: VisionTransformerConfig, drop_path: float) -> Block:
     """One encoder block of the numbers in a config."""
-    relative = RelativeBias(config.patch_grid, config.num_prefix_tokens, config.num_attention_heads)
     attention = Attention(
         config,
         width=config.hidden_size,
@@ -87,7 +94,7 @@ def build_block(config: VisionTransformerConfig, drop_path: float) -> Block:
         dropout=config.attention_probs_dropout_prob,
         output_dropout=config.hidden_dropout_prob,
         norm_eps=config.layer_norm_eps if config.qk_norm else None,
-        relative_bias=relative if config.position_embedding == "relative_bias" else None,
+        relative_bias=build_relative_bias(config),
     )
     width, inner, activation = config.hidden_size, config.intermediate_size, config.hidden_act
     feed_forward = FeedForward(width=width, inner=inner, activation=activation, dropout=config.hidden_dropout_prob)
@@ -99,7 +106,7 @@ class VisionTransformerPreTrainedModel(VisionPreTrainedModel):
     config: VisionTransformerConfig
     config_class = VisionTransformerConfig
     base_model_prefix = "vit"
-    _no_split_modules = ["Embeddings", "Block"]
+    _no_split_modules = ["VisionTransformerEmbeddings", "Block"]
     _can_record_outputs = {"hidden_states": Block, "attentions": Attention}
     _input_embed_layer = "patches"
 
@@ -112,9 +119,9 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
 
     def __init__(self, config: VisionTransformerConfig, *, pool: bool = True, use_mask_token: bool = False):
         super().__init__(config)
-        self.embeddings = Embeddings(config, use_mask_token=use_mask_token)
+        self.embeddings = VisionTransformerEmbeddings(config, use_mask_token=use_mask_token)
         rates = drop_path_rates(config.drop_path_rate, config.num_hidden_layers)
-        self.layers = nn.ModuleList(build_block(config, rate) for rate in rates)
+        self.layers = nn.ModuleList(build_encoder_block(config, rate) for rate in rates)
         norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.norm = nn.Identity() if config.final_norm == "none" else norm
         self.pool = build_pool(config) if pool else None
@@ -147,32 +154,31 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
-        asked = self.config.output_attentions if output_attentions is None else output_attentions
-        states = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-
-        first: Any = self.layers[0]
-        pixel_values = pixel_values.to(first.attention_norm.weight.dtype)
+        asked = self.asked(output_attentions, output_hidden_states)
         tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
-        seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)
-        mask = padding_mask(self.config, tokens, seen, written_out=bool(asked))
+        seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)  # b n
+        mask = padding_mask(self.config, tokens, seen, written_out=asked.attentions)
         rotary = rotary_angles(self.config, grid, tokens.device)
-        *early, last = self.layers
-        for layer in early:
-            tokens = layer(tokens, grid, mask, rotary, bool(asked))  # b n d
-        alone = pooled_only and isinstance(self.pool, ClassTokenPool) and not (asked or states or seen is not None)
-        wanted = 1 + self.config.distillation_token if alone and not hooked(last.modules()) else None
-        tokens = last(tokens, grid, mask, rotary, bool(asked), wanted)  # b n d, or b 1 d
-
-        if self.pool is None:
-            return BaseModelOutputWithPooling(last_hidden_state=self.norm(tokens))
-        if self.config.final_norm == "tokens":
-            tokens = self.norm(tokens)
-        pooled = self.pool(tokens, seen)  # b d
-        if self.config.final_norm == "pooled":
-            pooled = self.norm(pooled)
-        if self.pooler is not None:
-            pooled = self.pooler(pooled)
+        pooled_alone = pooled_only and not any(asked) and seen is None
+        for layer, queries in zip(self.layers, self.queries_of_layers(alone=pooled_alone), strict=True):
+            tokens = layer(tokens, grid, mask, rotary, asked.attentions, queries)  # b n d
+        tokens, pooled = self.normalize_and_pool(tokens, seen)  # b n d, b d
         return BaseModelOutputWithPooling(last_hidden_state=tokens, pooler_output=pooled)
+
+    def queries_of_layers(self, *, alone: bool) -> list[int | None]:
+        """How many tokens look at all others in each layer: all (None), but of the last one only those that are pooled,
+        where these `alone` are looked at."""
+        pooled = 1 + self.config.distillation_token if alone and isinstance(self.pool, ClassTokenPool) else None
+        return needed_queries(self.layers, pooled)
+
+    def normalize_and_pool(self, tokens: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """b n d, b n -> b n d, b d: in the order that `final_norm` says; without a pool tokens alone, normalized."""
+        if self.pool is None:
+            return self.norm(tokens), None
+        tokens = self.norm(tokens) if self.config.final_norm == "tokens" else tokens
+        pooled = self.pool(tokens, seen)
+        pooled = self.norm(pooled) if self.config.final_norm == "pooled" else pooled
+        return tokens, pooled if self.pooler is None else self.pooler(pooled)
 
 
 @dataclass

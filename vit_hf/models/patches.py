@@ -24,6 +24,7 @@ class LinearPatches(nn.Module):
         self.norm_after = nn.LayerNorm(width, eps=eps) if norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor) -> Tensor:
+        pixel_values = pixel_values.to(dtype_of(self.projection))
         # Channels beside each other, as they are in a patch, are gathered twice as fast.
         pixels = self.flatten(pixel_values.contiguous(memory_format=torch.channels_last))
         return self.norm_after(self.projection(self.norm_before(pixels)))
@@ -43,7 +44,13 @@ class ConvPatches(nn.Module):
         self.projection = nn.Conv2d(channels, width, kernel_size=size, stride=size, bias=bias)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        return rearrange(self.projection(pixel_values), "b d h w -> b (h w) d")
+        patches = self.projection(pixel_values.to(dtype_of(self.projection)))
+        return rearrange(patches, "b d h w -> b (h w) d")
+
+
+def dtype_of(projection: nn.Module) -> torch.dtype:
+    """Of what it computes with: its weights, or where these are quantized to whole numbers its other parameters."""
+    return next(parameter.dtype for parameter in projection.parameters() if parameter.is_floating_point())
 
 
 PATCHES = {"linear": LinearPatches, "conv": ConvPatches}

@@ -36,6 +36,12 @@ def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
     return functional.interpolate(identity, size=(new, old), mode="bicubic", antialias=True)[0, 0]
 
 
+def nearest_frames(table: Tensor, frames: int) -> Tensor:
+    """t ... -> t' ...: for each of other frames the row of the nearest. Source: TimeSformer, released code."""
+    old = table.shape[0]
+    return table if old == frames else table[torch.arange(frames, device=table.device) * old // frames]
+
+
 class TablePositions(nn.Module):
     """b (c h w) d -> b (c h w) d: adds a row of `table` to every token; `prefix` rows belong to the class token."""
 
@@ -130,7 +136,7 @@ def rotary_2d(grid: Grid, width: int, *, prefix: int, theta: float, device=None)
     return angles.cos(), angles.sin()
 
 
-def turn(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+def apply_rotary(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """b heads n e, n e, n e -> b heads n e: rotates each pair (i, i + e / 2) by its angle."""
     first, second = tokens.chunk(2, dim=-1)
     return tokens * cosines.to(tokens.dtype) + torch.cat([-second, first], dim=-1) * sines.to(tokens.dtype)

@@ -12,8 +12,7 @@ from transformers import initialization as init
 from ...errors import UserError
 from ...families.base import State
 from ...models.configuration_swin import SwinTransformerConfig
-from ...models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
-from ...models.modeling_swin_backbone import SwinTransformerBackbone
+from ...models.modeling_swin import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
 from ...models.shapes import pair
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, turned, under, weight_and_bias

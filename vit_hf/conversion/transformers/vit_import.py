@@ -10,7 +10,7 @@ from ...errors import UserError
 from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
-from ...models.modeling_vit_masked import VisionTransformerForMaskedImageModeling
+from ...models.modeling_vit_heads import VisionTransformerForMaskedImageModeling
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, constant, dropped, listed, under, weight_and_bias
 from ..core.weights import fill

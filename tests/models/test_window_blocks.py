@@ -6,7 +6,7 @@ from tiny import V2, images, tiny_swin, tiny_swin_config
 from torch.nn import functional
 
 from vit_hf import SwinTransformerForImageClassification, SwinTransformerModel
-from vit_hf.models.window_attention_v2 import ContinuousBias, KeylessLinear, UnitLength, log_steps
+from vit_hf.models.window_blocks import ContinuousBias, KeylessLinear, UnitLength, log_steps
 
 Classifier = SwinTransformerForImageClassification
 

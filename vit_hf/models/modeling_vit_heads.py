@@ -1,11 +1,12 @@
-"""The Vision Transformer that paints what it was not shown."""
+"""Other heads of the Vision Transformer: one that paints what it was not shown, and maps of features as a backbone."""
 
 from typing import Any
 
 from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.modeling_outputs import MaskedImageModelingOutput
+from transformers.backbone_utils import BackboneMixin, filter_output_hidden_states
+from transformers.modeling_outputs import BackboneOutput, MaskedImageModelingOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_vit import VisionTransformerConfig
@@ -67,4 +68,33 @@ def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor
     return (error * mask).sum() / (mask.sum() + 1e-5) / pixel_values.shape[1]
 
 
+class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):
+    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalized."""
+
+    def __init__(self, config: VisionTransformerConfig):
+        super().__init__(config)
+        self.num_features = [config.hidden_size] * len(config.stage_names)
+        self.vit = VisionTransformerModel(config, pool=False)
+        self.post_init()
+
+    @can_return_tuple
+    @filter_output_hidden_states
+    def forward(self, pixel_values: Tensor, **options: Any) -> BackboneOutput:
+        outputs = self.vit(pixel_values, **options)
+        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        stages = zip(self.stage_names, outputs.hidden_states, strict=True)
+        feature_maps = tuple(self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features)
+        return BackboneOutput(
+            feature_maps=feature_maps,  # pyright: ignore[reportArgumentType] (one map for each stage, not one)
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def as_map(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """b n d -> b d h w: the patches' tokens, normalized, in their places."""
+        patches = self.vit.norm(tokens)[:, self.config.num_prefix_tokens :]
+        return rearrange(patches, "b (h w) d -> b d h w", h=grid[0], w=grid[1]).contiguous()
+
+
 VisionTransformerForMaskedImageModeling.register_for_auto_class("AutoModelForMaskedImageModeling")
+VisionTransformerBackbone.register_for_auto_class("AutoBackbone")
