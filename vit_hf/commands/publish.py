@@ -30,7 +30,6 @@ EXAMPLES = """\
 Nothing is uploaded before fresh processes have loaded the folder with vit_hf and without it, and found the same
 logits to the bit. What is uploaded is one commit: a failure leaves the repository as it was.
 """
-MODELS = Path(contents.__file__).parents[1] / "models"
 UNITS = {"MB": 10**6, "GB": 10**9}
 # The line of the card's example that says where the model lies.
 ADDRESS = re.compile(r'^repository, revision = ".*"$', re.MULTILINE)
@@ -44,7 +43,7 @@ def collect(folder: Path, repo_id: str, revision: str) -> dict[str, Path | bytes
     names = contents.repository_files(folder)
     refuse_secrets(folder, names)
     if any(name.endswith(".py") for name in names):
-        contents.refuse_strange_code(folder, MODELS)
+        contents.refuse_strange_code(folder)
     card = (folder / contents.CARD).read_text(encoding="utf-8")
     address = f'repository, revision = "{repo_id}", "{revision}"'
     card = ADDRESS.sub(lambda _: address, card)

@@ -1,8 +1,10 @@
 """What a family of models is: one record of everything that differs by family, which everybody else asks."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -75,7 +77,8 @@ class Family:
     name: what a recipe calls it. title: what people call it. config_class, classes: its configuration, and by the Auto
         class that finds it each of its models. video_processor: a class of its own, where it has one.
     papers: what to cite, as BibTeX.
-    checks: each refuses, with a UserError, numbers of a configuration that do not go together.
+    checks: each refuses, with a UserError, numbers of a configuration that do not go together; those that inherit
+        `vit_hf.completion.configurations.CheckedConfig` are checked by them.
     adapts, adapters: the fields whose change its weights can follow when they are loaded, and who makes them follow;
         those of the package are in `vit_hf.completion.adaptation`. Labels always change.
     changeable: the fields beside these that a training may change of pretrained weights.
@@ -120,6 +123,18 @@ class Family:
     def takes_clips(self) -> bool:
         """Whether it sees videos, and not images."""
         return self.auto_classifier == "AutoModelForVideoClassification"
+
+    @property
+    def code(self) -> Path:
+        """The folder of its configuration's file, which travels with its models as all that this imports from there."""
+        return Path(inspect.getfile(self.config_class)).parent
+
+    @property
+    def package(self) -> tuple[str, Path]:
+        """Its package's name, and the folder in which a process has to look for it."""
+        name, *inner = self.config_class.__module__.split(".")
+        inside = len(inner) + (Path(inspect.getfile(self.config_class)).stem == "__init__")
+        return name, self.code.parents[inside - 1] if inside else self.code
 
     def config_fields(self) -> list[str]:
         """The names that its configuration understands."""
