@@ -364,11 +364,11 @@ MODALITIES: Sequence[Modality] = (IMAGE, VIDEO)
 def modality_of(config: Any) -> Modality:
     """That of a configuration of whatever library: as its family says; or as the classes say that it was saved with;
     or else as transformers has classifiers for its model_type."""
-    from .families import FAMILIES, word_of
+    from .families import find_family
 
     model_type = getattr(config, "model_type", "")
-    if (family := word_of(model_type)) is not None:
-        return FAMILIES[family].modality
+    if (family := find_family(model_type)) is not None:
+        return family.modality
     saved = [*(getattr(config, "architectures", None) or []), *(getattr(config, "auto_map", None) or {})]
     for modality in MODALITIES:
         if any(modality.head in name for name in saved):

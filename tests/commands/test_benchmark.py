@@ -13,12 +13,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vit_hf.commands.benchmark import main, swin, timesformer
 from vit_hf.commands.benchmark.measure import Comparison, Row
-from vit_hf.commands.benchmark.operations import ClipNumbers, Numbers, SwinNumbers, linear_operations
+from vit_hf.commands.benchmark.operations import linear_operations, of_its_own
 from vit_hf.commands.benchmark.operators import compiled_half_loads
-from vit_hf.commands.benchmark.peers import BUILDERS, OURS, build_ours, libraries_beside
+from vit_hf.commands.benchmark.peers import OURS, libraries_beside
 from vit_hf.commands.benchmark.report import comparison_words
+from vit_hf.commands.benchmark.swin import SwinNumbers
+from vit_hf.commands.benchmark.timesformer import ClipNumbers
 from vit_hf.commands.benchmark.timing import Ratio, interleave, speed_ratio, threads
+from vit_hf.commands.benchmark.vit import BUILDERS, Numbers, build_ours
 from vit_hf.commands.benchmark.workloads import highest
+from vit_hf.families import FAMILIES
 from vit_hf.training.costs import forward_operations, training_operations
 from vit_hf.training.recipe.yaml_files import model_sizes
 
@@ -130,6 +134,19 @@ def test_a_size_is_measured_at_its_own_images_unless_others_are_said(words: list
     command = "--family swin --sizes v2_t --batch 1 --mode inference --device cpu"
     assert main([*command.split(), *words]) == 0
     assert measured == [SwinNumbers(96, (2, 2, 6, 2), (3, 6, 12, 24), window=8, side=side, version=2)]
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "width"), [("vit", "ti", 192), ("swin", "t", 768), ("timesformer", "ti", 192)]
+)
+def test_what_torch_counts_of_any_family_is_what_was_counted_by_hand(family: str, size: str, width: int):
+    fields, record = model_sizes(family)[size], FAMILIES[family]
+    counted, by_hand = (way.numbers(fields, 32) for way in (of_its_own(record), record.benchmark()))
+    assert counted.shape == by_hand.shape
+    patches = (counted.shape[0] if family == "timesformer" else 1) * (32 // 16) ** 2 * 16**2 * 3
+    linear_patches = record.config_class(**fields).patch_embedding == "linear"
+    beside_layers = 2 * width * (1000 + linear_patches * patches)
+    assert linear_operations(counted) == linear_operations(by_hand) + beside_layers
 
 
 def test_memory_is_the_most_that_was_held_at_a_time():

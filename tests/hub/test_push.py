@@ -17,7 +17,6 @@ from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
 from vit_hf.hub.safety import refuse_secrets
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
-from vit_hf.publishing.publish import MODELS
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n\n![Predictions](predictions.png)\n"
 
@@ -202,12 +201,12 @@ def test_addresses_and_divisions_are_no_paths(folder: Path):
 
 
 def test_code_of_another_version_is_refused_by_name(folder: Path):
-    refuse_strange_code(folder, MODELS)
+    refuse_strange_code(folder)
     (folder / "blocks.py").write_text("# older\n" + (folder / "blocks.py").read_text())
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"vit_hf_version": "0.0.9"}))
     with pytest.raises(ValueError, match=rf"installed vit_hf {__version__}: blocks.py differs; 0.0.9 wrote it"):
-        refuse_strange_code(folder, MODELS)
+        refuse_strange_code(folder)
 
 
 def test_models_and_processors_push_themselves_with_code_and_card(hub: HubServer):

@@ -17,7 +17,7 @@ from vit_hf.commands.convert import main
 from vit_hf.commands.train import main as train
 from vit_hf.conversion import from_timm, load_any, to_timm
 from vit_hf.conversion.core import parity as comparing
-from vit_hf.conversion.timm.vit import save_timm
+from vit_hf.conversion.timm.convert import save_timm
 
 ROOT = Path(__file__).parents[2]
 CLIP = "vit_base_patch16_clip_224"

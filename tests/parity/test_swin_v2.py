@@ -220,8 +220,8 @@ def test_the_size_of_images_is_that_in_the_names_of_microsofts_files(published, 
     theirs = of_timm(img_size=size, window_size=window, pretrained_window_sizes=learned, **words)
     assert [stage.blocks[0].window_size[0] for stage in theirs.layers] == sides
     torch.save(as_microsoft(theirs), tmp_path / "swinv2.pth")
-    ours, _, kind, found = convert_from_original(tmp_path / "swinv2.pth")
-    assert (kind, ours.config.image_size, ours.config.window_size) == ("swin, v2", size, window)
+    ours, _, files, found = convert_from_original(tmp_path / "swinv2.pth")
+    assert (files.kind, ours.config.image_size, ours.config.window_size) == ("Swin V2", size, window)
     assert ours.config.pretrained_window_sizes == (learned if any(learned) else None)
     assert found.images is not None
     assert found.images["crop_pct"] == (None if size == 384 else 0.875)

@@ -220,8 +220,8 @@ def test_every_published_size_converts_with_the_preprocessing_of_its_authors(siz
     named = {"num_frames": 8, "image_size": 224, **model_sizes("timesformer")[size]}
     state = state_of_facebook(named["num_frames"], "divided_space_time", (named["image_size"] // 16) ** 2)
     torch.save({"model_state": state}, tmp_path / "theirs.pyth")
-    ours, notes, kind, found = convert_from_original(tmp_path / "theirs.pyth", num_attention_heads=4)
-    assert (kind, notes) == ("timesformer", [])
+    ours, notes, files, found = convert_from_original(tmp_path / "theirs.pyth", num_attention_heads=4)
+    assert (files.kind, notes) == ("TimeSformer", [])
     assert ours.config.num_frames == named["num_frames"]
     assert ours.config.image_size == named["image_size"] // 2
     assert torch.equal(ours.timesformer.embeddings.frame_positions.table, state["time_embed"][0])
@@ -254,7 +254,7 @@ def test_the_command_takes_a_file_to_transformers_and_back_with_its_preprocessin
     assert one.keys() == other.keys()
     assert all(torch.equal(other[key], tensor) for key, tensor in one.items())
     assert convert([str(tmp_path / "ours"), str(tmp_path / "timm"), "--to", "timm"]) == 2
-    assert "timm has no models of videos; transformers has a TimeSformer" in capsys.readouterr().err
+    assert "no conversion of a TimeSformer to timm; there is one to transformers" in capsys.readouterr().err
 
 
 def test_a_model_of_lucidrains_is_not_offered_to_a_library_that_has_no_like(tmp_path, capsys):

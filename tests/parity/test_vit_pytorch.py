@@ -34,7 +34,7 @@ SIMPLE = {"pooling": "mean", "class_token": False, "position_embedding": "sincos
 
 def table_of(ours, theirs) -> Table:
     found = find(theirs.state_dict(), heads=1, pool=None, image_size=IMAGE, channels=3, live=theirs)
-    return whole_table(found, ours.config)
+    return whole_table(found, ours.config, "vit")
 
 
 def build_ours(heads: int = 3, dim_head: int = 10, patch=PATCH, backend: str | None = None, **words):

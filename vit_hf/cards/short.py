@@ -4,7 +4,7 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from ..families import auto_name, family_of, task_of, word_of
+from ..families import auto_name, family_of, task_of
 from ..modality import modality_of, modality_of_processor
 from .trained import escape
 from .usage import loading_code
@@ -14,10 +14,11 @@ def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = 
     """note: a sentence on how far the model has come."""
     config, name = model.config, type(model).__name__
     auto, inputs = auto_name(name), modality_of(config).describe_inputs(config)
+    patches = f" in patches of\n{escape(config.patch_size)}" if hasattr(config, "patch_size") else ""
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=task_of(name),
-        tags=sorted({"vision", str(word_of(config.model_type)), "custom_code", *(tags or [])}),
+        tags=sorted({"vision", family_of(config).name, "custom_code", *(tags or [])}),
     )
     return ModelCard(f"""---
 {data.to_yaml()}
@@ -26,8 +27,8 @@ def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = 
 # {escape(repo_id.rpartition("/")[2])}
 
 A {family_of(config).title} ({name}) of {model.num_parameters():,} parameters:
-{layers_of(config)}, for {inputs} of {escape(config.image_size)} pixels and {config.num_channels} channels in patches of
-{escape(config.patch_size)}.
+{family_of(config).layers_of(config)}, for {inputs} of {escape(config.image_size)} pixels and {config.num_channels} \
+channels{patches}.
 
 {note}
 
@@ -42,12 +43,6 @@ from transformers import {auto}
 Where the package `vit_hf` is installed and imported, `trust_remote_code` is not needed, and none of the repository's
 code is run.
 """)
-
-
-def layers_of(config: Any) -> str:
-    if hasattr(config, "depths"):
-        return f"{sum(config.depths)} layers in {len(config.depths)} stages, which end {config.hidden_size} wide"
-    return f"{config.num_hidden_layers} layers of width {config.hidden_size}"
 
 
 def processor_card(processor: Any, repo_id: str) -> ModelCard:

@@ -14,7 +14,6 @@ from ..families import FAMILIES
 from ..modality import Modality
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
-from .papers import PAPERS
 from .usage import loading_code
 
 Interval = tuple[float, float]
@@ -203,6 +202,6 @@ def render_card(facts: CardFacts) -> ModelCard:
         percent=percent,
         recall_interval=recall_interval,
         version=__version__,
-        paper=PAPERS[facts.family].strip(),
+        paper=FAMILIES[facts.family].papers.strip(),
         pictures={name: PICTURES[name] for name in facts.pictures},
     )

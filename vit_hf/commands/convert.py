@@ -75,16 +75,13 @@ def next_commands(given: Any, config: Any) -> str:
 
 
 def other_target(to: str, config: Any) -> str | None:
-    """Another library that has the model, or None. timm has no TimeSformer."""
+    """Another library that has the model, or None."""
     from ..families import family_of
 
-    if family_of(config).name != "timesformer":
-        return next(name for name in TARGETS[1:] if name != to)
-    if to != "vit_hf":
-        return "vit_hf"
-    from ..conversion.transformers.timesformer import unsayable
-
-    return None if any(unsayable(config)) else "transformers"
+    family = family_of(config)
+    converters = {"transformers": family.transformers_converter(), "timm": family.timm_converter()}
+    able = (name for name, one in converters.items() if name != to and one and not any(one.unsayable(config)))
+    return next(able, None if to == "vit_hf" else "vit_hf")
 
 
 def main(words: Sequence[str] | None = None) -> int:

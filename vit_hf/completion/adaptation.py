@@ -15,12 +15,13 @@ Resample = Callable[[Tensor, Kernel, Kernel], Tensor]
 
 
 def changed_fields(old, new) -> set[str]:
-    """Of the fields that weights can be adapted to, those that differ between two configs."""
-    named = [name for name in ("image_size", "patch_size", "window_size") if hasattr(old, name)]
-    sizes = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
-    sizes |= {"num_frames"} if getattr(old, "num_frames", None) != getattr(new, "num_frames", None) else set()
-    channels = {"num_channels"} if old.num_channels != new.num_channels else set()
-    return sizes | channels | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
+    """Of the fields that weights can be adapted to, those that differ between two configs of a family."""
+    from ..families import find_family  # which holds the models that inherit this
+
+    family = find_family(old.model_type)
+    named = () if family is None else family.adapts
+    numbers = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
+    return numbers | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
 
 
 def labels_differ(old: dict[int, str], new: dict[int, str]) -> bool:
@@ -30,30 +31,26 @@ def labels_differ(old: dict[int, str], new: dict[int, str]) -> bool:
     return len(old) != len(new) or (old != new and not unnamed)
 
 
-def adapt(state: dict[str, Tensor], old, new, changed: set[str]) -> tuple[dict[str, Tensor], list[str]]:
+def adapt(state: dict[str, Tensor], old, new) -> tuple[dict[str, Tensor], list[str]]:
     """The state dict of `old`'s model for a model of `new`, and a line for each thing that was done.
 
     Tensors that cannot be carried over (a head for other labels) are left out, so that they start anew.
     """
-    state, report = dict(state), []
-    if changed & {"patch_size", "num_channels"}:
-        report += adapt_patches(state, old, new)
-    if "num_frames" in changed:
-        report += adapt_frames(state, old.num_frames, new.num_frames)
-    if hasattr(old, "num_frames") and (old.num_frames, old.patch_grid) != (new.num_frames, new.patch_grid):
-        report += adapt_clip_positions(state, old, new)
-    if old.patch_grid != new.patch_grid:
-        report += adapt_positions(state, old.patch_grid, new.patch_grid)
-    if bias_grid(old) != bias_grid(new):
-        resample = resample_steps if hasattr(old, "window_size") else resample_grid
-        report += adapt_biases(state, bias_grid(old), bias_grid(new), resample)
-    if "id2label" in changed:
+    from ..families import find_family
+
+    family = find_family(old.model_type)
+    adapters = () if family is None else family.adapters
+    state = dict(state)
+    report = [line for adapter in adapters for line in adapter(state, old, new)]
+    if labels_differ(old.id2label, new.id2label):
         report += adapt_labels(state, old.id2label, new.id2label)
     return state, report
 
 
 def adapt_patches(state: dict[str, Tensor], old, new) -> list[str]:
     report, sizes = [], (pair(old.patch_size), pair(new.patch_size))
+    if sizes[0] == sizes[1] and old.num_channels == new.num_channels:
+        return []
     for key in keys_ending(state, "patches.projection.weight"):
         linear = state[key].ndim == 2
         kernel = linear_to_conv(state[key], old.num_channels, old.patch_size) if linear else state[key]
@@ -73,25 +70,33 @@ def adapt_patches(state: dict[str, Tensor], old, new) -> list[str]:
     return report
 
 
-def adapt_positions(state: dict[str, Tensor], old: Kernel, new: Kernel) -> list[str]:
-    count, learned = old[0] * old[1], False
+def adapt_positions(state: dict[str, Tensor], old, new) -> list[str]:
+    grids = (old.patch_grid, new.patch_grid)
+    if grids[0] == grids[1]:
+        return []
+    count, learned = grids[0][0] * grids[0][1], False
     for suffix in ("positions.table", "positions.table.weight"):
         for key in keys_ending(state, suffix):
             first, patches = state[key][..., :-count, :], state[key][..., -count:, :]
-            state[key] = torch.cat([first, resample_grid(patches, old, new)], dim=-2)
+            state[key] = torch.cat([first, resample_grid(patches, *grids)], dim=-2)
             learned = True
-    return [f"positions resampled from {written(old)} to {written(new)} patches"] if learned else []
+    return [f"positions resampled from {written(grids[0])} to {written(grids[1])} patches"] if learned else []
 
 
-def adapt_frames(state: dict[str, Tensor], old: int, new: int) -> list[str]:
+def adapt_frames(state: dict[str, Tensor], old, new) -> list[str]:
+    if old.num_frames == new.num_frames:
+        return []
     found = keys_ending(state, "frame_positions.table")
     for key in found:
-        state[key] = nearest_frames(state[key], new)
-    return [f"positions in time taken from the nearest of {old} for {new} frames"] if found else []
+        state[key] = nearest_frames(state[key], new.num_frames)
+    times = f"of {old.num_frames} for {new.num_frames} frames"
+    return [f"positions in time taken from the nearest {times}"] if found else []
 
 
 def adapt_clip_positions(state: dict[str, Tensor], old, new) -> list[str]:
     """Of one table for all places in all frames: (1 t h w) d -> (1 t' h' w') d."""
+    if (old.num_frames, old.patch_grid) == (new.num_frames, new.patch_grid):
+        return []
     found = keys_ending(state, "clip_positions.table.weight")
     for key in found:
         first, rest = state[key][:1], state[key][1:].unflatten(0, (old.num_frames, -1))
@@ -101,12 +106,20 @@ def adapt_clip_positions(state: dict[str, Tensor], old, new) -> list[str]:
     return [f"positions resampled from {' to '.join(sizes)} patches"] if found else []
 
 
-def bias_grid(config) -> Kernel:
-    """The patches between which attention has biases: a window, or the whole grid."""
-    return pair(config.window_size) if hasattr(config, "window_size") else config.patch_grid
+def adapt_grid_biases(state: dict[str, Tensor], old, new) -> list[str]:
+    """Attention of the whole grid has biases."""
+    return adapt_biases(state, old.patch_grid, new.patch_grid, resample_grid)
+
+
+def adapt_window_biases(state: dict[str, Tensor], old, new) -> list[str]:
+    """Attention within a window has biases."""
+    return adapt_biases(state, pair(old.window_size), pair(new.window_size), resample_steps)
 
 
 def adapt_biases(state: dict[str, Tensor], old: Kernel, new: Kernel, resample: Resample) -> list[str]:
+    """old, new: the patches between which there are biases."""
+    if old == new:
+        return []
     old_steps, new_steps = ((2 * rows - 1, 2 * columns - 1) for rows, columns in (old, new))
     count = old_steps[0] * old_steps[1]
     found = keys_ending(state, "relative_bias.table")

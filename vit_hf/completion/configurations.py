@@ -58,7 +58,8 @@ class CheckedConfig:
         """As all `validate_*`, called when a configuration is made, saved, and built into a model."""
         from ..families import find_family  # which holds the classes that inherit this
 
-        for check in find_family(self.model_type).checks:  # pyright: ignore[reportAttributeAccessIssue]
+        family = find_family(self.model_type)  # pyright: ignore[reportAttributeAccessIssue]
+        for check in () if family is None else family.checks:
             check(self)
 
     @classmethod
@@ -77,9 +78,10 @@ class CheckedConfig:
     def save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
         """As in transformers; it says who wrote the code beside it, and names no head's file that is not there."""
         setattr(self, VERSION_NOTE, __version__)
-        saved, always = self.architectures or [], type(self)().auto_map
-        code = self.auto_map.items()
-        self.auto_map = {auto: name for auto, name in code if auto in always or name.split(".")[-1] in saved}
+        saved, always = self.architectures or [], getattr(type(self)(), "auto_map", {})
+        if code := getattr(self, "auto_map", None):
+            named = code.items()
+            self.auto_map = {auto: name for auto, name in named if auto in always or name.split(".")[-1] in saved}
         return super().save_pretrained(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -104,7 +104,7 @@ def both_configs(config_class: Any, source, config, where: dict, kwargs: dict) -
 def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
     """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
     old = whole.config
-    state, report = adapt(whole.state_dict(), old, config, changed_fields(old, config))
+    state, report = adapt(whole.state_dict(), old, config)
     model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
     model.config.name_or_path = model.name_or_path = str(source)
     for line in report:
@@ -115,7 +115,9 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
 def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tuple[Any, dict]:
     """The model and transformers' account of its keys. Raises: OSError for a file that is cut off or damaged."""
     try:
-        of_transformers: Any = super(AdaptingModel, model_class)  # pyright: ignore[reportArgumentType]
+        of_transformers: Any = model_class
+        if issubclass(model_class, AdaptingModel):  # as models of families from outside need not be
+            of_transformers = super(AdaptingModel, model_class)
         return of_transformers.from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
     except SafetensorError as error:
         raise OSError(

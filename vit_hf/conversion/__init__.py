@@ -7,19 +7,18 @@ if TYPE_CHECKING:
     from .original.detect import from_original
     from .original.vit_pytorch import from_vit_pytorch
     from .pretrained import load_any
-    from .timm.vit import from_timm, to_timm
-    from .transformers.vit_export import to_transformers
-    from .transformers.vit_import import from_transformers
+    from .timm.convert import from_timm, to_timm
+    from .transformers.convert import from_transformers, to_transformers
 
 # What is public, and the module that is imported when it is first asked for.
 WHERE = {
     "from_original": "original.detect",
-    "from_timm": "timm.vit",
-    "from_transformers": "transformers.vit_import",
+    "from_timm": "timm.convert",
+    "from_transformers": "transformers.convert",
     "from_vit_pytorch": "original.vit_pytorch",
     "load_any": "pretrained",
-    "to_timm": "timm.vit",
-    "to_transformers": "transformers.vit_export",
+    "to_timm": "timm.convert",
+    "to_transformers": "transformers.convert",
 }
 __all__ = [
     "from_original",

@@ -50,13 +50,12 @@ class Conversion:
 def convert_model(loaded: Loaded, to: Target) -> tuple[Any, Any]:
     """-> the model in the target's form, and how a comparison sees it (None for ours)"""
     if to == "timm":
-        from .timm.vit import timm_runnable, to_timm
+        from .timm.convert import timm_runnable, to_timm
 
         model = to_timm(loaded.model, loaded.processor, share=True)
         return model, timm_runnable(model)
     if to == "transformers":
-        from .transformers.vit_export import convert_to_transformers
-        from .transformers.vit_import import transformers_runnable
+        from .transformers.convert import convert_to_transformers, transformers_runnable
 
         model, notes = convert_to_transformers(loaded.model)
         loaded.notes += notes
@@ -77,7 +76,7 @@ def comparisons(loaded: Loaded, target: Any, to: Target) -> dict[str, Parity]:
 
 def save_model(model: Any, loaded: Loaded, to: Target, folder: Path) -> None:
     if to == "timm":
-        from .timm.vit import save_timm
+        from .timm.convert import save_timm
 
         save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
         return

@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import metadata_load
 
 from ..errors import UserError
-from ..families import FAMILIES, word_of
+from ..families import Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, ours, sample_images
@@ -74,8 +74,8 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     config = read_json(path / "config.json")
     if "architecture" in config:
         return read_timm(source, path)
-    if word_of(config.get("model_type", "")):
-        return read_ours(source, path, config)
+    if (family := find_family(config.get("model_type", ""))) is not None:
+        return read_ours(source, path, family, config.get("architectures") or [])
     if "model_type" in config:
         return read_transformers(source, path)
     raise UserError(
@@ -84,7 +84,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
 
 
 def read_timm(source: str, path: Path) -> Loaded:
-    from .timm.vit import convert_from_timm, open_timm, timm_runnable
+    from .timm.convert import convert_from_timm, open_timm, timm_runnable
 
     theirs, state = open_timm(path)
     model, notes = convert_from_timm(theirs, state)
@@ -100,15 +100,14 @@ def read_timm(source: str, path: Path) -> Loaded:
     )
 
 
-def read_ours(source: str, path: Path, config: dict[str, Any]) -> Loaded:
-    family, names = FAMILIES[str(word_of(config["model_type"]))], config.get("architectures") or []
+def read_ours(source: str, path: Path, family: Family, names: list[str]) -> Loaded:
     saved = (place for place in family.classes.values() if place.__name__ in names)
     model: Any = next(saved, family.classifier).from_pretrained(path)
     return Loaded(source, "vit_hf", model.eval(), processor_from_json(path, model.config))
 
 
 def read_transformers(source: str, path: Path) -> Loaded:
-    from .transformers.vit_import import convert_from_transformers, open_transformers, transformers_runnable
+    from .transformers.convert import convert_from_transformers, open_transformers, transformers_runnable
 
     theirs = open_transformers(path)
     model, notes = convert_from_transformers(theirs)
@@ -119,9 +118,9 @@ def read_transformers(source: str, path: Path) -> Loaded:
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
     from .core.checkpoint_files import open_checkpoint, under_prefix
     from .original.detect import convert_from_original, processor_of
-    from .original.peers import peer_of
+    from .original.peers import of_vit_pytorch, peer_of
     from .original.vit_pytorch import ANCHORS, convert_from_vit_pytorch
-    from .timm.vit import convert_from_timm, open_timm, timm_runnable
+    from .timm.convert import convert_from_timm, open_timm, timm_runnable
 
     if architecture is not None:
         theirs, state = open_timm(path, architecture)
@@ -134,13 +133,13 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         raise UserError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
         model, notes, found = convert_from_vit_pytorch(path, **words)
-        loaded, kind = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch"
+        loaded, kind, peer = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch", of_vit_pytorch
     else:
-        model, notes, kind, found = convert_from_original(path, **words)
-        loaded = Loaded(source, "original", model, notes=notes)
+        model, notes, files, found = convert_from_original(path, **words)
+        loaded, kind, peer = Loaded(source, "original", model, notes=notes), files.kind, files.peer
         if found.images is not None:
             loaded.processor = processor_of(found.images, model.config)
-    theirs = peer_of(kind, model.config, found.state, path, head=hasattr(model, "classifier"))
+    theirs = peer_of(kind, peer, model.config, found.state, path, head=hasattr(model, "classifier"))
     if isinstance(theirs, str):
         loaded.notes.append(theirs)
     else:

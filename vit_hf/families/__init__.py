@@ -1,12 +1,14 @@
 """The families of models, one record each; other packages bring theirs through the entry points `vit_hf.families`."""
 
+import sys
+import warnings
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import transformers.models.auto as auto
 
 from ..errors import UserError
-from .base import Family
+from .base import AWAITED, Family
 from .swin import SwinTransformer
 from .timesformer import TimeSformer
 from .vit import VisionTransformer
@@ -19,7 +21,6 @@ __all__ = [
     "find_family",
     "register",
     "task_of",
-    "word_of",
 ]
 
 GROUP = "vit_hf.families"
@@ -31,11 +32,17 @@ FAMILIES: dict[str, Family] = {}
 def register(family: Family) -> None:
     """Make a family known: here by its name, and to transformers' Auto classes.
 
-    Raises: UserError where another family has the name already.
+    Raises: UserError where another family has the name or the model type already.
     """
-    taken = FAMILIES.setdefault(family.name, family)
-    if taken is not family:
-        raise UserError(f"Two families are called {family.name!r}: {taken.title} and {family.title}; rename one.")
+    for taken in FAMILIES.values():
+        if type(taken) is type(family):
+            return
+        for what in ("name", "model_type"):
+            if getattr(taken, what) == getattr(family, what):
+                raise UserError(
+                    f"Two families have the {what} {getattr(family, what)!r}: {taken.title} ({type(taken).__module__}) "
+                    f"and {family.title} ({type(family).__module__}); rename one of them, or uninstall its package."
+                )
     auto.AutoConfig.register(family.model_type, family.config_class)
     for name, model_class in family.classes.items():
         getattr(auto, name).register(family.config_class, model_class)
@@ -44,6 +51,7 @@ def register(family: Family) -> None:
         from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
         AutoVideoProcessor.register(family.config_class, family.video_processor)
+    FAMILIES[family.name] = family
 
 
 def register_own() -> None:
@@ -53,35 +61,51 @@ def register_own() -> None:
 
 def register_installed() -> None:
     """The families that other packages bring."""
-    for point in entry_points(group=GROUP):
-        register_entry(point)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        if half_imported(point):  # because it imports this package first
+            AWAITED[point.module.partition(".")[0], point.attr] = point
+        else:
+            register_entry(point)
 
 
-def register_entry(point: EntryPoint) -> None:
-    """Raises: UserError, naming the package, where what it brings cannot be imported, or is no family."""
+def half_imported(point: EntryPoint) -> bool:
+    module = sys.modules.get(point.module)
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False)) and not hasattr(module, point.attr)
+
+
+def register_entry(point: EntryPoint, record: type[Family] | None = None) -> None:
+    """record: the class that it names, where that is at hand. A family that cannot be had is missing, with a warning
+    that says why: whoever uses another family is not stopped by it."""
     try:
-        family = point.load()
-    except Exception as error:
-        raise UserError(
-            f"The family {point.name!r} of {point.value} cannot be loaded ({type(error).__name__}: {error}); mend or "
-            "uninstall the package that brings it."
-        ) from error
-    register(family() if isinstance(family, type) else family)
+        register(record() if record is not None else record_of(point))
+    except Exception as error:  # noqa: BLE001 (whatever another's package raises)
+        package = point.dist.name if point.dist else point.module
+        reason = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        warnings.warn(
+            f"The family {point.name!r}, which the package {package} brings ({point.value}), is left out: {reason}",
+            stacklevel=2,
+        )
 
 
-def word_of(model_type: str) -> str | None:
-    """What a recipe calls the family of a configuration; None for none of ours."""
-    return next((name for name, family in FAMILIES.items() if family.model_type == model_type), None)
+def record_of(point: EntryPoint) -> Family:
+    """Raises: UserError where an entry point names something else, and whatever its module raises."""
+    record = point.load()
+    if not (isinstance(record, type) and issubclass(record, Family)):
+        raise UserError(f"{point.value} is a {type(record).__name__}, and no subclass of vit_hf.families.Family.")
+    return record()
 
 
-def find_family(model_type: str) -> Family:
-    """By what its configurations are called. Raises: KeyError for that of someone else."""
-    return FAMILIES[word_of(model_type) or model_type]
+def find_family(model_type: str) -> Family | None:
+    """By what its configurations are called; None for what is not known here."""
+    return next((family for family in FAMILIES.values() if family.model_type == model_type), None)
 
 
 def family_of(config: Any) -> Family:
-    """The family of a configuration of ours. Raises: KeyError for that of someone else."""
-    return find_family(config.model_type)
+    """The family of a configuration. Raises: UserError for one of somebody else's."""
+    if (family := find_family(config.model_type)) is None:
+        known = ", ".join(f"{one.model_type} ({one.title})" for one in FAMILIES.values())
+        raise UserError(f"{config.model_type!r} is no family that vit_hf knows; those are {known}.")
+    return family
 
 
 # The Hub's name of what a class is for, by the ending of the class's name.

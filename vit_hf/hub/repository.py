@@ -7,8 +7,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from .. import models
 from ..completion.configurations import VERSION_NOTE
 from ..errors import UserError
+from ..families import find_family
 from ..files import read_json, write_json
 from ..version import __version__
 
@@ -92,17 +94,21 @@ def code_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def refuse_strange_code(folder: Path, ours: Path) -> None:
-    """Raises: UserError where the code is not that of the installed package, in the folder `ours`: what is verified
-    here with the package would not be what strangers run."""
+def refuse_strange_code(folder: Path) -> None:
+    """Raises: UserError where the code is not that of the installed packages, vit_hf and that of the model's family:
+    what is verified here with them would not be what strangers run."""
+    config = read_json(folder / CONFIG)
+    family = find_family(config.get("model_type", ""))
+    places = [Path(models.__file__ or "").parent, *([] if family is None else [family.code])]
     differing = []
     for name in code_files(folder):
-        same = (ours / name).is_file() and (ours / name).read_bytes() == (folder / name).read_bytes()
-        differing += [] if same else [name]
+        installed = [(place / name).read_bytes() for place in places if (place / name).is_file()]
+        differing += [] if (folder / name).read_bytes() in installed else [name]
     if differing:
-        wrote = read_json(folder / CONFIG).get(VERSION_NOTE, "an older version")
+        wrote = config.get(VERSION_NOTE, "an older version")
+        beside = "" if family is None or family.package[0] == "vit_hf" else f", nor of {family.package[0]}"
         raise UserError(
-            f"The code in {folder} is not that of the installed vit_hf {__version__}: {', '.join(differing)} "
+            f"The code in {folder} is not that of the installed vit_hf {__version__}{beside}: {', '.join(differing)} "
             f"differ{'s' if len(differing) == 1 else ''}; {wrote} wrote it. Save the model again with this version "
             "(from_pretrained, then save_pretrained), or install the one that wrote it."
         )

@@ -13,7 +13,7 @@ from .shapes import UserError
 try:  # in the package: a card on every push
     if not __name__.startswith("vit_hf."):
         raise ImportError
-    from vit_hf.completion.loading import PushedProcessor
+    from vit_hf.completion.loading import PushedProcessor  # pyright: ignore[reportAssignmentType]
 except ImportError:
     if __name__.startswith("vit_hf."):
         raise  # a circle of imports, which must not pass for a machine without the package

@@ -23,7 +23,7 @@ from .shapes import grid_of
 try:  # in the package: clip models that begin as models of images, and that merge what inference needs no more
     if not __name__.startswith("vit_hf."):
         raise ImportError
-    from vit_hf.completion.inflate import InflatedModel
+    from vit_hf.completion.inflate import InflatedModel  # pyright: ignore[reportAssignmentType]
 except ImportError:
     if __name__.startswith("vit_hf."):
         raise  # a circle of imports, which must not pass for a machine without the package
@@ -132,7 +132,7 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         check_clips(pixel_values, self.config.num_channels, finite=check_finite)
         asked = self.asked(output_attentions, output_hidden_states)
         return self.encode(
-            pixel_values.to(dtype_of(self.embeddings.patches.projection)),
+            pixel_values.to(dtype_of(self.embeddings.patches.projection)),  # pyright: ignore[reportArgumentType]
             seen_frames(frame_mask, pixel_values),
             alone=pooled_only and not any(asked),
             output_attentions=asked.attentions,

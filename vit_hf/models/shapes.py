@@ -11,7 +11,7 @@ from typing import Literal
 try:  # in the package: the class by which the command line knows a user's mistake
     if not __name__.startswith("vit_hf."):
         raise ImportError
-    from vit_hf.errors import UserError
+    from vit_hf.errors import UserError  # pyright: ignore[reportAssignmentType]
 except ImportError:
     if __name__.startswith("vit_hf."):
         raise

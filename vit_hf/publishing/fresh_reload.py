@@ -3,6 +3,7 @@
     python -I fresh_reload.py FOLDER IMAGE ...                      without vit_hf, running the code in the folder
     python -I fresh_reload.py --logits FILE FOLDER                  the same, for fixed pixels
     python -I fresh_reload.py --logits FILE --with ROOT FOLDER      with vit_hf, of ROOT, and no code of the folder
+    python -I fresh_reload.py --without NAME FOLDER IMAGE ...       also without another package, which has the family
     python -I fresh_reload.py --logits FILE --stock FOLDER          without vit_hf, and no code of the folder either
 
 Prints one line of JSON: for each image its most probable label and that label's probability; or writes a safetensors
@@ -20,10 +21,13 @@ from pathlib import Path
 
 
 class Absent:
-    """Makes a package as if it were not installed."""
+    """Makes packages as if they were not installed."""
+
+    def __init__(self, names):
+        self.names = {"vit_hf", *names}
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "vit_hf":
+        if name.split(".")[0] in self.names:
             raise ModuleNotFoundError(f"{name} is hidden on purpose")
 
 
@@ -112,18 +116,19 @@ def logits(folder, file, trust, stock):
 if __name__ == "__main__":
     parse = argparse.ArgumentParser()
     parse.add_argument("--logits")
-    parse.add_argument("--with", dest="root")
+    parse.add_argument("--with", dest="roots", action="append", default=[])
+    parse.add_argument("--without", action="append", default=[])
     parse.add_argument("--stock", action="store_true")
     parse.add_argument("folder")
     parse.add_argument("images", nargs="*")
     given = parse.parse_args()
-    if given.root:
-        sys.path.insert(0, given.root)
+    if given.roots:
+        sys.path[:0] = given.roots
         importlib.import_module("vit_hf")
     else:
-        sys.meta_path.insert(0, Absent())
+        sys.meta_path.insert(0, Absent(given.without))
     with tempfile.TemporaryDirectory() as modules:
         os.environ.update(HF_MODULES_CACHE=modules, HF_HUB_OFFLINE="1")
-        trusted = not (given.root or given.stock)
+        trusted = not (given.roots or given.stock)
         asked = (given.logits, trusted, given.stock) if given.logits else (given.images,)
         print(json.dumps((logits if given.logits else predict)(given.folder, *asked)))

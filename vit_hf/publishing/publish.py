@@ -11,7 +11,6 @@ from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 from ..cards.usage import readdressed
 from ..errors import UserError
 from ..files import read_json
-from ..hub import repository
 from ..hub.errors import explained
 from ..hub.push import Pushed, PushOptions, full_name, push_files
 from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
@@ -21,7 +20,6 @@ from .transformers_twin import write_twin
 from .verify import verify_both_ways, verify_stock
 
 Files = dict[str, Path | bytes]  # by their paths in the repository
-MODELS = Path(repository.__file__).parents[1] / "models"
 UNITS = {"MB": 10**6, "GB": 10**9}
 
 
@@ -81,7 +79,7 @@ def collect(folder: Path, repo_id: str, revision: str) -> Files:
     names = repository_files(folder)
     refuse_secrets(folder, names)
     if any(name.endswith(".py") for name in names):
-        refuse_strange_code(folder, MODELS)
+        refuse_strange_code(folder)
     card = (folder / CARD).read_text(encoding="utf-8")
     card = readdressed(card, repo_id, revision)
     return {**{name: folder / name for name in names}, CARD: card.encode()}

@@ -9,7 +9,7 @@ from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.convert import Conversion
 from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
 from ..errors import UserError
-from ..families import word_of
+from ..families import family_of
 from ..hub.repository import CARD
 
 
@@ -37,7 +37,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
         base_model=source,
         model_class=type(conversion.loaded.model).__name__,
         parity=conversion.parity,
-        family=str(word_of(conversion.loaded.model.config.model_type)),
+        family=family_of(conversion.loaded.model.config).name,
         notes=conversion.loaded.notes,
     )
     with_results(conversion_card(facts), folder, name).save(twin / CARD)

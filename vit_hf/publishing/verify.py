@@ -12,18 +12,29 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import UserError
+from ..families import find_family
+from ..hub.repository import CONFIG, read_json
 
 SCRIPT = Path(__file__).with_name("fresh_reload.py")
-PACKAGE = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STOCK_BOUND = 1e-4  # of the twin that other code computes, relative to the largest number where that is over 1
 
 # How a folder is loaded: with the package and none of the folder's code, without it, or by transformers alone.
 Way = Literal["package", "stranger", "stock"]
-WAYS: dict[Way, tuple[str, list[str]]] = {
-    "package": ("with vit_hf", ["--with", str(PACKAGE.parent)]),
-    "stranger": ("without vit_hf", []),
-    "stock": ("with transformers alone", ["--stock"]),
+WAYS: dict[Way, str] = {
+    "package": "with vit_hf",
+    "stranger": "without vit_hf",
+    "stock": "with transformers alone",
 }
+
+
+def options_of(folder: Path, way: Way) -> list[str]:
+    """What the process has to find, or must not: vit_hf, and the package of the model's family."""
+    family = find_family(read_json(folder / CONFIG).get("model_type", ""))
+    name, root = ("vit_hf", ROOT) if family is None else family.package
+    if way == "package":
+        return [f"--with={place}" for place in dict.fromkeys([str(ROOT), str(root)])]
+    return [f"--without={name}", *(["--stock"] if way == "stock" else [])]
 
 
 def reload_without_package(folder: Path, images: Sequence[Path]) -> list[dict[str, Any]]:
@@ -31,7 +42,7 @@ def reload_without_package(folder: Path, images: Sequence[Path]) -> list[dict[st
 
     Raises: RuntimeError with the last line of that process, where the folder does not load there.
     """
-    words = [str(folder.resolve()), *(str(path.resolve()) for path in images)]
+    words = [*options_of(folder, "stranger"), str(folder.resolve()), *(str(path.resolve()) for path in images)]
     return run(words, f"{folder} does not load in a fresh process without vit_hf")
 
 
@@ -45,10 +56,10 @@ def run(words: Sequence[str], complaint: str) -> Any:
 
 def answers(folder: Path, way: Way) -> dict[str, Tensor]:
     """What a fresh process makes of fixed pixels and pictures. Raises: RuntimeError where the folder does not load."""
-    description, options = WAYS[way]
     with tempfile.TemporaryDirectory() as place:
         file = str(Path(place) / "answers.safetensors")
-        run(["--logits", file, *options, str(folder.resolve())], f"{folder} does not load {description}")
+        words = ["--logits", file, *options_of(folder, way), str(folder.resolve())]
+        run(words, f"{folder} does not load {WAYS[way]}")
         return load_file(file)
 
 

@@ -8,7 +8,7 @@ from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.convert import Conversion, Target
 from ..conversion.pretrained import license_sentence, load_any
 from ..errors import UserError
-from ..families import word_of
+from ..families import family_of
 from ..files import written_aside
 from ..hub.repository import CARD
 
@@ -56,6 +56,6 @@ def facts_of(conversion: Conversion, source: str, name: str) -> ConversionFacts:
         base_model=loaded.base_model,
         model_class=type(loaded.model).__name__,
         parity=conversion.parity,
-        family=str(word_of(loaded.model.config.model_type)),
+        family=family_of(loaded.model.config).name,
         notes=loaded.notes,
     )

@@ -16,7 +16,7 @@ from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
-from ..families import word_of
+from ..families import family_of
 from ..files import write_json
 from ..modality import modality_of
 from ..plots.curves import draw_training_curve
@@ -86,7 +86,7 @@ class FinishedRun:
             name=name,
             repository=name,
             license=self.license(),
-            family=str(word_of(self.model.config.model_type)),
+            family=family_of(self.model.config).name,
             parameters=self.model.num_parameters(),
             data_name=Path(settings.name).resolve().name if local else settings.name,
             data_source=settings.name,

@@ -16,13 +16,13 @@ from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..errors import UserError
-from ..families import FAMILIES, word_of
+from ..families import FAMILIES, family_of
 from ..modality import Modality, modality_of
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
 from ..settings import explained
-from ..training.build_model import CHANGEABLE, build_classifier, build_masked_image_model, continue_classifier
+from ..training.build_model import build_classifier, build_masked_image_model, continue_classifier
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
@@ -76,11 +76,11 @@ def of_modality(model: Any, settings: ModelSettings) -> Any:
     if begin is None:
         raise UserError(
             f"{settings.source} takes {found.plural}, and not {family.modality.plural}; say --model.family "
-            f"{word_of(model.config.model_type)}."
+            f"{family_of(model.config).name}."
         )
     # What is changed of weights that are there, changes them afterwards.
-    wanted = {name: value for name, value in settings.fields().items() if name not in CHANGEABLE - {"num_frames"}}
-    return begin(model, **wanted)
+    later = {*family.changeable_fields()} - {"num_frames"}
+    return begin(model, **{name: value for name, value in settings.fields().items() if name not in later})
 
 
 def has_head(model: Any) -> bool:

@@ -1,6 +1,5 @@
 """The models of each family that a recipe can name."""
 
-from dataclasses import fields
 from typing import Any
 
 from ..completion.loading import adapted
@@ -8,11 +7,6 @@ from ..errors import UserError
 from ..families import FAMILIES, family_of
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
-
-
-def config_fields(family: str) -> list[str]:
-    """The names that the config of a family understands."""
-    return [field.name for field in fields(FAMILIES[family].config_class) if field.init]
 
 
 def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
@@ -33,26 +27,6 @@ def build_masked_image_model(family: str, settings: dict[str, Any]):
     return FAMILIES[family].classes[MASKED_IMAGE_MODEL](FAMILIES[family].config_class(**settings))
 
 
-# What may be changed of a pretrained model without making its weights worthless.
-CHANGEABLE = {
-    "image_size",
-    "patch_size",
-    "window_size",
-    "pretrained_window_sizes",
-    "num_frames",
-    "num_channels",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "embedding_dropout_prob",
-    "drop_path_rate",
-    "label_smoothing",
-    "initializer_range",
-    "pooling",
-    "add_pooling_layer",
-    "problem_type",
-}
-
-
 def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: list[str], source: str):
     """A model with pretrained weights, adapted to other sizes, channels and labels, in single precision.
 
@@ -61,7 +35,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
     Raises: UserError for settings that would leave the weights without a place.
     """
     old, family = pretrained.config, family_of(pretrained.config)
-    changeable = sorted(CHANGEABLE & {field.name for field in fields(old)})
+    changeable = family.changeable_fields()
     for name, value in settings.items():
         if name not in changeable and value != getattr(old, name):
             raise UserError(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..modality import modality_of
+from ..families import family_of
 
 
 def twin_without_storage(model: Any) -> Any:
@@ -26,13 +26,15 @@ def twin_without_storage(model: Any) -> Any:
 
 
 def blank_inputs(model: Any, batch: int) -> dict[str, torch.Tensor]:
-    """b c h w or b t c h w of the configured size; where the model paints them, the first of its patches hidden."""
-    config, device = model.config, next(model.parameters()).device
-    inputs = {"pixel_values": torch.zeros(batch, *modality_of(config).input_shape(config), device=device)}
-    if hasattr(model, "decoder"):
-        rows, columns = config.patch_grid
-        inputs["bool_masked_pos"] = torch.zeros(batch, rows * columns, dtype=torch.bool, device=device)
-    return inputs
+    """What the model's family takes, of the configured size."""
+    return family_of(model.config).blank_inputs(model, batch)
+
+
+def whole_twin(model: Any) -> Any:
+    """As `twin_without_storage`; it leaves out no token of any layer, since all of them are asked for."""
+    twin = twin_without_storage(model)
+    twin.config.output_hidden_states = True
+    return twin
 
 
 def sum_of_outputs(outputs: Any) -> torch.Tensor:
@@ -44,17 +46,17 @@ def forward_operations(model: Any) -> int:
 
     All tokens count in all layers, as in everybody's figures, though a classifier by its class token leaves some out.
     """
-    twin = twin_without_storage(model).eval()
+    twin = whole_twin(model).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        twin(**blank_inputs(twin, 1), output_hidden_states=True)
+        twin(**blank_inputs(twin, 1))
     return counter.get_total_flops()
 
 
 def training_operations(model: Any) -> int:
     """Of one image in a step, by the same count. Gradients of frozen weights are not computed and do not count."""
-    twin = twin_without_storage(model)
+    twin = whole_twin(model)
     with FlopCounterMode(display=False) as counter:
-        sum_of_outputs(twin(**blank_inputs(twin, 1), output_hidden_states=True)).backward()
+        sum_of_outputs(twin(**blank_inputs(twin, 1))).backward()
     return counter.get_total_flops()
 
 

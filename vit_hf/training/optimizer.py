@@ -9,19 +9,20 @@ import transformers
 from torch import nn
 
 from ..errors import UserError
-from ..models.blocks import Block
+from ..families import Family, find_family
 
 
 def depths_of(model: nn.Module) -> dict[str, int]:
-    """How deep each parameter lies: 0 in the embeddings, i + 1 in block i, one more behind the last.
+    """How deep each parameter lies: 0 in the embeddings, i + 1 in layer i, one more behind the last.
 
-    What lies between blocks, as the merging of patches does, is as deep as the block that follows. Adapters within a
-    block count as the block. Source: BEiT (arXiv:2106.08254), released code.
+    What lies between layers, as the merging of patches does, is as deep as the layer that follows. Adapters within a
+    layer count as the layer. Source: BEiT (arXiv:2106.08254), released code.
     """
-    blocks = [f"{name}." for name, module in model.named_modules() if isinstance(module, Block)]
+    family = find_family(getattr(getattr(model, "config", None), "model_type", "")) or Family()
+    layers = [f"{name}." for name in family.layer_names(model)]
     depths, reached = {}, 0
     for name, _ in model.named_parameters():
-        within = next((number for number, block in enumerate(blocks) if name.startswith(block)), None)
+        within = next((number for number, layer in enumerate(layers) if name.startswith(layer)), None)
         reached = reached if within is None else within + 1
         depths[name] = reached + (within is None and reached > 0)
     return depths

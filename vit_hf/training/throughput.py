@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from ..families import word_of
+from ..families import find_family
 from .costs import peak_memory, product_rate, training_operations
 
 
@@ -37,9 +37,9 @@ class Speedometer:
 
     @cached_property
     def operations(self) -> int | None:
-        """Of one image; None for a model that is not of this package."""
-        ours = word_of(getattr(getattr(self.model, "config", None), "model_type", ""))
-        return training_operations(self.model) if ours else None
+        """Of one image; None for a model of no family that is known here."""
+        known = find_family(getattr(getattr(self.model, "config", None), "model_type", ""))
+        return training_operations(self.model) if known else None
 
     @cached_property
     def rate(self) -> float:

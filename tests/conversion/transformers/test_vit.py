@@ -15,10 +15,10 @@ from vit_hf import (
     VisionTransformerModel,
 )
 from vit_hf.conversion.core.parity import compare, ours
-from vit_hf.conversion.transformers.vit_export import to_transformers
-from vit_hf.conversion.transformers.vit_import import (
+from vit_hf.conversion.transformers.convert import (
     convert_from_transformers,
     from_transformers,
+    to_transformers,
     transformers_runnable,
 )
 

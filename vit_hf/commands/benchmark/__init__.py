@@ -5,16 +5,14 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ...errors import UserError
-from ...training.recipe.yaml_files import model_sizes
+from ...families import FAMILIES
 from ..cli import guarded, parser, words_of
-from . import data, peers, recipe, swin, timesformer, training
+from . import data, recipe, training
 from .measure import Mode, compare
-from .operations import ClipNumbers, Numbers, SwinNumbers
 from .peers import installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
 from .timing import threads
@@ -32,12 +30,6 @@ EXAMPLES = """\
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
 OTHERS = {"training": training, "data": data, "recipe": recipe}
-# What each family is built of, by each library, and the sizes that are measured where none are named.
-FAMILIES: dict[str, tuple[Any, Any, list[str]]] = {
-    "vit": (Numbers, peers.BUILDERS, ["ti", "s", "b"]),
-    "swin": (SwinNumbers, swin.BUILDERS, ["t"]),
-    "timesformer": (ClipNumbers, timesformer.BUILDERS, ["b"]),
-}
 BATCHES: dict[tuple[str, str], list[int]] = {
     ("cpu", "inference"): [1, 8],
     ("cpu", "training"): [8],
@@ -57,9 +49,10 @@ def conditions_of(given: Namespace) -> Conditions:
 
 
 def benchmark(given: Namespace) -> int:
-    counted, libraries, usual = FAMILIES[given.family]
-    asked = given.sizes or usual
-    unknown = set(asked) - set(sizes := model_sizes(given.family))
+    family = FAMILIES[given.family]
+    benchmarked = family.benchmark()
+    libraries, asked = benchmarked.builders, given.sizes or benchmarked.usual
+    unknown = set(asked) - set(sizes := family.sizes())
     if unknown:
         raise UserError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
     conditions = conditions_of(given)
@@ -70,9 +63,10 @@ def benchmark(given: Namespace) -> int:
         builders = {name: build for name, build in libraries.items() if versions[name] is not None}
         print(heading(conditions, versions, given.rounds))
         for size in asked:
-            numbers = counted.of(sizes[size], given.image_size or sizes[size].get("image_size", 224))
+            numbers = benchmarked.numbers(sizes[size], given.image_size)
             for mode in modes:
-                able = {name: builders[name] for name in builders if mode == "inference" or name != timesformer.MERGED}
+                left_out = () if mode == "inference" else benchmarked.for_inference
+                able = {name: build for name, build in builders.items() if name not in left_out}
                 for batch in given.batch or BATCHES[conditions.device.type, mode]:
                     comparison = compare(
                         able, numbers, conditions, mode=mode, size=size, batch=batch, rounds=given.rounds
@@ -90,7 +84,7 @@ def benchmark(given: Namespace) -> int:
 def add_options(parse: ArgumentParser) -> None:
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     parse.add_argument("--family", choices=list(FAMILIES), default="vit")
-    parse.add_argument("--sizes", nargs="+", help="of configuration/models/FAMILY.yaml")
+    parse.add_argument("--sizes", nargs="+", help="of the family, as in configuration/models/vit.yaml")
     parse.add_argument("--mode", choices=["inference", "training", "all"], default="all")
     parse.add_argument("--batch", nargs="+", type=positive, help="images in a call; by default a small and a large")
     parse.add_argument("--rounds", type=positive, default=20)

@@ -15,8 +15,9 @@ from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from ...training.recipe.arguments import TrainingArguments
 from ...training.trainer.trainer import Trainer
-from .peers import BUILDERS, OURS, Logits
+from .peers import OURS, Logits
 from .timing import Seconds
+from .vit import BUILDERS
 
 WARM_UP = 2  # first steps of a turn, which are not timed
 LEARNING_RATE = 1e-3

@@ -1,12 +1,17 @@
-"""The sizes of plain models, and the matrix products that are nearly all of their arithmetic."""
+"""The size of a model, and the matrix products that are nearly all of its arithmetic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from ...errors import UserError
+from ...families import Family
+from .peers import OURS, Logits
 
 Product = tuple[int, int, int]  # rows of an image, inputs, outputs
 
@@ -25,117 +30,72 @@ class Counted(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """The size of a plain Vision Transformer with a class token; sides in pixels."""
+class Benchmarked(NamedTuple):
+    """How a family is timed.
 
-    width: int
-    layers: int
-    heads: int
-    inner: int
-    patch: int
-    side: int = 224
-    labels: int = 1000
-
-    @classmethod
-    def of(cls, fields: dict[str, Any], side: int) -> "Numbers":
-        """From the config fields of a named size."""
-        return cls(
-            width=fields["hidden_size"],
-            layers=fields["num_hidden_layers"],
-            heads=fields["num_attention_heads"],
-            inner=fields["intermediate_size"],
-            patch=fields["patch_size"],
-            side=side,
-        )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (3, self.side, self.side)
-
-    @property
-    def tokens(self) -> int:
-        return (self.side // self.patch) ** 2 + 1
-
-    @property
-    def products(self) -> list[Product]:
-        return block_products(self.tokens, self.tokens, self.width, self.inner) * self.layers
-
-
-@dataclass(frozen=True)
-class SwinNumbers:
-    """The size of a Swin Transformer; sides of images and patches in pixels, of windows in patches.
-
-    version: 2 of Swin V2, whose MLPs for biases are not counted: they run once a call, whatever the images in it.
+    numbers: the fields of a named size, and the side of images in pixels where another is said -> what is built.
+    builders: by the library, a function from pixels to logits of these numbers. usual: the sizes that are measured
+        where none are named. for_inference: those of the builders whose models are not trained.
     """
 
-    width: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...]
-    window: int = 7
-    ratio: float = 4.0
-    patch: int = 4
-    side: int = 224
-    labels: int = 1000
-    version: Literal[1, 2] = 1
+    numbers: Callable[[Mapping[str, Any], int | None], Counted]
+    builders: Mapping[str, Callable[[Any], nn.Module]]
+    usual: Sequence[str]
+    for_inference: Collection[str] = ()
 
-    @classmethod
-    def of(cls, fields: dict[str, Any], side: int) -> "SwinNumbers":
-        """From the config fields of a named size."""
-        return cls(
-            fields["embed_dim"],
-            tuple(fields["depths"]),
-            tuple(fields["num_heads"]),
-            window=fields.get("window_size", cls.window),
-            side=side,
-            version=2 if fields.get("attention") == "cosine" else 1,
-        )
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (3, self.side, self.side)
-
-    @property
-    def stages(self) -> list[tuple[int, int, int, int]]:
-        """(side of the grid, side of a window, that of the padded grid, width) of each stage."""
-        found, grid = [], -(-self.side // self.patch)
-        for stage in range(len(self.depths)):
-            window = min(self.window, grid)
-            found.append((grid, window, -(-grid // window) * window, self.width * 2**stage))
-            grid = -(-grid // 2)
-        return found
-
-    @property
-    def products(self) -> list[Product]:
-        found: list[Product] = []
-        for stage, (grid, _, padded, width) in enumerate(self.stages):
-            found += [(grid**2, 2 * width, width)] * (stage > 0)
-            found += block_products(padded**2, grid**2, width, int(width * self.ratio)) * self.depths[stage]
-        return found
+def side_of(fields: Mapping[str, Any], side: int | None) -> int:
+    """The side that is said, or that of the size, or 224 pixels."""
+    return side or fields.get("image_size", 224)
 
 
 @dataclass(frozen=True)
-class ClipNumbers(Numbers):
-    """The size of a TimeSformer with attention divided over space and time; sides in pixels."""
+class OwnNumbers:
+    """The size of a model of any family, by the fields of its configuration; torch counts what it computes."""
 
-    frames: int = 8
+    family: Family
+    fields: Mapping[str, Any]
+    side: int | None = None
+    labels: int = 1000
 
-    @classmethod
-    def of(cls, fields: dict[str, Any], side: int) -> "ClipNumbers":
-        names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
-        sizes = {name: fields[field] for name, field in names.items()}
-        return cls(**sizes, layers=12, patch=16, side=side, frames=fields.get("num_frames", cls.frames))
+    def build(self) -> Any:
+        side = {} if self.side is None else {"image_size": self.side}
+        config = self.family.config_class(**{**self.fields, **side, "num_labels": self.labels})
+        return self.family.classifier(config)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
-        return (self.frames, 3, self.side, self.side)
+        with torch.device("meta"):
+            return tuple(self.family.blank_inputs(self.build(), 1)["pixel_values"].shape[1:])
 
-    @property
+    @cached_property
     def products(self) -> list[Product]:
-        over_time, width = self.frames * (self.tokens - 1), self.width
-        temporal = [(over_time, width, 3 * width), (over_time, width, width), (over_time, width, width)]
-        space = block_products(self.frames * self.tokens, 1 + over_time, width, self.inner)
-        return (temporal + space) * self.layers
+        """Every Linear, in the order in which they run."""
+        found: list[Product] = []
+
+        def note(module: Any, given: Any, output: Tensor) -> None:
+            found.append((output.numel() // module.out_features, module.in_features, module.out_features))
+
+        with torch.device("meta"), torch.no_grad():
+            model = self.build().eval()
+            for module in model.modules():
+                if isinstance(module, nn.Linear):
+                    module.register_forward_hook(note)
+            model(**self.family.blank_inputs(model, 1))
+        if not found:
+            raise UserError(
+                f"A {self.family.title} runs no Linear, and its speed is measured by that of matrix products."
+            )
+        return found
+
+
+def of_its_own(family: Family) -> Benchmarked:
+    """What a record says that knows no other library, and counts nothing by hand."""
+
+    def numbers(fields: Mapping[str, Any], side: int | None) -> Any:
+        return OwnNumbers(family, fields, side)
+
+    return Benchmarked(numbers, {OURS: lambda numbers: Logits(numbers.build())}, [*family.sizes()][:1])
 
 
 def block_products(attended: int, tokens: int, width: int, inner: int) -> list[Product]:

@@ -1,19 +1,13 @@
-"""The same Vision Transformer, built by each library that is installed."""
+"""Other libraries: which are installed, where, and how their models are called."""
 
 import sys
-from collections.abc import Callable
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from ... import __version__
-from ...models.configuration_vit import VisionTransformerConfig
-from ...models.modeling_vit import VisionTransformerForImageClassification
-from .operations import Numbers
 from .operators import make_torchvision_importable
 
 OURS = "vit_hf"
@@ -28,63 +22,6 @@ class Logits(nn.Module):
 
     def forward(self, pixels):
         return self.model(pixels).logits
-
-
-def config_fields(numbers: Numbers) -> dict[str, Any]:
-    """The numbers in the words that transformers' configurations and ours share."""
-    return {
-        "image_size": numbers.side,
-        "patch_size": numbers.patch,
-        "hidden_size": numbers.width,
-        "num_hidden_layers": numbers.layers,
-        "num_attention_heads": numbers.heads,
-        "intermediate_size": numbers.inner,
-        "num_labels": numbers.labels,
-        "attn_implementation": "sdpa",
-    }
-
-
-def build_ours(numbers: Numbers) -> Logits:
-    return Logits(VisionTransformerForImageClassification(VisionTransformerConfig(**config_fields(numbers))))
-
-
-def build_transformers(numbers: Numbers) -> nn.Module:
-    from transformers import ViTConfig, ViTForImageClassification
-
-    return Logits(ViTForImageClassification(ViTConfig(**config_fields(numbers))))
-
-
-def build_timm(numbers: Numbers) -> nn.Module:
-    return import_module("timm.models.vision_transformer").VisionTransformer(
-        img_size=numbers.side,
-        patch_size=numbers.patch,
-        embed_dim=numbers.width,
-        depth=numbers.layers,
-        num_heads=numbers.heads,
-        mlp_ratio=numbers.inner / numbers.width,
-        num_classes=numbers.labels,
-    )
-
-
-def build_vit_pytorch(numbers: Numbers) -> nn.Module:
-    return import_module("vit_pytorch").ViT(
-        image_size=numbers.side,
-        patch_size=numbers.patch,
-        dim=numbers.width,
-        depth=numbers.layers,
-        heads=numbers.heads,
-        dim_head=numbers.width // numbers.heads,
-        mlp_dim=numbers.inner,
-        num_classes=numbers.labels,
-    )
-
-
-BUILDERS: dict[str, Callable[[Numbers], nn.Module]] = {
-    OURS: build_ours,
-    "transformers": build_transformers,
-    "timm": build_timm,
-    "vit-pytorch": build_vit_pytorch,
-}
 
 
 def installed_version(library: str) -> str | None:

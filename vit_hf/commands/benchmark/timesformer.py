@@ -1,6 +1,7 @@
-"""The same TimeSformer, built by each library that is installed."""
+"""The size of a TimeSformer, and the same one built by each library that is installed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -8,10 +9,36 @@ from torch import nn
 
 from ...models.configuration_timesformer import TimeSformerConfig
 from ...models.modeling_timesformer import TimeSformerForVideoClassification
-from .operations import ClipNumbers
-from .peers import OURS, Logits, config_fields
+from .operations import Benchmarked, Product, block_products, side_of
+from .peers import OURS, Logits
+from .vit import Numbers, config_fields
 
 MERGED = f"{OURS}, merged"  # for inference alone
+
+
+@dataclass(frozen=True)
+class ClipNumbers(Numbers):
+    """The size of a TimeSformer with attention divided over space and time; sides in pixels."""
+
+    frames: int = 8
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], side: int | None = None) -> "ClipNumbers":
+        names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
+        frames = {"frames": fields["num_frames"]} if "num_frames" in fields else {}
+        sizes = {name: fields[field] for name, field in names.items()}
+        return cls(**sizes, layers=12, patch=16, side=side_of(fields, side), **frames)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, 3, self.side, self.side)
+
+    @property
+    def products(self) -> list[Product]:
+        over_time, width = self.frames * (self.tokens - 1), self.width
+        temporal = [(over_time, width, 3 * width), (over_time, width, width), (over_time, width, width)]
+        space = block_products(self.frames * self.tokens, 1 + over_time, width, self.inner)
+        return (temporal + space) * self.layers
 
 
 def clip_fields(numbers: ClipNumbers) -> dict[str, Any]:
@@ -26,7 +53,7 @@ def build_ours(numbers: ClipNumbers) -> Logits:
 
 def build_merged(numbers: ClipNumbers) -> nn.Module:
     """Two Linears after attention over time as one, which is the same function for inference."""
-    model = TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers)))
+    model: Any = TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers)))
     return Logits(model.merge_temporal_projections())
 
 
@@ -57,3 +84,4 @@ BUILDERS: dict[str, Callable[[ClipNumbers], nn.Module]] = {
     "transformers": build_transformers,
     "timesformer-pytorch": build_lucidrains,
 }
+BENCHMARKED = Benchmarked(ClipNumbers.of, BUILDERS, usual=["b"], for_inference=[MERGED])

@@ -16,10 +16,10 @@ from ...runs.report import table
 from ..cli import guarded, parser, words_of
 from . import contended
 from .loops import BARE, CLOCKS, Images, contenders, take_turns
-from .operations import Numbers
-from .peers import BUILDERS, OURS, installed_version, libraries_beside
+from .peers import OURS, installed_version, libraries_beside
 from .report import ratio_words
 from .timing import Seconds, speed_ratio, threads
+from .vit import BUILDERS, Numbers
 
 EXAMPLES = """\
   {program} training --rounds 10

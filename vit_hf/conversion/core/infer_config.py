@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
-from ...families import FAMILIES
+from ...families import Family
 from ...models.shapes import Size, pair
 from .rules import Table, under
 from .weights import fill
@@ -25,7 +25,6 @@ class Found(NamedTuple):
     head: rules for the classifier; None where there is none.
     notes: a line for each thing that was left out or assumed.
     images: how their authors prepare images, as `make_image_processor` takes it; None where nobody says.
-    family: the word of `FAMILIES`, which also is what a classifier calls its trunk.
     """
 
     state: Mapping[str, Tensor]
@@ -34,29 +33,28 @@ class Found(NamedTuple):
     head: Table | None
     notes: list[str]
     images: dict[str, Any] | None = None
-    family: str = "vit"
 
 
-def build(found: Found, said: Mapping[str, Any]) -> Any:
+def build(family: Family, found: Found, said: Mapping[str, Any]) -> Any:
     """Our model of these weights, in their dtype; `said` are fields of our configuration that hold over what was found.
 
     With num_labels=0 a classifier is left out. Raises: UserError where weights and words do not fit together.
     """
-    family = FAMILIES[found.family]
     config = family.config_class(**{**found.words, **said})
     classifies = found.head is not None and bool(config.num_labels)
     model_class = family.classifier if classifies else family.classes["AutoModel"]
     with torch.device("meta"):
         ours = model_class(config)
-    fill(ours, found.state, whole_table(found, config), config.num_hidden_layers)
+    fill(ours, found.state, whole_table(found, config, model_class.base_model_prefix), config.num_hidden_layers)
     return ours
 
 
-def whole_table(found: Found, config: Any) -> Table:
-    """For our classifier; without labels, or a head among the weights, for our model of tokens."""
+def whole_table(found: Found, config: Any, trunk: str) -> Table:
+    """For our classifier, whose encoder is its `trunk`; without labels, or a head among the weights, for our model of
+    tokens."""
     table, head = found.table(config), found.head or []
     if config.num_labels and head:
-        return [*under(table, ours=f"{found.family}."), *head]
+        return [*under(table, ours=f"{trunk}."), *head]
     return [*table, *(rule._replace(ours=(), reason="num_labels=0 was said") for rule in head)]
 
 

@@ -8,34 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import UserError, first_few
+from ...families import FAMILIES, Family
+from ...families.base import PublishedFiles
 from ...modality import modality_of
 from ..core.checkpoint_files import open_checkpoint, under_prefix
 from ..core.infer_config import Found, build
 from ..core.preprocessing import for_channels
-from .google import ANCHOR as GOOGLE
-from .google import find_google, under_google_prefix
-from .swin import ANCHOR as SWIN
-from .swin import ANCHOR_V2 as SWIN_V2
-from .swin import find_swin, find_swin_v2
-from .timesformer import ANCHOR as FACEBOOK
-from .timesformer import APART, JOINT, LUCIDRAINS, SHIFTED, find_facebook, find_lucidrains
-from .timm import ANCHOR as TIMM
-from .timm import find_timm
-from .torchvision import ANCHOR as TORCHVISION
-from .torchvision import find_torchvision
 
 logger = logging.getLogger(__name__)
-
-FINDERS = {
-    "swin": (SWIN, find_swin),
-    "swin, v2": (SWIN_V2, find_swin_v2),
-    "timesformer": (FACEBOOK, find_facebook),
-    "timesformer, joint": (JOINT, find_facebook),
-    "timesformer-pytorch": (LUCIDRAINS, find_lucidrains),
-    "timesformer-pytorch, shifted": (SHIFTED, find_lucidrains),
-    "timm": (TIMM, find_timm),
-    "torchvision": (TORCHVISION, find_torchvision),
-}
 
 
 def from_original(source: str | Path, *, part: str | None = None, **words: Any) -> Any:
@@ -59,11 +39,12 @@ def from_original(source: str | Path, *, part: str | None = None, **words: Any) 
 
 def convert_from_original(
     source: str | Path, *, part: str | None = None, **words: Any
-) -> tuple[Any, list[str], str, Found]:
+) -> tuple[Any, list[str], PublishedFiles, Found]:
     """-> our model, what was left out or assumed, whose file it is, and what was found in it."""
-    kind, found, left = recognize(open_checkpoint(source, part=part), source, words)
+    family, files, (state, left) = recognize(open_checkpoint(source, part=part), source, words)
+    found = files.find(state, words)
     beside = [f"left out, beside the model: {first_few(left)}"] if left else []
-    return build(found, words), [*found.notes, *beside], kind, found
+    return build(family, found, words), [*found.notes, *beside], files, found
 
 
 def processor_of(images: dict[str, Any], config: Any) -> Any:
@@ -73,18 +54,20 @@ def processor_of(images: dict[str, Any], config: Any) -> Any:
     return modality_of(config).make_processor(config, **{**images, **numbers})
 
 
-def recognize(state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]) -> tuple[str, Found, list[str]]:
-    """-> whose file it is, what the weights are, and the keys that belong to something else."""
-    if said.get("attention_type") == "space_only" and (found := under_prefix(state, APART)) is not None:
-        return "timesformer", find_facebook(found[0], said), found[1]
-    if (google := under_google_prefix(state)) is not None:
-        return "google", find_google(google[0], said), google[1]
-    for kind, (anchor, find) in FINDERS.items():
-        if (found := under_prefix(state, anchor)) is not None:
-            return kind, find(found[0], said), found[1]
+def recognize(
+    state: Mapping[str, Tensor], source: Any, said: Mapping[str, Any]
+) -> tuple[Family, PublishedFiles, tuple[Mapping[str, Tensor], list[str]]]:
+    """-> whose file it is, its weights without a prefix, and the keys that belong to something else.
+
+    The plainest family, whose keys others have among theirs, is asked last.
+    """
+    published = [(family, files) for family in reversed(FAMILIES.values()) for files in family.original_files()]
+    for family, files in published:
+        found = under_prefix(state, files.anchor) if files.under is None else files.under(state, said)
+        if found is not None:
+            return family, files, found
+    known = ", ".join(f"{files.kind} ({files.anchor})" for _, files in published)
     raise UserError(
         f"{source} holds no Vision Transformer that is known here: its keys are {first_few(state)}. Known are files of "
-        f"Google ({GOOGLE}), of timm, DeiT, MAE and DINO ({TIMM}), of Swin ({SWIN}, {SWIN_V2}), of TimeSformer "
-        f"({FACEBOOK}, {LUCIDRAINS}) and of torchvision ({TORCHVISION}); from_vit_pytorch reads those of vit-pytorch, "
-        "from_transformers and from_timm their folders."
+        f"{known}; from_vit_pytorch reads those of vit-pytorch, from_transformers and from_timm their folders."
     )

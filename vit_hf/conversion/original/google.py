@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...completion.adaptation import linear_to_conv
 from ...errors import UserError
+from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import pair as both_sides
 from ..core.checkpoint_files import Tensors
@@ -30,7 +31,7 @@ MAP = "MAPHead_0/"
 IMAGES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop_pct": None, "interpolation": "bilinear"}
 
 
-def under_google_prefix(state: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], list[str]] | None:
+def under_google_prefix(state: State, said: Mapping[str, Any]) -> tuple[State, list[str]] | None:
     """The model of images under its own names, layer by layer, and the keys of other things."""
     prefix = next((prefix for prefix in PREFIXES if f"{prefix}{ANCHOR}" in state), None)
     if prefix is None or not any(key.startswith(f"{prefix}Transformer/") for key in state):

@@ -16,24 +16,25 @@ from ..core.rules import translate, under, weight_and_bias
 from ..core.swin_rules import version_of
 from ..core.timesformer_rules import FACEBOOK, trunk_table
 from ..timm import swin as swin_timm
-from ..timm.vit import timm_runnable
+from ..timm import vit as vit_timm
 from ..timm.vit_config import timm_arguments
-from ..transformers.timesformer import convert_to_transformers, transformers_runnable
+from ..transformers.convert import convert_to_transformers, transformers_runnable
 from .vit_pytorch import vit_pytorch_runnable
 
 Peer = Callable[[Any, Mapping[str, Tensor], Path, bool], Runnable | None]
 
 
-def peer_of(kind: str, config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
+def peer_of(kind: str, peer: Peer, config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Any:
     """-> the other model, or a sentence that says why there is none to compare with.
 
-    state: the weights under the names of their library. head: whether a classifier is among them.
+    kind, peer: of the published files. state: the weights under the names of their library. head: whether a classifier
+    is among them.
     """
     try:
-        peer = PEERS[kind](config, state, path, head)
+        found = peer(config, state, path, head)
     except (ValueError, RuntimeError, KeyError) as error:
         return f"nothing was compared: {error}"
-    return peer or f"nothing was compared: no other library builds this {kind} model"
+    return found or f"nothing was compared: no other library builds this {kind} model"
 
 
 def of_torchvision(
@@ -78,7 +79,7 @@ def of_timm(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: 
     rows, (down, across) = state["pos_embed"].shape[1], config.patch_grid
     model = build_timm(config, head=head, no_embed_class=rows == down * across)
     model.load_state_dict({key: state[key] for key in model.state_dict()})
-    return timm_runnable(model.eval())
+    return vit_timm.runnable(model.eval())
 
 
 def of_swin(config: Any, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
@@ -90,7 +91,7 @@ def of_swin(config: Any, state: Mapping[str, Tensor], path: Path, head: bool) ->
         module, build = models.swin_transformer_v2, models.SwinTransformerV2
     model = build(**swin_timm.timm_arguments(config, head=head))
     model.load_state_dict(module.checkpoint_filter_fn(dict(state), model))
-    return swin_timm.timm_runnable(model.eval())
+    return swin_timm.runnable(model.eval())
 
 
 def of_google(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
@@ -98,7 +99,7 @@ def of_google(config: VisionTransformerConfig, state: Mapping[str, Tensor], path
         return None
     model = build_timm(config, head=head, no_embed_class=False)
     model.load_pretrained(str(path))
-    return timm_runnable(model.eval())
+    return vit_timm.runnable(model.eval())
 
 
 def of_vit_pytorch(
@@ -179,16 +180,3 @@ def lucidrains_runnable(model: Any) -> Runnable:
                 handle.remove()
 
     return Runnable(model, blocks, run)
-
-
-PEERS: dict[str, Peer] = {
-    "google": of_google,
-    "swin": of_swin,
-    "swin, v2": of_swin,
-    "timesformer": of_facebook,
-    "timesformer, joint": of_facebook,
-    "timesformer-pytorch": of_lucidrains,
-    "timm": of_timm,
-    "torchvision": of_torchvision,
-    "vit-pytorch": of_vit_pytorch,
-}

@@ -102,7 +102,7 @@ def found_in(
         words["num_labels"] = head.shape[0]
     rules = None if head is None else weight_and_bias(names.head, "classifier")
     images = {**IMAGES, "crop_pct": None} if side >= SQUEEZED else IMAGES
-    return Found(state, words, partial(table_of, names), rules, notes, images, family="swin")
+    return Found(state, words, partial(table_of, names), rules, notes, images)
 
 
 def merges_last(state: Mapping[str, Tensor]) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...models.shapes import pair
+from ..core.checkpoint_files import under_prefix
 from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
 from ..core.rules import weight_and_bias
 from ..core.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
@@ -20,6 +21,11 @@ LUCIDRAINS = "layers.0.1.fn.to_qkv.weight"
 SHIFTED = "layers.0.1.fn.fn.to_qkv.weight"
 # Source: facebookresearch/TimeSformer, released configurations; of its three crops the middle one.
 IMAGES = {"mean": (0.45,) * 3, "std": (0.225,) * 3, "crop_pct": 1.0, "interpolation": "bilinear"}
+
+
+def under_space_alone(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Any:
+    """Weights of attention over space alone, where they are said to be: they look like those of any ViT."""
+    return under_prefix(state, APART) if said.get("attention_type") == "space_only" else None
 
 
 def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
@@ -44,7 +50,7 @@ def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found
     if head is not None:
         words["num_labels"] = head.shape[0]
     rules = None if head is None else weight_and_bias("head", "classifier")
-    return Found(state, words, partial(trunk_table, FACEBOOK), rules, notes, IMAGES, family="timesformer")
+    return Found(state, words, partial(trunk_table, FACEBOOK), rules, notes, IMAGES)
 
 
 def find_lucidrains(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
@@ -89,4 +95,4 @@ def find_lucidrains(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Fou
     if words["position_embedding"] == "embedding":
         places = (state["pos_emb.weight"].shape[0] - 1) // words["num_frames"]
         words["image_size"] = image_size_of(places, patch, said.get("image_size"))
-    return Found(state, words, lucidrains_table, weight_and_bias("to_out.1", "classifier"), notes, family="timesformer")
+    return Found(state, words, lucidrains_table, weight_and_bias("to_out.1", "classifier"), notes)

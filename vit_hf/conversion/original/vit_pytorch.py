@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UserError, first_few
+from ...families import FAMILIES
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import Size, pair
 from ..core.checkpoint_files import open_checkpoint, under_prefix
@@ -69,7 +70,8 @@ def convert_from_vit_pytorch(
     else:
         state, left, live = *trunk_in(open_checkpoint(source), source), None
     found = find(state, heads=heads, pool=pool, image_size=image_size, channels=num_channels, live=live)
-    return build(found, words), [*found.notes, *([f"left out: {first_few(left)}"] if left else [])], found
+    beside = [f"left out: {first_few(left)}"] if left else []
+    return build(FAMILIES["vit"], found, words), [*found.notes, *beside], found
 
 
 def trunk_in(state: Mapping[str, Tensor], source: Any) -> tuple[Mapping[str, Tensor], list[str]]:

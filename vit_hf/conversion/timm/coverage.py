@@ -12,7 +12,7 @@ import torch
 
 from ...errors import UserError
 from ..core.parity import compare, ours, sample_images
-from .vit import from_timm, required_timm, timm_runnable, to_timm
+from .convert import from_timm, required_timm, timm_runnable, to_timm
 
 LIST = Path(__file__).with_name("coverage.md")
 LABELS = 7

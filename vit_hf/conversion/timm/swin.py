@@ -1,24 +1,23 @@
 """timm's SwinTransformer and SwinTransformerV2 and ours, both ways."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import UserError, require_library
+from ...families.base import State
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification, SwinTransformerModel
 from ..core.parity import Outputs, Runnable
-from ..core.preprocessing import pretrained_cfg_of
 from ..core.rules import Table, turned, under, weight_and_bias
 from ..core.swin_rules import TIMM, TIMM_V2, V2_WORDS, clamped_windows, trunk_table, version_of
 from ..core.weights import fill
 from .vit_config import kind, size_of
 
-KINDS = ("SwinTransformer", "SwinTransformerV2")
+NAMES = ("SwinTransformer", "SwinTransformerV2")
 ARCHITECTURE = "swin_tiny_patch4_window7_224"
 ARCHITECTURE_V2 = "swinv2_tiny_window8_256"
 EPS = 1e-5  # of all norms of what timm builds under these names
@@ -112,12 +111,16 @@ def grids(config: SwinTransformerConfig) -> list[tuple[int, int]]:
     return found
 
 
-def convert_from_timm(theirs: Any, state: Mapping[str, Tensor] | None = None) -> tuple[Any, list[str]]:
+def takes(theirs: Any) -> bool:
+    return kind(theirs) in NAMES
+
+
+def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
     config, head = config_from(theirs), theirs.global_pool != ""
     with torch.device("meta"):
         ours: Any = SwinTransformerForImageClassification(config) if head else SwinTransformerModel(config)
-    fill(ours, theirs.state_dict() if state is None else state, table_for(config, head=head), 1)
+    fill(ours, state, table_for(config, head=head), 1)
     return ours, list(notes_on(theirs, config))
 
 
@@ -173,18 +176,17 @@ def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, An
     }
 
 
-def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
-    """timm's SwinTransformer with the weights of ours; see `vit_hf.conversion.to_timm`."""
+def to_theirs(model: Any, state: State) -> tuple[Any, list[str]]:
+    """timm's SwinTransformer with the weights of ours."""
     timm, config, head = require_library("timm", "timm"), model.config, hasattr(model, "classifier")
     architecture = ARCHITECTURE if version_of(config) == 1 else ARCHITECTURE_V2
     theirs = timm.create_model(architecture, **timm_arguments(config, head=head))
-    theirs.pretrained_cfg = {"architecture": architecture, **pretrained_cfg_of(processor, config)}
-    state = model.state_dict()
-    fill(theirs, MappingProxyType(state) if share else state, turned(table_for(config, head=head)), 1)
-    return theirs
+    theirs.pretrained_cfg = {"architecture": architecture}
+    fill(theirs, state, turned(table_for(config, head=head)), 1)
+    return theirs, []
 
 
-def timm_runnable(model: Any) -> Runnable:
+def runnable(model: Any) -> Runnable:
     def run(pixel_values: Tensor) -> Outputs:
         grid = model.forward_features(pixel_values)  # b h w d
         return Outputs(grid.flatten(1, 2), None if model.global_pool == "" else model.forward_head(grid))

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 
 from ...errors import UserError
+from ...families.base import State
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
 from ...models.shapes import pair
@@ -28,6 +29,8 @@ from ..timm.swin import grids
 from .vit_config import dropouts, sides
 from .vit_rules import made
 
+# What they call their configurations.
+NAMES = ("swin", "swinv2")
 # Their class -> ours, and what ours is called in the other direction.
 CLASSES: dict[str, Any] = {
     "SwinModel": SwinTransformerModel,
@@ -106,7 +109,11 @@ def table_for(config: SwinTransformerConfig, name: str) -> Table:
     return [*under([*trunk, *idle], theirs="swin.", ours="swin."), *(rule for norm in norms for rule in norm)]
 
 
-def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+def takes(theirs: Any) -> bool:
+    return theirs.config.model_type in NAMES
+
+
+def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and what is left out.
 
     Raises: UserError for heads that we have no like of, and for sizes at which theirs is another function.
@@ -124,7 +131,7 @@ def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     refuse_uneven(config)
     with torch.device("meta"):
         ours = known[name](config)
-    fill(ours, theirs.state_dict(), table_for(config, name), 1)
+    fill(ours, state, table_for(config, name), 1)
     return ours, []
 
 
@@ -151,7 +158,7 @@ def unsayable(config: SwinTransformerConfig) -> Iterator[str]:
         yield f"layer_norm_eps={config.layer_norm_eps} (it has 1e-5 in its embeddings)"
 
 
-def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
+def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model of transformers' own, and what changes in training or at other sizes.
 
     Raises: UserError that names the fields, and their values, that transformers cannot represent.
@@ -178,7 +185,7 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
         arguments["pretrained_window_sizes"] = config.pretrained_window_sizes or [0] * len(config.depths)
     with init.no_init_weights():
         theirs = getattr(transformers, name)(config_class(**arguments))
-    fill(theirs, model.state_dict(), turned(table_for(config, name)), 1)
+    fill(theirs, state, turned(table_for(config, name)), 1)
     return theirs, list(changes_of_training(config))
 
 
@@ -189,7 +196,7 @@ def changes_of_training(config: SwinTransformerConfig) -> Iterator[str]:
         yield f"label_smoothing={config.label_smoothing} is left out: transformers' Swin has a loss without it"
 
 
-def transformers_runnable(model: Any) -> Runnable:
+def runnable(model: Any) -> Runnable:
     trunk = getattr(model, "swin", getattr(model, "swinv2", model))
     classifies = hasattr(model, "classifier")
 

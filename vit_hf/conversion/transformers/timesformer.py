@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 
 from ...errors import UserError
+from ...families.base import State
 from ...models.configuration_timesformer import TimeSformerConfig
 from ...models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from ...models.shapes import pair
@@ -22,6 +23,8 @@ from .vit_config import common, dropouts
 from .vit_targets import dropouts as their_dropouts
 from .vit_targets import shared
 
+# What they call their configurations.
+NAMES = ("timesformer",)
 # Their class -> ours.
 CLASSES: dict[str, Any] = {
     "TimesformerModel": TimeSformerModel,
@@ -52,7 +55,11 @@ def table_for(config: TimeSformerConfig, name: str) -> Table:
     return [*under(table, theirs="timesformer.", ours="timesformer."), *weight_and_bias("classifier", "classifier")]
 
 
-def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+def takes(theirs: Any) -> bool:
+    return theirs.config.model_type in NAMES
+
+
+def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and how it differs.
 
     Raises: UserError for heads that we have no like of.
@@ -65,7 +72,7 @@ def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
     config = TimeSformerConfig(**words)
     with torch.device("meta"):
         ours = CLASSES[name](config)
-    fill(ours, theirs.state_dict(), table_for(config, name), config.num_hidden_layers)
+    fill(ours, state, table_for(config, name), config.num_hidden_layers)
     apart = "space_only: the mean of all frames is classified, as in the original; transformers classifies each frame"
     return ours, [apart] if config.attention_type == "space_only" else []
 
@@ -82,7 +89,7 @@ def unsayable(config: TimeSformerConfig) -> Iterator[str]:
         yield f"image_size={config.image_size} with patch_size={config.patch_size} (it takes squares)"
 
 
-def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
+def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model of transformers' own, and what changes in training.
 
     Raises: UserError that names the fields, and their values, that transformers cannot represent.
@@ -100,7 +107,7 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
         arguments |= {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
     with init.no_init_weights():
         theirs = getattr(transformers, name)(transformers.TimesformerConfig(**arguments))
-    fill(theirs, model.state_dict(), turned(table_for(config, name)), config.num_hidden_layers)
+    fill(theirs, state, turned(table_for(config, name)), config.num_hidden_layers)
     return theirs, list(changes_of_training(config))
 
 
@@ -117,7 +124,7 @@ def frames_first(tokens: Tensor, frames: int) -> Tensor:
     return torch.cat([tokens[:, :1], rearrange(tokens[:, 1:], "b (n t) d -> b (t n) d", t=frames)], dim=1)
 
 
-def transformers_runnable(model: Any) -> Runnable:
+def runnable(model: Any) -> Runnable:
     """What comes out of their blocks passes through others that compare it, in our order."""
     trunk = getattr(model, "timesformer", model)
     blocks = [nn.Identity() for _ in trunk.encoder.layer]

@@ -1,6 +1,5 @@
 """Ours as one of transformers' own Vision Transformers, which load where no code of ours is."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,15 +8,13 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 
 from ...errors import UserError
-from ...families import word_of
+from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.rules import Table, listed, turned, under
 from ..core.weights import fill
 from . import vit_rules as rules
-from .vit_import import OTHER_FAMILIES, OURS, TABLES, head_table, labels_of, trunk_of
+from .vit_import import OURS, TABLES, head_table, labels_of, trunk_of
 from .vit_targets import TARGETS, target_of
-
-logger = logging.getLogger(__name__)
 
 # Where attention always has biases: of which parts, and in which layers.
 BIASED = {
@@ -30,21 +27,8 @@ BIASED = {
 SCALED = {"dinov2": "encoder.layer", "dinov2_with_registers": "encoder.layer", "dinov3_vit": "model.layer"}
 
 
-def to_transformers(model: Any) -> PreTrainedModel:
-    """One of transformers' own models with the weights of ours, which loads where no code of ours is.
-
-    Raises: UserError that names the fields, and their values, that none of them can represent.
-    """
-    theirs, notes = convert_to_transformers(model)
-    for note in notes:
-        logger.warning("%s: %s", model.config.name_or_path or type(model).__name__, note)
-    return theirs
-
-
-def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
+def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model, and what changes in training or at other sizes."""
-    if family := OTHER_FAMILIES.get(str(word_of(model.config.model_type))):
-        return family.convert_to_transformers(model)
     config, task = model.config, task_of_ours(model)
     kind = target_of(config, task)
     target = TARGETS[kind]
@@ -63,7 +47,7 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     elif task == "painter":
         table += rules.decoder(config)
     table += under(made_up(config, kind), theirs=prefix)
-    fill(theirs, model.state_dict(), turned(table), config.num_hidden_layers)
+    fill(theirs, state, turned(table), config.num_hidden_layers)
     return theirs, list(changes_of_training(config, kind)) + unpooled(theirs)
 
 

@@ -1,27 +1,21 @@
 """transformers' own Vision Transformers as ours."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from ...errors import UserError
+from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ...models.modeling_vit_heads import VisionTransformerForMaskedImageModeling
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, constant, dropped, listed, under, weight_and_bias
 from ..core.weights import fill
-from . import swin as swin_transformers
-from . import timesformer as timesformer_transformers
 from . import vit_rules as rules
-from .open_model import open_transformers
 from .vit_config import WORDS
-
-logger = logging.getLogger(__name__)
 
 OURS = {
     "tokens": VisionTransformerModel,
@@ -36,12 +30,6 @@ TASKS = {
     "ForPreTraining": "tokens",
     "ModelWithProjection": "tokens",
     "Model": "tokens",
-}
-# Other families than the plain ViT, by what they call theirs.
-OTHER_FAMILIES: dict[str, Any] = {
-    "swin": swin_transformers,
-    "swinv2": swin_transformers,
-    "timesformer": timesformer_transformers,
 }
 # What their classes call the encoder on which a head sits.
 TRUNKS = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vision_model")
@@ -65,28 +53,10 @@ TABLES: dict[str, Callable[[VisionTransformerConfig], Table]] = {
 }
 
 
-def from_transformers(source: Any) -> Any:
-    """Our model with the weights of one of transformers' own, with the head that it has.
-
-    source: a live model, or the folder or id of a saved one.
-
-    Raises: UserError for what our words cannot say, and for weights that are not all there.
-    """
-    theirs = source if isinstance(source, PreTrainedModel) else open_transformers(source)
-    ours, notes = convert_from_transformers(theirs)
-    for note in notes:
-        logger.warning("%s: %s", theirs.config.name_or_path or type(theirs).__name__, note)
-    return ours
-
-
 def task_of(theirs: Any) -> str:
     """Which of our classes a live model is. Raises: UserError for heads that we have no like of."""
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
     ending = next((ending for ending in TASKS if name.endswith(ending)), None)
-    if trunk.config.model_type not in WORDS:
-        raise UserError(
-            f"{name} has no like among our models; of transformers those of {', '.join([*WORDS, 'swin'])} have."
-        )
     if ending is None:
         encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
         raise UserError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
@@ -101,12 +71,13 @@ def trunk_of(theirs: Any) -> tuple[str, Any]:
     return "", theirs
 
 
-def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+def takes(theirs: Any) -> bool:
+    return trunk_of(theirs)[1].config.model_type in WORDS
+
+
+def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
-    if family := OTHER_FAMILIES.get(theirs.config.model_type):
-        return family.convert_from_transformers(theirs)
     task, (prefix, trunk) = task_of(theirs), trunk_of(theirs)
-    state = theirs.state_dict()
     words, table = WORDS[trunk.config.model_type](trunk.config), []
     if task == "classifier":
         words |= labels_of(theirs.config) | pooled_words(theirs, state)
@@ -157,7 +128,7 @@ def require_tanh(config: Any) -> None:
         )
 
 
-def pooled_words(theirs: Any, state: dict[str, Tensor]) -> dict[str, Any]:
+def pooled_words(theirs: Any, state: State) -> dict[str, Any]:
     """What their classifier looks at, where that is not what their encoder pools."""
     family = type(theirs).__name__
     if family.endswith("WithTeacher"):
@@ -187,7 +158,7 @@ def head_table(theirs: Any, words: dict[str, Any]) -> Table:
     return weight_and_bias("classifier", "classifier")
 
 
-def left_beside(theirs: Any, state: dict[str, Tensor], prefix: str, table: Table) -> tuple[Table, list[str]]:
+def left_beside(theirs: Any, state: State, prefix: str, table: Table) -> tuple[Table, list[str]]:
     """-> rules that drop what no part of our model stands for, and a line for each."""
     name, covered = type(theirs).__name__, {key for rule in table for key in rule.theirs}
     beside: dict[str, list[str]] = {}
@@ -198,9 +169,7 @@ def left_beside(theirs: Any, state: dict[str, Tensor], prefix: str, table: Table
     return [dropped(key, "it makes no features") for keys in beside.values() for key in keys], notes
 
 
-def transformers_runnable(model: Any) -> Runnable:
-    if family := OTHER_FAMILIES.get(model.config.model_type):
-        return family.transformers_runnable(model)
+def runnable(model: Any) -> Runnable:
     trunk = trunk_of(model)[1]
     classifies = "ForImageClassification" in type(model).__name__
     encoder = getattr(trunk, "encoder", getattr(trunk, "model", trunk))

@@ -10,10 +10,9 @@ from ...data.settings import DataSettings
 from ...errors import UserError, unknown_name
 from ...families import FAMILIES
 from ...settings import Section, explained
-from ..build_model import config_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
-from .yaml_files import apply_overrides, configuration_folder, model_sizes, parse_overrides, read_yaml, write_yaml
+from .yaml_files import apply_overrides, configuration_folder, parse_overrides, read_yaml, write_yaml
 
 
 class ModelSettings(BaseModel):
@@ -33,20 +32,20 @@ class ModelSettings(BaseModel):
     def refuse_unknown_names(self):
         if self.family not in FAMILIES:
             raise UserError(unknown_name("model family", self.family, FAMILIES))
-        if self.size is not None and self.size not in (sizes := model_sizes(self.family)):
+        if self.size is not None and self.size not in (sizes := FAMILIES[self.family].sizes()):
             raise UserError(unknown_name(f"size of {self.family}", self.size, sizes))
         if self.size is not None and self.source is not None:
             raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
             raise UserError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
         for name in self.model_extra or {}:
-            if name not in (known := config_fields(self.family)):
+            if name not in (known := FAMILIES[self.family].config_fields()):
                 raise UserError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
         return self
 
     def fields(self) -> dict[str, Any]:
         """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
-        named = model_sizes(self.family)[self.size] if self.size else {}
+        named = FAMILIES[self.family].sizes()[self.size] if self.size else {}
         return {**named, **(self.model_extra or {})}
 
 

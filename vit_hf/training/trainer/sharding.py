@@ -8,18 +8,21 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from ...errors import UserError
+from ...families import find_family
 
 
 def layers_to_shard(model: nn.Module) -> list[str] | None:
     """The classes of which each module becomes a shard: those of the model that may not be split, without what holds
-    the patches.
+    the patches; of a family that names none, its layers'.
 
     Accelerate shards the patches by themselves, cannot shard a weight twice, and refuses a class that it does not find.
-    None for a model that names no class.
+    None for a model that names no class, and is of no family.
     """
     undivided: Collection[str] | None = getattr(model, "_no_split_modules", None)
-    if undivided is None:
-        return None
+    if not undivided:
+        family = find_family(getattr(getattr(model, "config", None), "model_type", ""))
+        layers = [] if family is None else family.layer_names(model)
+        return sorted({type(model.get_submodule(name)).__name__ for name in layers}) or None
     patches = cast(Any, model).get_input_embeddings()
     there = {type(module).__name__ for module in model.modules()}
     holders = {type(module).__name__ for module in model.modules() if patches in module.modules()}

@@ -1,4 +1,4 @@
-"""A saved model of transformers' own, live, with every one of its weights accounted for."""
+"""Models of transformers' own, live and in folders, as ours, and ours as its own. Each family converts its own."""
 
 import logging
 import re
@@ -12,8 +12,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
 from ...errors import UserError
-from ...families import word_of
+from ...families import FAMILIES, family_of, find_family
+from ...families.base import Converter
 from ...hub.download import local
+from ..core.parity import Runnable
 from ..core.rules import listed
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,57 @@ logger = logging.getLogger(__name__)
 TOWERS = {"CLIPModel": "CLIPVisionModel", "SiglipModel": "SiglipVisionModel"}
 OF_TEXTS = ("text_model.", "text_projection.", "visual_projection.", "logit_")
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
+
+
+def from_transformers(source: Any) -> Any:
+    """Our model with the weights of one of transformers' own, with the head that it has.
+
+    source: a live model, or the folder or id of a saved one.
+
+    Raises: UserError for what our words cannot say, and for weights that are not all there.
+    """
+    theirs = source if isinstance(source, PreTrainedModel) else open_transformers(source)
+    ours, notes = convert_from_transformers(theirs)
+    for note in notes:
+        logger.warning("%s: %s", theirs.config.name_or_path or type(theirs).__name__, note)
+    return ours
+
+
+def converter_for(theirs: Any) -> Converter:
+    """That of the family which takes a live model of transformers. Raises: UserError where none does."""
+    converters = [one for family in FAMILIES.values() if (one := family.transformers_converter()) is not None]
+    if (found := next((converter for converter in converters if converter.takes(theirs)), None)) is None:
+        names = ", ".join(name for converter in converters for name in converter.names)
+        raise UserError(f"{type(theirs).__name__} has no like among our models; of transformers those of {names} have.")
+    return found
+
+
+def convert_from_transformers(theirs: Any) -> tuple[Any, list[str]]:
+    """-> our model, and what is left out."""
+    return converter_for(theirs).to_ours(theirs, theirs.state_dict())
+
+
+def to_transformers(model: Any) -> PreTrainedModel:
+    """One of transformers' own models with the weights of ours, which loads where no code of ours is.
+
+    Raises: UserError that names the fields, and their values, that none of them can represent.
+    """
+    theirs, notes = convert_to_transformers(model)
+    for note in notes:
+        logger.warning("%s: %s", model.config.name_or_path or type(model).__name__, note)
+    return theirs
+
+
+def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
+    """-> a live model, and what changes in training or at other sizes."""
+    family = family_of(model.config)
+    if (converter := family.transformers_converter()) is None:
+        raise UserError(f"There is no conversion of a {family.title} to transformers' own models.")
+    return converter.to_theirs(model, model.state_dict())
+
+
+def transformers_runnable(model: Any) -> Runnable:
+    return converter_for(model).runnable(model)
 
 
 def open_transformers(source: str | Path) -> PreTrainedModel:
@@ -46,7 +99,7 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
 
 def class_of(config: Any, source: str | Path) -> Any:
     """The class of transformers' that saved a model."""
-    if word_of(config.model_type):
+    if find_family(config.model_type):
         raise UserError(f"{source} holds a model of vit_hf already; load it with from_pretrained.")
     if not config.architectures:
         raise UserError(f"{source} does not say which class saved it (architectures in config.json); give it live.")
