@@ -1,4 +1,4 @@
-"""Families of other packages are found by their entry points, whatever is imported first, and none of them does harm."""
+"""Families of other packages are found by their entry points, whatever is imported first, and do no harm."""
 
 from pathlib import Path
 
@@ -93,6 +93,21 @@ def test_two_families_of_one_name_are_refused_in_a_sentence_that_names_both():
     with pytest.raises(UserError, match=r"the name 'vit': Vision Transformer \(vit_hf.families.vit\) and Another \("):
         register(Another())
     assert type(FAMILIES["vit"]) is not Another
+
+
+def test_a_class_whose_name_does_not_say_what_it_is_for_is_refused():
+    class Nameless(Family):
+        name = "nameless"
+        title = "Nameless"
+
+        class config_class(VisionTransformerConfig):
+            model_type = "nameless"
+
+        classes = {"AutoModel": type("Thing", (), {})}
+
+    with pytest.raises(UserError, match="Thing ends in none of ForImageClassification, "):
+        register(Nameless())
+    assert find_family("nameless") is None
 
 
 def test_a_family_that_is_registered_again_is_the_one_that_is_there():
