@@ -51,6 +51,14 @@ def test_a_family_is_known_whatever_is_imported_first(first: str, tmp_path: Path
     run("-W", "error:The family", "-c", ORDERS[first] + FIND, environment=environment_of(install_tiny(tmp_path)))
 
 
+def test_a_model_whose_file_imports_vit_hf_is_known_where_its_package_does_so_first(tmp_path: Path):
+    package = install_tiny(tmp_path) / "tiny_family"
+    (package / "__init__.py").write_text("import vit_hf\n")
+    model = package / "modeling_tiny.py"
+    model.write_text(f"import vit_hf.completion.loading\n{model.read_text()}")
+    run("-W", "error:The family", "-c", ORDERS["the model first"] + FIND, environment=environment_of(tmp_path))
+
+
 def test_a_child_process_that_is_spawned_knows_the_family(tmp_path: Path):
     assert run("-c", SPAWN, environment=environment_of(install_tiny(tmp_path))) == "Tiny Mixer\n"
 

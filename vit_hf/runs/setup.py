@@ -18,7 +18,6 @@ from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES, family_of
-from ..models.modeling_timesformer import TimeSformerForVideoClassification
 from ..models.shapes import grid_of, pair
 from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
@@ -69,9 +68,10 @@ def of_clips(model: Any, fields: dict[str, Any]) -> Any:
     if family_of(model.config).takes_clips:
         return model
     # What is changed of weights that are there, changes them afterwards.
-    changeable = FAMILIES["timesformer"].changeable_fields()
+    family = FAMILIES["timesformer"]
+    changeable = family.changeable_fields()
     others = {name: value for name, value in fields.items() if name not in changeable}
-    return TimeSformerForVideoClassification.from_image_model(model, num_frames=fields.get("num_frames", 8), **others)
+    return family.classifier.from_image_model(model, num_frames=fields.get("num_frames", 8), **others)
 
 
 def has_head(model: Any) -> bool:

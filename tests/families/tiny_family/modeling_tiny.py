@@ -59,7 +59,7 @@ class TinyForImageClassification(PreTrainedModel):
         self.patches = nn.Conv2d(config.num_channels, width, side, stride=side)
         self.positions = Positions(rows * columns, width)
         self.layers = nn.ModuleList(Layer(width, config.hidden_dropout_prob) for _ in range(config.num_hidden_layers))
-        self.classifier = nn.Linear(width, config.num_labels)
+        self.classifier = nn.Linear(width, config.num_labels or 0)
         self.post_init()
 
     def forward(self, pixel_values: Tensor, labels: Tensor | None = None, return_dict: bool = True):

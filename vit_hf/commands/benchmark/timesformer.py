@@ -53,7 +53,7 @@ def build_ours(numbers: ClipNumbers) -> Logits:
 
 def build_merged(numbers: ClipNumbers) -> nn.Module:
     """Two Linears after attention over time as one, which is the same function for inference."""
-    model = TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers)))
+    model: Any = TimeSformerForVideoClassification(TimeSformerConfig(**clip_fields(numbers)))
     return Logits(model.merge_temporal_projections())
 
 
