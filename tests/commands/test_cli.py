@@ -8,6 +8,7 @@ import pytest
 from vit_hf.commands import convert, main
 from vit_hf.commands.cli import guarded
 from vit_hf.conversion.convert import TARGETS
+from vit_hf.errors import UserError
 from vit_hf.runs.report import table
 
 
@@ -32,14 +33,15 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys):
 
 def test_an_expected_error_is_a_sentence_and_a_mistake_of_ours_is_not(capsys, monkeypatch):
     def refuse():
-        raise ValueError("seven is no size")
+        raise UserError("seven is no size")
 
     assert guarded(refuse) == 2
     assert capsys.readouterr().err == "error: seven is no size\n"
-    with pytest.raises(AttributeError):
-        guarded(lambda: object().nothing)  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ValueError, match="invalid literal") as fault:
+        guarded(lambda: int("seven"))
+    assert "a fault of vit_hf" in fault.value.__notes__[0]
     monkeypatch.setenv("VIT_HF_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="seven"):
+    with pytest.raises(UserError, match="seven"):
         guarded(refuse)
 
 

@@ -32,8 +32,7 @@ def environment_of(site: Path | None, others: dict[str, str] | None = None) -> d
 
 def run(*words: str, environment: dict[str, str], cwd: Path | None = None) -> str:
     """What a process says; it has to succeed."""
-    done = subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, env=environment, cwd=cwd
-    )
+    words = (sys.executable, *words)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

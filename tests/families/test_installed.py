@@ -1,4 +1,4 @@
-"""Families of other packages are found by their entry points, whatever is imported first, and none does harm."""
+"""Families of other packages are found by their entry points, whatever is imported first, and do no harm."""
 
 from pathlib import Path
 
@@ -51,6 +51,14 @@ def test_a_family_is_known_whatever_is_imported_first(first: str, tmp_path: Path
     run("-W", "error:The family", "-c", ORDERS[first] + FIND, environment=environment_of(install_tiny(tmp_path)))
 
 
+def test_a_model_whose_file_imports_vit_hf_is_known_where_its_package_does_so_first(tmp_path: Path):
+    package = install_tiny(tmp_path) / "tiny_family"
+    (package / "__init__.py").write_text("import vit_hf\n")
+    model = package / "modeling_tiny.py"
+    model.write_text(f"import vit_hf.completion.loading\n{model.read_text()}")
+    run("-W", "error:The family", "-c", ORDERS["the model first"] + FIND, environment=environment_of(tmp_path))
+
+
 def test_a_child_process_that_is_spawned_knows_the_family(tmp_path: Path):
     assert run("-c", SPAWN, environment=environment_of(install_tiny(tmp_path))) == "Tiny Mixer\n"
 
@@ -93,6 +101,21 @@ def test_two_families_of_one_name_are_refused_in_a_sentence_that_names_both():
     with pytest.raises(UserError, match=r"the name 'vit': Vision Transformer \(vit_hf.families.vit\) and Another \("):
         register(Another())
     assert type(FAMILIES["vit"]) is not Another
+
+
+def test_a_class_whose_name_does_not_say_what_it_is_for_is_refused():
+    class Nameless(Family):
+        name = "nameless"
+        title = "Nameless"
+
+        class config_class(VisionTransformerConfig):
+            model_type = "nameless"
+
+        classes = {"AutoModel": type("Thing", (), {})}
+
+    with pytest.raises(UserError, match="Thing ends in none of ForImageClassification, "):
+        register(Nameless())
+    assert find_family("nameless") is None
 
 
 def test_a_family_that_is_registered_again_is_the_one_that_is_there():

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..errors import UserError
 from ..requirements import warn_of_floors
 
-EXPECTED = (ValueError, OSError)
+EXPECTED = (UserError, OSError)
 FAILED, MISUSED = 1, 2
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
@@ -31,7 +32,10 @@ def program(name: str) -> str:
 
 
 def guarded(run: Callable[..., int], *arguments) -> int:
-    """The exit status of `run`; an expected error becomes a sentence, and VIT_HF_TRACEBACK=1 shows its origin."""
+    """The exit status of `run`; an expected error becomes a sentence, and VIT_HF_TRACEBACK=1 shows its origin.
+
+    Any other is a fault of the package: it keeps its traceback, and says so.
+    """
     warn_of_floors()
     try:
         return run(*arguments)
@@ -43,6 +47,9 @@ def guarded(run: Callable[..., int], *arguments) -> int:
     except KeyboardInterrupt as interrupt:
         print("\n".join(["", *getattr(interrupt, "__notes__", []), "interrupted"]), file=sys.stderr)
         return 130
+    except Exception as error:
+        error.add_note("This is a fault of vit_hf, and not yours; please report it with the lines above.")
+        raise
 
 
 def words_of(words: Sequence[str] | None) -> list[str]:

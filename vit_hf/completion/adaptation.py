@@ -202,7 +202,7 @@ def adapt_pixels(values: Tensor, old: Kernel, new: Kernel, channels: int, new_ch
 
 
 def keys_ending(state: dict[str, Tensor], suffix: str) -> list[str]:
-    return [key for key in state if key.endswith(f".{suffix}")]
+    return [key for key in state if f".{key}".endswith(f".{suffix}")]
 
 
 def keys_with(state: dict[str, Tensor], part: str) -> list[str]:

@@ -32,7 +32,8 @@ FAMILIES: dict[str, Family] = {}
 def register(family: Family) -> None:
     """Make a family known: here by its name, and to transformers' Auto classes.
 
-    Raises: UserError where another family has the name or the model type already.
+    Raises: UserError where another family has the name or the model type already, and for names of classes that do not
+        say what they are for.
     """
     for taken in FAMILIES.values():
         if type(taken) is type(family):
@@ -43,6 +44,8 @@ def register(family: Family) -> None:
                     f"Two families have the {what} {getattr(family, what)!r}: {taken.title} ({type(taken).__module__}) "
                     f"and {family.title} ({type(family).__module__}); rename one of them, or uninstall its package."
                 )
+    for model_class in family.classes.values():
+        ending_of(model_class.__name__)
     auto.AutoConfig.register(family.model_type, family.config_class)
     for name, model_class in family.classes.items():
         getattr(auto, name).register(family.config_class, model_class)
@@ -119,7 +122,10 @@ TASKS = {
 
 
 def ending_of(class_name: str) -> str:
-    return next(ending for ending in TASKS if class_name.endswith(ending))
+    """Raises: UserError for a name from which nobody can tell what the class is for."""
+    if (found := next((ending for ending in TASKS if class_name.endswith(ending)), None)) is None:
+        raise UserError(f"{class_name} ends in none of {', '.join(TASKS)}, by which the Hub knows what it is for.")
+    return found
 
 
 def auto_name(class_name: str) -> str:

@@ -41,6 +41,10 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0)
     return functional.binary_cross_entropy_with_logits(logits.float(), target.float())
 
 
+# By what a recipe says in `optimization.loss`.
+LOSSES = {"cross_entropy": cross_entropy, "bce": binary_cross_entropy}
+
+
 def distillation(student: Tensor, teacher: Tensor, *, kind: str, temperature: float) -> Tensor:
     """b labels, b labels -> one number, mean over images.
 
@@ -67,8 +71,7 @@ class Objective:
         self.teacher = teacher
 
     def on_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
-        loss = binary_cross_entropy if self.settings.loss == "bce" else cross_entropy
-        return loss(logits, labels, self.settings.label_smoothing)
+        return LOSSES[self.settings.loss](logits, labels, self.settings.label_smoothing)
 
     def __call__(self, model: nn.Module, inputs: dict[str, Any]) -> tuple[Tensor, Any]:
         """-> loss and outputs of the model, which never sees the labels."""

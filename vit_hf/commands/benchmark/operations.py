@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -63,12 +62,12 @@ class OwnNumbers:
         config = self.family.config_class(**{**self.fields, **side, "num_labels": self.labels})
         return self.family.classifier(config)
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, ...]:
         with torch.device("meta"):
             return tuple(self.family.blank_inputs(self.build(), 1)["pixel_values"].shape[1:])
 
-    @cached_property
+    @property
     def products(self) -> list[Product]:
         """Every Linear, in the order in which they run."""
         found: list[Product] = []
