@@ -74,7 +74,7 @@ SWIN_FIELDS = st.fixed_dictionaries(
         "patch_norm": st.booleans(),
         "ape": st.booleans(),
         "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
-        "block": st.sampled_from(get_args(swin_words.Block)),
+        "block": st.sampled_from(get_args(swin_words.BlockOrder)),
         "attention": st.sampled_from(get_args(swin_words.WindowAttentionKind)),
         "position_bias": st.sampled_from(get_args(swin_words.PositionBias)),
         "mask_padding": st.booleans(),

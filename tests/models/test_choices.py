@@ -19,7 +19,7 @@ from vit_hf.models.window_blocks import WINDOW_ATTENTIONS, WINDOW_BIASES, WINDOW
         (words.PatchEmbedding, PATCHES),
         (words.PositionEmbedding, POSITIONS),
         (words.Pooling, POOLS),
-        (swin_words.Block, WINDOW_BLOCKS),
+        (swin_words.BlockOrder, WINDOW_BLOCKS),
         (swin_words.WindowAttentionKind, WINDOW_ATTENTIONS),
         (swin_words.PositionBias, WINDOW_BIASES),
     ],

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as OfTorchvision
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.original.detect import convert_from_original, from_original, processor_of
+from vit_hf.conversion.original.detect import authors_processor, convert_from_original, from_original
 from vit_hf.conversion.pretrained import load_any
 
 SIZES = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}
@@ -269,7 +269,7 @@ def test_images_are_prepared_as_each_library_prepares_them(tmp_path):
         (saved(of_torchvision.state_dict(), tmp_path), (mean, std, Resampling.BILINEAR, {"shortest_edge": 27})),
     ]:
         model, _, _, found = convert_from_original(path, **HEADS)
-        processor = processor_of(found.images, model.config)
+        processor = authors_processor(found.images, model.config)
         found = (list(processor.image_mean), list(processor.image_std), processor.resample, dict(processor.size))
         assert found == expected
 

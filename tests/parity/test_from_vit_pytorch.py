@@ -10,7 +10,7 @@ from torch import nn
 from vit_pytorch.simple_vit import SimpleViT
 from vit_pytorch.vit import ViT
 
-from vit_hf.conversion.core.parity import compare, ours
+from vit_hf.conversion.core.parity import compare, our_runnable
 from vit_hf.conversion.original.vit_pytorch import from_vit_pytorch, vit_pytorch_runnable
 from vit_hf.conversion.pretrained import load_any
 
@@ -71,7 +71,7 @@ def test_todays_vit_is_the_same_function(pool, heads, dim_head, live, tmp_path):
     source = theirs if live else saved(theirs.state_dict(), tmp_path)
     found = from_vit_pytorch(source, heads=heads)
     assert_same_logits(found, theirs)
-    report = compare(ours(found), vit_pytorch_runnable(theirs), PIXELS)
+    report = compare(our_runnable(found), vit_pytorch_runnable(theirs), PIXELS)
     assert len(report.differences) == 4
     assert report.worst.absolute < 1e-11, str(report)
 

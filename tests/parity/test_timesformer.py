@@ -18,7 +18,7 @@ from vit_hf.conversion import from_original, from_transformers, load_any, to_tra
 from vit_hf.conversion.core.preprocessing import preprocessing_words
 from vit_hf.conversion.core.rules import translate, turned, under, weight_and_bias
 from vit_hf.conversion.core.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
-from vit_hf.conversion.original.detect import convert_from_original, processor_of
+from vit_hf.conversion.original.detect import authors_processor, convert_from_original
 from vit_hf.conversion.transformers.timesformer import frames_first
 from vit_hf.training.recipe.yaml_files import model_sizes
 
@@ -226,7 +226,7 @@ def test_every_published_size_converts_with_the_preprocessing_of_its_authors(siz
     assert ours.config.image_size == named["image_size"] // 2
     assert torch.equal(ours.timesformer.embeddings.frame_positions.table, state["time_embed"][0])
     assert found.images is not None
-    processor = processor_of(found.images, ours.config)
+    processor = authors_processor(found.images, ours.config)
     assert (
         preprocessing_words(processor).items()
         >= {

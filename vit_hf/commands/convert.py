@@ -27,7 +27,7 @@ def run(given: Namespace) -> int:
     from ..conversion.pretrained import license_sentence
     from ..runs.convert import convert
 
-    done = convert(given.source, given.dest, given.to, architecture=given.architecture, fields=fields_of(given.say))
+    done = convert(given.source, given.dest, given.to, architecture=given.architecture, fields=fields_said(given.say))
     for between, report in done.reports.items():
         print(f"{between}\n{report}\n")
     if done.differing:
@@ -41,7 +41,7 @@ def run(given: Namespace) -> int:
     return 0
 
 
-def fields_of(given: Sequence[str]) -> dict[str, Any]:
+def fields_said(given: Sequence[str]) -> dict[str, Any]:
     """FIELD=VALUE, whose values are YAML."""
     import yaml
 

@@ -32,13 +32,13 @@ def run(given: Namespace) -> int:
     if given.json:
         print(json.dumps(found.results, indent=2, ensure_ascii=False))
     elif found.results:
-        print(as_table(found.results, found.modality.noun))
+        print(predictions_table(found.results, found.modality.noun))
     if found.unreadable:
         print(describe_unreadable(found.unreadable, found.files, found.modality.plural), file=sys.stderr)
     return FAILED if found.unreadable and given.on_error == "fail" else 0
 
 
-def as_table(results: Sequence[dict[str, Any]], thing: str) -> str:
+def predictions_table(results: Sequence[dict[str, Any]], thing: str) -> str:
     from ..runs.report import table
 
     rows = []

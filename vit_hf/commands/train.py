@@ -57,7 +57,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
 def finish(run: "FinishedRun", recipe: str, to: "HubPush | None") -> None:
     """Save the run, load it again as a stranger would, publish it where it is asked for, and say all that."""
     from ..runs.report import table
-    from ..runs.train import push, reload_as_stranger
+    from ..runs.train import push_run, reload_as_stranger
 
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
@@ -69,7 +69,7 @@ def finish(run: "FinishedRun", recipe: str, to: "HubPush | None") -> None:
     print(f"Loaded again in a fresh process without vit_hf, it says of some {modality.plural} of the test split:")
     print(table([modality.noun, "is", "predicted", "probability"], rows))
     if to is not None:
-        print(f"\nPublished: {push(run, to).commit_url}")
+        print(f"\nPublished: {push_run(run, to).commit_url}")
     print(next_commands(run.folder, recipe))
 
 

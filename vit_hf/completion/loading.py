@@ -64,7 +64,7 @@ class AdaptingModel:
             model = adapted(whole, config, source, *inputs, **kwargs)
         if output_loading_info:
             return model, info
-        account_for(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
+        refuse_unaccounted(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
         return model
 
     def push_to_hub(self, repo_id: str, **options: Any) -> Any:
@@ -133,7 +133,7 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         ) from error
 
 
-def account_for(wanted: str, source, missing, unexpected, writer: str = "") -> None:
+def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "") -> None:
     """writer: a sentence on who wrote the weights, where that may be why.
 
     Raises: UserError unless only heads are missing or left over; those are named in the log.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..files import write_json
-from .core.parity import Parity, compare, ours, sample_images
+from .core.parity import Parity, compare, our_runnable, sample_images
 from .core.preprocessing import stock_processor
 from .pretrained import Loaded
 
@@ -70,7 +70,7 @@ def comparisons(loaded: Loaded, target: Any, to: Target) -> dict[str, Parity]:
         found[f"{loaded.kind} and vit_hf"] = report
     loaded.theirs = None  # one model less to hold
     if target is not None:
-        found[f"vit_hf and {to}"] = compare(target, ours(loaded.model), sample_images(loaded.model.config))
+        found[f"vit_hf and {to}"] = compare(target, our_runnable(loaded.model), sample_images(loaded.model.config))
     return found
 
 

@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..families import Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
-from .core.parity import Parity, Runnable, compare, ours, sample_images
+from .core.parity import Parity, Runnable, compare, our_runnable, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Loaded:
         """None where there is no other model to compare with."""
         if self.theirs is None:
             return None
-        return compare(ours(self.model), self.theirs, sample_images(self.model.config))
+        return compare(our_runnable(self.model), self.theirs, sample_images(self.model.config))
 
 
 def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> Loaded:
@@ -117,7 +117,7 @@ def read_transformers(source: str, path: Path) -> Loaded:
 
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
     from .core.checkpoint_files import open_checkpoint, under_prefix
-    from .original.detect import convert_from_original, processor_of
+    from .original.detect import authors_processor, convert_from_original
     from .original.peers import of_vit_pytorch, peer_of
     from .original.vit_pytorch import ANCHORS, convert_from_vit_pytorch
     from .timm.convert import convert_from_timm, open_timm, timm_runnable
@@ -138,7 +138,7 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         model, notes, files, found = convert_from_original(path, **words)
         loaded, kind, peer = Loaded(source, "original", model, notes=notes), files.kind, files.peer
         if found.images is not None:
-            loaded.processor = processor_of(found.images, model.config)
+            loaded.processor = authors_processor(found.images, model.config)
     theirs = peer_of(kind, peer, model.config, found.state, path, head=hasattr(model, "classifier"))
     if isinstance(theirs, str):
         loaded.notes.append(theirs)

@@ -12,7 +12,7 @@ from .errors import explained
 FACTS = ["*.json", "README.md", "*.txt"]
 SAFE = ["model*.safetensors"]
 # Fetched only where there are no safetensors.
-OTHERS = ["pytorch_model*.bin", "*.npz", "*.pth"]
+OTHER_WEIGHTS = ["pytorch_model*.bin", "*.npz", "*.pth"]
 SPELLING = "the id of a model on the Hub is written owner/name, or owner/name@revision."
 
 
@@ -26,7 +26,7 @@ def local(source: Any) -> Path:
     folder = fetch(str(source), FACTS + SAFE)
     if any(folder.glob(SAFE[0])):
         return folder
-    return fetch(str(source), FACTS + OTHERS)
+    return fetch(str(source), FACTS + OTHER_WEIGHTS)
 
 
 def split_revision(source: str) -> tuple[str, str | None]:

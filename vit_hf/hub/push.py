@@ -15,7 +15,7 @@ from .repository import repository_files
 from .retry import with_retries
 
 # What of an earlier push is in the way where this one does not bring it again.
-OURS = ("*.py", "*.safetensors", "*.safetensors.index.json")
+OWN_FILES = ("*.py", "*.safetensors", "*.safetensors.index.json")
 UNCHANGED = "The repository is as it was."
 
 
@@ -62,7 +62,7 @@ def push_files(
     create_pr: bool = False,
     message: str | None = None,
     token: str | None = None,
-    replaces: Callable[[str], bool] = lambda path: any(fnmatch(path, pattern) for pattern in OURS),
+    replaces: Callable[[str], bool] = lambda path: any(fnmatch(path, pattern) for pattern in OWN_FILES),
 ) -> Pushed:
     """These files, in one commit; of the others in the repository those vanish that `replaces` names. See PushOptions.
 
@@ -73,7 +73,7 @@ def push_files(
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
     with explained(repo_id, revision, after=UNCHANGED), undone_if_it_fails(api) as made:
-        prepare(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
+        prepare_branch(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
         where = branch or "main"
         pulls = pull_requests(api, repo_id) if create_pr else set()
 
@@ -120,7 +120,7 @@ def full_name(api: HfApi, repo_id: str) -> str:
     return repo_id if "/" in repo_id else f"{owner}/{repo_id}"
 
 
-def prepare(
+def prepare_branch(
     api: HfApi,
     repo_id: str,
     made: list[Callable[[], Any]],

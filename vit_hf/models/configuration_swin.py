@@ -23,7 +23,7 @@ except ImportError:
         return config_class
 
 
-Block = Literal["pre_norm", "post_norm"]
+BlockOrder = Literal["pre_norm", "post_norm"]
 WindowAttentionKind = Literal["dot_product", "cosine"]
 PositionBias = Literal["table", "continuous"]
 
@@ -85,7 +85,7 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
     patch_norm: bool = True
     ape: bool = False
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
-    block: Block = "pre_norm"
+    block: BlockOrder = "pre_norm"
     attention: WindowAttentionKind = "dot_product"
     position_bias: PositionBias = "table"
     pretrained_window_sizes: list[int] | tuple[int, ...] | None = None

@@ -82,7 +82,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     ) -> list[Any]:
         """The frames of a video that are taken."""
         path = isinstance(video, str | Path)
-        frames: Any = open_video(fetched(video), str(video)) if path else video
+        frames: Any = open_video(download_video(video), str(video)) if path else video
         if not len(frames):
             raise UserError(f"A video ({type(video).__name__}) has no frames.")
         count = num_frames if do_sample_frames else len(frames)
@@ -106,7 +106,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         return content
 
 
-def fetched(video: str | Path) -> Path | bytes:
+def download_video(video: str | Path) -> Path | bytes:
     """A path, or what lies at an address of the web. Raises: UnreadableVideo where nothing comes from there."""
     if not str(video).startswith(("http://", "https://")):
         return Path(video)

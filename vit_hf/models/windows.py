@@ -68,11 +68,11 @@ def windows_of(grid: Grid, window: Grid, *, shifted: bool, clamped: bool, mask_p
 
     Shifted ones lie half a window further down and right. Source: Swin (arXiv:2103.14030), section 3.2.
     """
-    down, across = (side_of(side, reach, clamped, shifted) for side, reach in zip(grid, window, strict=True))
+    down, across = (windows_along(side, reach, clamped, shifted) for side, reach in zip(grid, window, strict=True))
     return Windows(grid, (down, across), mask_padding, shifted)
 
 
-def side_of(side: int, window: int, clamped: bool, shifted: bool) -> Side:
+def windows_along(side: int, window: int, clamped: bool, shifted: bool) -> Side:
     """The windows along a side; where clamped, one that covers the side is cut down to it, and not shifted."""
     reach = least(window, side) if clamped else window
     windows = (side - 1) // reach + 1

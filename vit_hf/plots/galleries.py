@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from .curves import GREEN, INK, RED, new_figure, plain_text, save, shorten
 
-COLUMNS = 8
+COLUMNS_OF_PICTURES = 8
 
 
 def show(axes, pixels: Tensor) -> None:
@@ -29,7 +29,7 @@ def film_strips(clips: Tensor) -> Tensor:
 
 def draw_samples(pixels: Tensor, names: Sequence[str], path: Path, *, title: str, frames: int = 1) -> None:
     """b c h w, from 0 to 1, each under its label: eight in a row, or fewer film strips of so many frames."""
-    columns = max(1, COLUMNS // frames)
+    columns = max(1, COLUMNS_OF_PICTURES // frames)
     rows = -(-len(pixels) // columns)
     figure = new_figure(1.35 * columns * frames, 1.55 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
@@ -53,10 +53,10 @@ def draw_reconstructions(images: Tensor, hidden: Tensor, painted: Tensor, path: 
     save(figure, path)
 
 
-COLUMNS, ROWS = 8, 4
+COLUMNS_OF_PICTURES, ROWS = 8, 4
 
 
-def choose(logits: Tensor, labels: Tensor, count: int = COLUMNS * ROWS) -> list[int]:
+def choose(logits: Tensor, labels: Tensor, count: int = COLUMNS_OF_PICTURES * ROWS) -> list[int]:
     """At most a quarter wrong ones, the most confident first, and then right ones evenly over the split."""
     predicted = logits.argmax(-1)
     wrong = mistakes(logits, labels, count // 4)
@@ -66,7 +66,7 @@ def choose(logits: Tensor, labels: Tensor, count: int = COLUMNS * ROWS) -> list[
     return wrong + right.tolist()
 
 
-def mistakes(logits: Tensor, labels: Tensor, count: int = 2 * COLUMNS) -> list[int]:
+def mistakes(logits: Tensor, labels: Tensor, count: int = 2 * COLUMNS_OF_PICTURES) -> list[int]:
     """The wrong ones, those first of which the model was surest."""
     confidence, predicted = logits.softmax(-1).max(-1)
     wrong = (predicted != labels).nonzero().flatten()
@@ -90,7 +90,7 @@ def draw_predictions(
 
     frames: of which each is a film strip.
     """
-    across = COLUMNS // frames
+    across = COLUMNS_OF_PICTURES // frames
     columns = min(across, max(len(images), across // 2))  # the heading is as wide as half of them
     rows = -(-len(images) // columns)
     figure = new_figure(1.35 * frames * columns, 1.62 * rows + 0.3)

@@ -36,7 +36,7 @@ def predict(folder, paths):
 
     config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
     model = auto_class(config).from_pretrained(folder, trust_remote_code=True).eval()
-    processor = processor_of(config, folder, trust=True)
+    processor = load_processor(config, folder, trust=True)
     given = paths if "num_frames" in config else images_of(paths, getattr(model.config, "num_channels", 3))
     with torch.inference_mode():
         probabilities = model(**processor(given, return_tensors="pt")).logits.softmax(-1)
@@ -53,7 +53,7 @@ def images_of(paths, channels):
     return [Image.open(path).convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]) for path in paths]
 
 
-def processor_of(config, folder, trust):
+def load_processor(config, folder, trust):
     """Of images, or of videos where the model takes frames."""
     # Under the names that need no torchvision.
     if "num_frames" in config:
@@ -101,7 +101,7 @@ def logits(folder, file, trust, stock):
     # Its own processor of videos transformers loads only beside torchvision.
     prepares = channels in (1, 3, 4) and Path(folder, "preprocessor_config.json").is_file() and not (frames and stock)
     if prepares:
-        processor = processor_of(config, folder, trust)
+        processor = load_processor(config, folder, trust)
         images = [[image] if frames else image for image in pictures(channels)]
         found["pixels"] = torch.cat([processor(image, return_tensors="pt")["pixel_values"] for image in images])
     with torch.inference_mode():

@@ -46,7 +46,7 @@ def publish(
     if not dry_run:
         repo_id = full_name(HfApi(token=options.get("token")), repo_id)
         if options.get("branch") is None and stock != "only":
-            refuse_taken(repo_id, folder)
+            refuse_other_model(repo_id, folder)
     say(f"Loading {folder} in fresh processes ...")
     expected = verify_both_ways(folder)
     say("With vit_hf and without it the model says the same, to the bit.")
@@ -62,7 +62,7 @@ def publish(
         sent: list[Pushed] = []
         for name, content, into in to_send:
             content = with_shards(content, into, max_shard_size)
-            say(f"{name}: {size_of(content)}")
+            say(f"{name}: {describe_size(content)}")
             if dry_run:
                 say("\n".join(f"  {path}" for path in sorted(content)))
                 continue
@@ -88,21 +88,21 @@ def collect(folder: Path, repo_id: str, revision: str) -> Files:
 def with_shards(files: Files, into: Path, limit: str) -> Files:
     """The same files, but for weights that are larger than the limit."""
     weights = files.get(WEIGHTS)
-    shards = split_weights(weights, into, in_bytes(limit)) if isinstance(weights, Path) else []
+    shards = split_weights(weights, into, parse_size(limit)) if isinstance(weights, Path) else []
     if not shards:
         return files
     others = {name: file for name, file in files.items() if name != WEIGHTS}
     return {**others, **{name: into / name for name in shards}}
 
 
-def in_bytes(size: str) -> int:
+def parse_size(size: str) -> int:
     number, unit = size[:-2], size[-2:].upper()
     if unit not in UNITS or not number.strip().isdigit():
         raise UserError(f"--max-shard-size {size} is no size; write it as 5GB or 500MB.")
     return int(number) * UNITS[unit]
 
 
-def refuse_taken(repo_id: str, folder: Path) -> None:
+def refuse_other_model(repo_id: str, folder: Path) -> None:
     """Raises: UserError where the repository holds a model of another kind, which would be overwritten."""
     with explained(repo_id), tempfile.TemporaryDirectory() as cache:
         try:
@@ -117,6 +117,6 @@ def refuse_taken(repo_id: str, folder: Path) -> None:
         )
 
 
-def size_of(files: Mapping[str, Path | bytes]) -> str:
+def describe_size(files: Mapping[str, Path | bytes]) -> str:
     sizes = [len(file) if isinstance(file, bytes) else file.stat().st_size for file in files.values()]
     return f"{len(files)} files, {sum(sizes) / 1e6:,.1f} MB"

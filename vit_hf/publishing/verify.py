@@ -43,10 +43,10 @@ def reload_without_package(folder: Path, images: Sequence[Path]) -> list[dict[st
     Raises: RuntimeError with the last line of that process, where the folder does not load there.
     """
     words = [*options_of(folder, "stranger"), str(folder.resolve()), *(str(path.resolve()) for path in images)]
-    return run(words, f"{folder} does not load in a fresh process without vit_hf")
+    return run_fresh(words, f"{folder} does not load in a fresh process without vit_hf")
 
 
-def run(words: Sequence[str], complaint: str) -> Any:
+def run_fresh(words: Sequence[str], complaint: str) -> Any:
     done = subprocess.run([sys.executable, "-I", str(SCRIPT), *words], capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
@@ -59,7 +59,7 @@ def answers(folder: Path, way: Way) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as place:
         file = str(Path(place) / "answers.safetensors")
         words = ["--logits", file, *options_of(folder, way), str(folder.resolve())]
-        run(words, f"{folder} does not load {WAYS[way]}")
+        run_fresh(words, f"{folder} does not load {WAYS[way]}")
         return load_file(file)
 
 

@@ -28,7 +28,7 @@ def convert(
 
     Raises: UserError for a source that is none, what `to` cannot represent, and a folder that is there already.
     """
-    refuse_taken(dest)
+    refuse_existing(dest)
     conversion = Conversion.of(load_any(source, architecture=architecture, **(fields or {})), to)
     if not conversion.differing:
         with written_aside(dest) as folder:
@@ -37,7 +37,7 @@ def convert(
     return conversion
 
 
-def refuse_taken(dest: Path) -> None:
+def refuse_existing(dest: Path) -> None:
     if dest.is_file() or (dest.is_dir() and any(dest.iterdir())):
         raise UserError(f"{dest} is there already; name a new folder, or remove it first.")
 

@@ -34,7 +34,7 @@ def class_balance(run: PreparedRun) -> str:
     return table(["class", *counts], rows) + left_out
 
 
-def steps(run: PreparedRun) -> tuple[int | None, int]:
+def count_steps(run: PreparedRun) -> tuple[int | None, int]:
     """-> steps of the optimizer in an epoch (None of a stream) and in all, as the Trainer counts them"""
     arguments = run.arguments
     if run.stream is not None:
@@ -50,7 +50,7 @@ def steps(run: PreparedRun) -> tuple[int | None, int]:
 def costs(run: PreparedRun) -> list[str]:
     """Parameters, arithmetic and memory of the model as it would be trained."""
     model, arguments = run.model, run.arguments
-    an_epoch, in_all = steps(run)
+    an_epoch, in_all = count_steps(run)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     operations = training_operations(model)
     whole = operations * in_all * arguments.train_batch_size * arguments.world_size

@@ -16,7 +16,7 @@ from ..training.trainer.trainer import Trainer
 from .setup import PreparedRun
 from .train import run_trainer
 
-SHOWN = 8
+IMAGES_PAINTED = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def pretrain(prepared: PreparedRun, resume: str | bool | None = None, *, anyway:
 def paint(prepared: PreparedRun, trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """-> images, the same with the hidden squares gray, and with them painted; each b c h w, from 0 to 1"""
     images = prepared.masked(prepared.data.held_out)
-    batch = images.__getitems__(range(min(SHOWN, len(images))))
+    batch = images.__getitems__(range(min(IMAGES_PAINTED, len(images))))
     model: Any = trainer.model
     device = next(model.parameters()).device
     outputs = model.eval()(**{name: values.to(device) for name, values in batch.items()})

@@ -24,7 +24,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), line(["-" * width for width in widths]), *map(line, rows)])
 
 
-EXAMPLES = 10
+EXAMPLES_SAVED = 10
 
 
 def headline(metrics: dict[str, Any]) -> str:
@@ -70,7 +70,7 @@ def save_examples(images: ImageBatches, names: Sequence[str], folder: Path) -> d
     """The first image or video of each class, of at most ten classes, to try predictions on."""
     folder.mkdir(parents=True, exist_ok=True)
     table, saved = images.table, {}
-    for label, name in list(enumerate(names))[:EXAMPLES]:
+    for label, name in list(enumerate(names))[:EXAMPLES_SAVED]:
         places = (table.labels == label).nonzero()[0]
         if len(places):
             first = table.open(int(places[0]))

@@ -96,6 +96,6 @@ def reload_as_stranger(folder: Path, examples: Mapping[str, Path]) -> list[Examp
     ]
 
 
-def push(run: FinishedRun, to: HubPush) -> Pushed:
+def push_run(run: FinishedRun, to: HubPush) -> Pushed:
     """The saved folder, to where the recipe says. Raises: UserError; what was trained is safe by now."""
     return to.finish(collect(run.folder, to.repo_id, to.options["branch"] or "main"))

@@ -57,7 +57,7 @@ def distillation(student: Tensor, teacher: Tensor, *, kind: str, temperature: fl
     return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
 
 
-def heads_of(outputs: Any) -> tuple[Tensor, Tensor]:
+def logits_of_heads(outputs: Any) -> tuple[Tensor, Tensor]:
     """-> b labels, b labels: what learns from labels, and what from a teacher: one and the same without a token."""
     mean, taught = outputs.logits, getattr(outputs, "distillation_logits", None)
     return (mean, mean) if taught is None else (2 * mean - taught, taught)
@@ -78,7 +78,7 @@ class Objective:
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         outputs = model(**inputs)
-        ours, pupil = heads_of(outputs)
+        ours, pupil = logits_of_heads(outputs)
         loss = self.on_labels(ours, labels)
         taught = self.settings.distillation
         if taught is not None and self.teacher is not None:

@@ -14,7 +14,7 @@ from ..data.batches.dataset import ImageBatches
 from ..errors import UserError
 from .recipe.optimization import MaskingSettings
 
-STREAM = 0x3A5C  # sets these draws apart from those of the augmentation, which has the same seed
+MASKING_STREAM = 0x3A5C  # sets these draws apart from those of the augmentation, which has the same seed
 
 
 def choose_masked(draws: Tensor, ratio: float, grid: tuple[int, int], scale: tuple[int, int]) -> Tensor:
@@ -63,7 +63,7 @@ class MaskedImages(Dataset):
     def masks(self, indices: Sequence[int]) -> Tensor:
         """-> b (h w)"""
         squares = int(np.prod([-(-side // step) for side, step in zip(self.grid, self.scale, strict=True)]))
-        draws = uniform(self.images.seed ^ STREAM, int(self.images.epoch), np.asarray(indices), squares)
+        draws = uniform(self.images.seed ^ MASKING_STREAM, int(self.images.epoch), np.asarray(indices), squares)
         return choose_masked(torch.from_numpy(draws), self.settings.ratio, self.grid, self.scale)
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from tiny import tiny
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.core.parity import compare, ours, sample_images
+from vit_hf.conversion.core.parity import compare, our_runnable, sample_images
 
 
 def twins(**fields) -> tuple[Any, Any]:
@@ -16,7 +16,7 @@ def twins(**fields) -> tuple[Any, Any]:
 
 def test_a_model_is_equal_to_its_copy_at_every_block():
     one, other = twins()
-    report = compare(ours(one), ours(other), sample_images(one.config))
+    report = compare(our_runnable(one), our_runnable(other), sample_images(one.config))
     assert report.passed
     assert [difference.place for difference in report.differences] == ["block 1", "block 2", "tokens", "logits"]
     assert report.top1_agreement == 1.0
@@ -27,7 +27,7 @@ def test_a_changed_layer_shows_from_there_on():
     one, other = twins()
     with torch.no_grad():
         other.vit.layers[1].feed_forward.outer.bias[0] += 0.5
-    report = compare(ours(one), ours(other), sample_images(one.config))
+    report = compare(our_runnable(one), our_runnable(other), sample_images(one.config))
     before, after, *_ = report.differences
     assert before.absolute == 0
     assert after.absolute == pytest.approx(0.5, rel=1e-5)
@@ -41,9 +41,9 @@ def test_double_precision_is_held_to_more_and_half_is_compared_in_single():
     with torch.no_grad():
         other.classifier.bias += 1e-6
     images = sample_images(one.config)
-    assert compare(ours(one), ours(other), images).passed
-    assert not compare(ours(one.double()), ours(other.double()), images).passed
-    report = compare(ours(one.bfloat16()), ours(other.bfloat16()), images)
+    assert compare(our_runnable(one), our_runnable(other), images).passed
+    assert not compare(our_runnable(one.double()), our_runnable(other.double()), images).passed
+    report = compare(our_runnable(one.bfloat16()), our_runnable(other.bfloat16()), images)
     assert (report.dtype, report.weights_dtype, report.bound) == ("float32", "bfloat16", 1e-4)
     assert one.dtype == torch.bfloat16  # given back as it came
 
@@ -52,13 +52,17 @@ def test_nan_is_not_equal():
     one, other = twins()
     with torch.no_grad():
         other.classifier.bias[0] = float("nan")
-    assert not compare(ours(one), ours(other), sample_images(one.config)).passed
+    assert not compare(our_runnable(one), our_runnable(other), sample_images(one.config)).passed
 
 
 def test_models_of_another_depth_cannot_be_compared():
     one = tiny(VisionTransformerModel)
     with pytest.raises(ValueError, match="differ in depth"):
-        compare(ours(one), ours(tiny(VisionTransformerModel, num_hidden_layers=3)), sample_images(one.config))
+        compare(
+            our_runnable(one),
+            our_runnable(tiny(VisionTransformerModel, num_hidden_layers=3)),
+            sample_images(one.config),
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -9,12 +9,12 @@ from transformers import BitImageProcessorPil, CLIPImageProcessorPil, ViTImagePr
 
 from vit_hf.conversion.core.preprocessing import (
     for_channels,
-    label_names_of,
     preprocessing_words,
     pretrained_cfg_of,
     processor_from_json,
     processor_from_timm,
     stock_processor,
+    timm_label_names,
 )
 from vit_hf.conversion.pretrained import is_non_commercial, license_of, license_sentence
 from vit_hf.data.decode.processors import make_image_processor
@@ -87,13 +87,13 @@ def test_a_stock_processor_needs_no_code_and_says_what_it_changes():
 
 
 def test_labels_are_called_by_their_descriptions_where_these_differ():
-    assert label_names_of({}) is None
-    assert label_names_of({"label_names": ["n1", "n2"], "label_descriptions": {"n1": "cat", "n2": "dog"}}) == [
+    assert timm_label_names({}) is None
+    assert timm_label_names({"label_names": ["n1", "n2"], "label_descriptions": {"n1": "cat", "n2": "dog"}}) == [
         "cat",
         "dog",
     ]
-    assert label_names_of({"label_names": ["n1", "n2"], "label_descriptions": {"n1": "x", "n2": "x"}}) == ["n1", "n2"]
-    assert label_names_of({"label_names": {"1": "b", "0": "a"}}) == ["a", "b"]
+    assert timm_label_names({"label_names": ["n1", "n2"], "label_descriptions": {"n1": "x", "n2": "x"}}) == ["n1", "n2"]
+    assert timm_label_names({"label_names": {"1": "b", "0": "a"}}) == ["a", "b"]
 
 
 def test_licenses_that_forbid_commercial_use_say_so():

@@ -14,7 +14,7 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
-from vit_hf.conversion.core.parity import compare, ours
+from vit_hf.conversion.core.parity import compare, our_runnable
 from vit_hf.conversion.transformers.convert import (
     convert_from_transformers,
     from_transformers,
@@ -108,7 +108,7 @@ def images(model, count: int = 3) -> Tensor:
 
 
 def assert_same_function(found, theirs, tolerance: float = 1e-11):
-    report = compare(ours(found), transformers_runnable(theirs), images(theirs))
+    report = compare(our_runnable(found), transformers_runnable(theirs), images(theirs))
     assert len(report.differences) >= 3
     assert report.worst.absolute < tolerance, str(report)
 

@@ -5,8 +5,8 @@ import torch
 from vit_hf.data.augment import color as tones
 from vit_hf.data.augment import policies
 from vit_hf.data.augment.policies import (
-    OPERATIONS,
     RANDAUGMENT,
+    TRANSFORMS,
     TRIVIALAUGMENT,
     amounts_of,
     color_jitter,
@@ -49,7 +49,7 @@ def test_every_operation_of_a_space_changes_a_picture_at_its_strongest(space: di
     pixels = pictures(1, 48) // 2 + 20
     for number, name in enumerate(space):
         amounts = amounts_of(space, np.array([number]), np.ones(1), -np.ones(1), 48)
-        changed = OPERATIONS[name](pixels, torch.from_numpy(amounts).float())
+        changed = TRANSFORMS[name](pixels, torch.from_numpy(amounts).float())
         assert torch.equal(changed, pixels) == (name == "identity"), name
 
 

@@ -10,7 +10,7 @@ from vit_hf.training.trainer.checkpoints import (
     checkpoints_in,
     fault_of,
     newest_complete,
-    refuse_damaged,
+    refuse_damaged_checkpoint,
     remove_leftovers,
     remove_outdated,
 )
@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_line(tmp_path: Path, damag
     assert fault in lines[0]
     assert str(damaged) in lines[0]
     with pytest.raises(ValueError, match=f"cannot be resumed from: .*{fault}"):
-        refuse_damaged(damaged)
+        refuse_damaged_checkpoint(damaged)
 
 
 def test_checkpoints_count_by_step_and_not_by_letters(tmp_path: Path):

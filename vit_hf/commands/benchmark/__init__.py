@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...families import FAMILIES
 from ..cli import guarded, parser, words_of
 from . import data, recipe, training
-from .measure import Mode, compare
+from .measure import Mode, compare_libraries
 from .peers import installed_version, libraries_beside
 from .report import as_record, comparison_words, heading
 from .timing import threads
@@ -29,7 +29,7 @@ EXAMPLES = """\
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
-OTHERS = {"training": training, "data": data, "recipe": recipe}
+SUBCOMMANDS = {"training": training, "data": data, "recipe": recipe}
 BATCHES: dict[tuple[str, str], list[int]] = {
     ("cpu", "inference"): [1, 8],
     ("cpu", "training"): [8],
@@ -68,7 +68,7 @@ def benchmark(given: Namespace) -> int:
                 left_out = () if mode == "inference" else benchmarked.for_inference
                 able = {name: build for name, build in builders.items() if name not in left_out}
                 for batch in given.batch or BATCHES[conditions.device.type, mode]:
-                    comparison = compare(
+                    comparison = compare_libraries(
                         able, numbers, conditions, mode=mode, size=size, batch=batch, rounds=given.rounds
                     )
                     comparisons.append(comparison)
@@ -110,8 +110,8 @@ def main(words: Sequence[str] | None = None) -> int:
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     words = words_of(words)
-    if words and words[0] in OTHERS:
-        return OTHERS[words[0]].main(words[1:])
+    if words and words[0] in SUBCOMMANDS:
+        return SUBCOMMANDS[words[0]].main(words[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
     return guarded(benchmark, parse.parse_args(words[1:] if words[:1] == ["model"] else words))

@@ -25,7 +25,7 @@ from ...data.sources.folders import scan_folder
 from ...models.configuration_vit import VisionTransformerConfig
 from .peers import OURS
 
-SIDE = 224
+IMAGE_SIZE = 224
 AUGMENTED: dict[str, Any] = {
     "random_resized_crop": True,
     "flip": 0.5,
@@ -45,7 +45,7 @@ class Work:
     rounds: int | None = None  # fewer, where one takes long
 
 
-def preparation(side: int = SIDE) -> Preparation:
+def preparation(side: int = IMAGE_SIZE) -> Preparation:
     return Preparation(make_image_processor(VisionTransformerConfig(image_size=side)), 3)
 
 
@@ -58,7 +58,7 @@ def records(files: list[bytes], transform: Callable[[Any], Any]):
 
 
 def to_model(
-    height: int, width: int, images: int, *, goal: float | None = None, goal_in_bytes: float, side: int = SIDE
+    height: int, width: int, images: int, *, goal: float | None = None, goal_in_bytes: float, side: int = IMAGE_SIZE
 ) -> Work:
     """From a JPEG to what the model takes, and to the bytes that the device makes it of."""
     files = [photo(height, width, seed) for seed in range(images)]
@@ -117,7 +117,7 @@ def augmentation(images: int) -> Work:
     if v2 := torchvision():
         moved = v2.Compose(
             [
-                v2.RandomResizedCrop(SIDE, interpolation=v2.InterpolationMode.BICUBIC),
+                v2.RandomResizedCrop(IMAGE_SIZE, interpolation=v2.InterpolationMode.BICUBIC),
                 v2.RandomHorizontalFlip(),
                 v2.RandAugment(2, 9, interpolation=v2.InterpolationMode.BILINEAR),
                 v2.ToImage(),

@@ -24,7 +24,7 @@ EXAMPLES = """\
 
 On one thread. The photos are made on the spot; simplejpeg is used where it is installed.
 """
-LIBRARIES = ("datasets", "transformers", "torchvision", "pillow", "simplejpeg")
+LIBRARIES_NAMED = ("datasets", "transformers", "torchvision", "pillow", "simplejpeg")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def works(given: Namespace, root: Path) -> Iterator[Work]:
 def benchmark_data(given: Namespace) -> int:
     record, all_figures = [], []
     with threads(1), libraries_beside(given.peers), tempfile.TemporaryDirectory() as folder:
-        versions = {name: installed_version(name) for name in LIBRARIES}
+        versions = {name: installed_version(name) for name in LIBRARIES_NAMED}
         print(", ".join(f"{name} {version or 'missing'}" for name, version in versions.items()))
         print(
             f"one thread, {given.rounds} rounds in which everyone takes a turn; ratios are medians, with quartiles.\n"

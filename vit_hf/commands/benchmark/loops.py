@@ -21,7 +21,7 @@ from .vit import BUILDERS
 
 WARM_UP = 2  # first steps of a turn, which are not timed
 LEARNING_RATE = 1e-3
-CLIP = 1.0  # what transformers does unless told otherwise, and so everyone here
+MAX_GRAD_NORM = 1.0  # what transformers does unless told otherwise, and so everyone here
 
 Turn = Callable[[], float]  # -> seconds of the timed steps
 Clock = Callable[[], float]
@@ -75,7 +75,7 @@ def bare_loop(model: nn.Module, images: Images, clock: Clock) -> Turn:
             if number == WARM_UP:
                 start = clock()
             functional.cross_entropy(model(images.pixels[rows]), images.labels[rows]).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
             optimizer.step()
             optimizer.zero_grad()
         return clock() - start
@@ -110,7 +110,7 @@ def trained_by(trainer_class: type[transformers.Trainer], model: nn.Module, imag
         "max_steps": steps,
         "per_device_train_batch_size": images.batch,
         "learning_rate": LEARNING_RATE,
-        "max_grad_norm": CLIP,
+        "max_grad_norm": MAX_GRAD_NORM,
         "logging_steps": 10,
         "save_strategy": "no",
         "disable_tqdm": True,

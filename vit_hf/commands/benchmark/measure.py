@@ -12,12 +12,12 @@ from ...training.costs import forward_operations, training_operations
 from .operations import Counted, linear_operations, products_alone
 from .peers import OURS
 from .timing import Ratio, interleave, speed_ratio
-from .workloads import Conditions, inference, peak_memory, training
+from .workloads import Conditions, inference, peak_memory_of_call, training
 
 Mode = Literal["inference", "training"]
 PRODUCTS = "matrix products alone"
 WORKLOADS = {"inference": inference, "training": training}
-OPERATIONS = {"inference": forward_operations, "training": training_operations}
+COUNTED_OPERATIONS = {"inference": forward_operations, "training": training_operations}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Comparison:
         return None if best is None or best.ours_against_it is None else (best.library, best.ours_against_it)
 
 
-def compare(
+def compare_libraries(
     builders: Mapping[str, Callable[[Any], nn.Module]],
     numbers: Counted,
     conditions: Conditions,
@@ -66,9 +66,9 @@ def compare(
     calls = {name: WORKLOADS[mode](build(numbers), pixels, conditions) for name, build in builders.items()}
     products = conditions.waiting(products_alone(numbers, batch, conditions.device, conditions.dtype))
     seconds = interleave({**calls, PRODUCTS: products}, rounds)
-    memory = {name: peak_memory(call, conditions.device) for name, call in calls.items()}
+    memory = {name: peak_memory_of_call(call, conditions.device) for name, call in calls.items()}
     rate = batch * linear_operations(numbers) / median(seconds.pop(PRODUCTS))
-    work = batch * OPERATIONS[mode](builders[OURS](numbers).model)
+    work = batch * COUNTED_OPERATIONS[mode](builders[OURS](numbers).model)
     rows = [
         Row(
             library=name,

@@ -43,7 +43,7 @@ class Benchmarked(NamedTuple):
     for_inference: Collection[str] = ()
 
 
-def side_of(fields: Mapping[str, Any], side: int | None) -> int:
+def side_in_pixels(fields: Mapping[str, Any], side: int | None) -> int:
     """The side that is said, or that of the size, or 224 pixels."""
     return side or fields.get("image_size", 224)
 

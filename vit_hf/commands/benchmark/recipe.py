@@ -55,7 +55,7 @@ class Curve(TrainerCallback):
             self.points.append({"epoch": float(state.epoch or 0), "minutes": minutes, "accuracy": found})
 
 
-def ours(prepared: PreparedRun) -> transformers.Trainer:
+def our_trainer(prepared: PreparedRun) -> transformers.Trainer:
     return prepared.trainer()
 
 
@@ -75,10 +75,10 @@ def theirs(prepared: PreparedRun) -> transformers.Trainer:
     )
 
 
-BUILDERS = {"vit_hf": ours, "transformers": theirs}
+BUILDERS = {"vit_hf": our_trainer, "transformers": theirs}
 
 
-def as_table(points: Sequence[dict[str, float]]) -> str:
+def accuracy_table(points: Sequence[dict[str, float]]) -> str:
     rows = [[f"{one['epoch']:.1f}", f"{one['minutes']:.1f}", f"{one['accuracy']:.2%}"] for one in points]
     return table(["epoch", "minutes", "accuracy"], rows)
 

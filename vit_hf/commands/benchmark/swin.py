@@ -10,7 +10,7 @@ from torch import nn
 from ...conversion.core.swin_rules import V2_WORDS
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerForImageClassification
-from .operations import Benchmarked, Product, block_products, side_of
+from .operations import Benchmarked, Product, block_products, side_in_pixels
 from .peers import OURS, Logits
 
 RATE = 0.2  # of stochastic depth in training, the same in all of them
@@ -41,7 +41,7 @@ class SwinNumbers:
             tuple(fields["depths"]),
             tuple(fields["num_heads"]),
             window=fields.get("window_size", cls.window),
-            side=side_of(fields, side),
+            side=side_in_pixels(fields, side),
             version=2 if fields.get("attention") == "cosine" else 1,
         )
 

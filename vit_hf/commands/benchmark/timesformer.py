@@ -9,7 +9,7 @@ from torch import nn
 
 from ...models.configuration_timesformer import TimeSformerConfig
 from ...models.modeling_timesformer import TimeSformerForVideoClassification
-from .operations import Benchmarked, Product, block_products, side_of
+from .operations import Benchmarked, Product, block_products, side_in_pixels
 from .peers import OURS, Logits
 from .vit import Numbers, config_fields
 
@@ -27,7 +27,7 @@ class ClipNumbers(Numbers):
         names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
         frames = {"frames": fields["num_frames"]} if "num_frames" in fields else {}
         sizes = {name: fields[field] for name, field in names.items()}
-        return cls(**sizes, layers=12, patch=16, side=side_of(fields, side), **frames)
+        return cls(**sizes, layers=12, patch=16, side=side_in_pixels(fields, side), **frames)
 
     @property
     def shape(self) -> tuple[int, ...]:

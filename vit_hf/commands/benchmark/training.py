@@ -27,12 +27,12 @@ EXAMPLES = """\
 
 small: 32 pixels, patches of 4, width 192, 12 layers; tiny: 8 pixels, patches of 2, width 64, 4 layers.
 """
-SIZES = {
+MEASURED_SIZES = {
     "small": Numbers(width=192, layers=12, heads=3, inner=768, patch=4, side=32, labels=10),
     "tiny": Numbers(width=64, layers=4, heads=4, inner=256, patch=2, side=8, labels=10),
 }
 CHOSEN = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")
-STEPS = {"small": 4, "tiny": 40}
+MEASURED_STEPS = {"small": 4, "tiny": 40}
 
 
 def as_rows(seconds: Mapping[str, Seconds], images: int) -> list[dict[str, Any]]:
@@ -88,9 +88,9 @@ def benchmark(given: Namespace) -> int:
         named = ", ".join(f"{name} {version}" for name, version in there.items())
         print(f"CPU, {record['threads']} threads, float32, {given.clock} time; torch {torch.__version__}; {named}\n")
         for size in given.sizes:
-            images = Images.random(SIZES[size].side, given.batch, given.steps or STEPS[size])
-            seconds = take_turns(contenders(SIZES[size], images, there, CLOCKS[given.clock]), given.rounds)
-            timed = given.batch * (given.steps or STEPS[size])
+            images = Images.random(MEASURED_SIZES[size].side, given.batch, given.steps or MEASURED_STEPS[size])
+            seconds = take_turns(contenders(MEASURED_SIZES[size], images, there, CLOCKS[given.clock]), given.rounds)
+            timed = given.batch * (given.steps or MEASURED_STEPS[size])
             record[size] = as_rows(seconds, timed)
             print(f"{size}, batch {given.batch}, {given.rounds} rounds of {timed // given.batch} steps, data in memory")
             print(f"{comparison(record[size])}\n", flush=True)
@@ -112,7 +112,7 @@ def benchmark(given: Namespace) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     parse = parser("benchmark", "Measure what a Trainer costs beside a bare loop, on data in memory.", EXAMPLES)
     parse.prog += " training"
-    parse.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parse.add_argument("--sizes", nargs="+", choices=list(MEASURED_SIZES), default=list(MEASURED_SIZES))
     parse.add_argument("--batch", type=int, default=128)
     parse.add_argument("--steps", type=int, help="timed in each turn; by default 4 for small, 40 for tiny")
     parse.add_argument("--rounds", type=int, default=10)

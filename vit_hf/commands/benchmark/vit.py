@@ -9,7 +9,7 @@ from torch import nn
 
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification
-from .operations import Benchmarked, Product, block_products, side_of
+from .operations import Benchmarked, Product, block_products, side_in_pixels
 from .peers import OURS, Logits
 
 
@@ -34,7 +34,7 @@ class Numbers:
             heads=fields["num_attention_heads"],
             inner=fields["intermediate_size"],
             patch=fields["patch_size"],
-            side=side_of(fields, side),
+            side=side_in_pixels(fields, side),
         )
 
     @property

@@ -73,7 +73,7 @@ def training(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> 
     return conditions.waiting(call)
 
 
-def peak_memory(call: Call, device: torch.device) -> int:
+def peak_memory_of_call(call: Call, device: torch.device) -> int:
     """Bytes of tensors that one call holds at its fullest, beyond what was there before (weights, moments)."""
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)

@@ -220,7 +220,7 @@ def under_prefix(state: Mapping[str, Tensor], anchor: str) -> tuple[Mapping[str,
     None where there is no such model, under any chain of `PREFIXES`.
     """
     chains = [key[: -len(anchor)] for key in state if key.endswith(anchor)]
-    known = {chain: places for chain in chains if (places := places_of(chain)) is not None}
+    known = {chain: places for chain in chains if (places := prefix_places(chain)) is not None}
     if not known:
         return None
     prefix = min(known, key=lambda chain: known[chain])
@@ -229,7 +229,7 @@ def under_prefix(state: Mapping[str, Tensor], anchor: str) -> tuple[Mapping[str,
     return named, [key for key in state if key not in own]
 
 
-def places_of(chain: str) -> tuple[int, ...] | None:
+def prefix_places(chain: str) -> tuple[int, ...] | None:
     """Where each word of a chain such as "module.encoder." stands in `PREFIXES`; None where one is not there."""
     *words, rest = chain.split(".")
     if rest:

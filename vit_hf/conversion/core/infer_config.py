@@ -35,7 +35,7 @@ class Found(NamedTuple):
     images: dict[str, Any] | None = None
 
 
-def build(family: Family, found: Found, said: Mapping[str, Any]) -> Any:
+def build_model(family: Family, found: Found, said: Mapping[str, Any]) -> Any:
     """Our model of these weights, in their dtype; `said` are fields of our configuration that hold over what was found.
 
     With num_labels=0 a classifier is left out. Raises: UserError where weights and words do not fit together.
@@ -64,7 +64,7 @@ def depth_of(state: Mapping[str, Tensor], start: str) -> int:
     return len({number for number in numbers if number.isdigit()})
 
 
-def heads_of(width: int, heads: int | None, notes: list[str]) -> int:
+def number_of_heads(width: int, heads: int | None, notes: list[str]) -> int:
     """The heads that were said, or those of the published models of this width."""
     if heads is None:
         heads = HEADS_OF_WIDTH.get(width, max(1, width // 64))

@@ -83,14 +83,14 @@ class Parity:
         return "\n".join([*rows, f"  {self.images} images in {self.dtype}{agreement}; {verdict} {self.bound:g}"])
 
 
-def compare(ours: Runnable, theirs: Runnable, pixel_values: Tensor) -> Parity:
+def compare(our_runnable: Runnable, theirs: Runnable, pixel_values: Tensor) -> Parity:
     """Run images b c h w through both. Half precision is compared in float32, which holds its numbers exactly.
 
     Both models are given back as they came: in their dtype, in their mode.
     """
     weights = next(theirs.model.parameters()).dtype
     dtype = weights if weights in BOUNDS else torch.float32
-    found, expected = (traced(one, pixel_values, dtype) for one in (ours, theirs))
+    found, expected = (traced(one, pixel_values, dtype) for one in (our_runnable, theirs))
     report = Parity(str(dtype)[6:], str(weights)[6:], BOUNDS[dtype], len(pixel_values))
     if len(found) != len(expected):
         raise UserError(f"The models have {len(found)} and {len(expected)} places to compare; they differ in depth.")
@@ -134,7 +134,7 @@ def difference(place: str, found: Tensor, expected: Tensor) -> Difference:
     return Difference(place, absolute, absolute / max(float(expected.abs().max()), torch.finfo(expected.dtype).tiny))
 
 
-def ours(model: Any) -> Runnable:
+def our_runnable(model: Any) -> Runnable:
     """Our model, with a head or without."""
     trunk = model.base_model
 

@@ -103,15 +103,15 @@ def pretrained_cfg_of(processor: Any, config: Any) -> dict[str, Any]:
         "classifier": "head",
     }
     names = [config.id2label[index] for index in range(config.num_labels)]
-    return cfg if made_up(names) else {**cfg, "label_names": names}
+    return cfg if are_placeholders(names) else {**cfg, "label_names": names}
 
 
-def made_up(names: Sequence[str]) -> bool:
+def are_placeholders(names: Sequence[str]) -> bool:
     """By transformers, where nobody named the labels."""
     return list(names) == [f"LABEL_{index}" for index in range(len(names))]
 
 
-def label_names_of(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
+def timm_label_names(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
     """timm's names of the labels, or better their descriptions where it has them; None where it says none."""
     names, descriptions = pretrained_cfg.get("label_names"), pretrained_cfg.get("label_descriptions") or {}
     if not names:

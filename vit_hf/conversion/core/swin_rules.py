@@ -200,20 +200,20 @@ def halves(stacked: Tensor) -> tuple[Tensor, ...]:
     return stacked.chunk(2)
 
 
-def steps(window: Window) -> Window:
+def offsets_of(window: Window) -> Window:
     return 2 * window[0] - 1, 2 * window[1] - 1
 
 
 def widen(window: Window, whole: Window, table: Tensor) -> Tensor:
     """(steps of `window`) heads -> (steps of `whole`) heads: zeros for steps that no pair of tokens is apart."""
     down, right = whole[0] - window[0], whole[1] - window[1]
-    return functional.pad(table.unflatten(0, steps(window)), (0, 0, right, right, down, down)).flatten(0, 1)
+    return functional.pad(table.unflatten(0, offsets_of(window)), (0, 0, right, right, down, down)).flatten(0, 1)
 
 
 def crop(window: Window, whole: Window, table: Tensor) -> Tensor:
     """(steps of `whole`) heads -> (steps of `window`) heads: the inverse."""
     down, right = whole[0] - window[0], whole[1] - window[1]
-    rows, columns = steps(whole)
+    rows, columns = offsets_of(whole)
     return table.unflatten(0, (rows, columns))[down : rows - down, right : columns - right].flatten(0, 1)
 
 

@@ -98,7 +98,7 @@ def lucidrains_table(config: TimeSformerConfig) -> Table:
     """For our `TimeSformerModel`, of timesformer-pytorch's."""
     turns = config.position_embedding == "rotary"
     heads = config.num_attention_heads
-    qkv = (partial(halved, heads), partial(interleaved, heads)) if turns else ()
+    qkv = (partial(neighbors_to_halves, heads), partial(interleaved, heads)) if turns else ()
     layer = []
     for number, norm, attention in ((0, "temporal_norm", "temporal_attention"), (1, "attention_norm", "attention")):
         layer += weight_and_bias(f"{number}.norm", norm)
@@ -118,7 +118,7 @@ def lucidrains_table(config: TimeSformerConfig) -> Table:
     ]
 
 
-def halved(heads: int, stacked: Tensor) -> Tensor:
+def neighbors_to_halves(heads: int, stacked: Tensor) -> Tensor:
     """(three heads e two) d -> (three heads two e) d for queries and keys: they turn neighbors, we turn halves."""
     return reordered(heads, stacked, "three heads (e two) d -> three heads (two e) d")
 

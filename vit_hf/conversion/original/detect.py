@@ -12,7 +12,7 @@ from ...families import FAMILIES, Family
 from ...families.base import PublishedFiles
 from ...modality import modality_of
 from ..core.checkpoint_files import open_checkpoint, under_prefix
-from ..core.infer_config import Found, build
+from ..core.infer_config import Found, build_model
 from ..core.preprocessing import for_channels
 
 logger = logging.getLogger(__name__)
@@ -44,10 +44,10 @@ def convert_from_original(
     family, files, (state, left) = recognize(open_checkpoint(source, part=part), source, words)
     found = files.find(state, words)
     beside = [f"left out, beside the model: {first_few(left)}"] if left else []
-    return build(family, found, words), [*found.notes, *beside], files, found
+    return build_model(family, found, words), [*found.notes, *beside], files, found
 
 
-def processor_of(images: dict[str, Any], config: Any) -> Any:
+def authors_processor(images: dict[str, Any], config: Any) -> Any:
     """The processor of the authors, whose numbers are of colors; other channels take over what theirs say."""
     channels = config.num_channels
     numbers = {name: for_channels(images[name], channels) for name in ("mean", "std")}

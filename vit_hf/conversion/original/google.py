@@ -19,7 +19,7 @@ from ..core.rules import Table, pair, under
 
 ANCHOR = "embedding/kernel"
 # Before a model's own names: of an optimizer, of parameters, of the tower of images beside one of texts.
-PREFIXES = ("", "params/", "params/img/", "opt/target/", "img/")
+TREE_PREFIXES = ("", "params/", "params/img/", "opt/target/", "img/")
 # How big_vision and its forerunner number the parts of a block.
 NUMBERS = {
     "MultiHeadDotProductAttention_1": ("LayerNorm_2", "MlpBlock_3"),
@@ -33,7 +33,7 @@ IMAGES = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "crop_pct": None, "in
 
 def under_google_prefix(state: State, said: Mapping[str, Any]) -> tuple[State, list[str]] | None:
     """The model of images under its own names, layer by layer, and the keys of other things."""
-    prefix = next((prefix for prefix in PREFIXES if f"{prefix}{ANCHOR}" in state), None)
+    prefix = next((prefix for prefix in TREE_PREFIXES if f"{prefix}{ANCHOR}" in state), None)
     if prefix is None or not any(key.startswith(f"{prefix}Transformer/") for key in state):
         return None
     names = {key[len(prefix) :]: key for key in state if key.startswith(prefix)}
@@ -112,7 +112,7 @@ def google_table(config: VisionTransformerConfig, *, attention: str, positions: 
         pair("embedding/kernel", "embeddings.patches.projection.weight", kernel),
         pair("embedding/bias", "embeddings.patches.projection.bias"),
         pair("cls", "embeddings.class_token"),
-        *([] if positions is None else [pair(positions, "embeddings.positions.table", as_table)]),
+        *([] if positions is None else [pair(positions, "embeddings.positions.table", flat_positions)]),
         *under(blocks, theirs="Transformer/encoderblock_{layer}/", ours="layers.{layer}."),
         *scale_and_bias("Transformer/encoder_norm", "norm"),
         *dense("pre_logits", "pooler.dense"),
@@ -185,6 +185,6 @@ def as_conv(kernel: Tensor, *, patch_size: Any) -> Tensor:
     return linear_to_conv(as_linear(kernel), kernel.shape[2], both_sides(patch_size))
 
 
-def as_table(positions: Tensor) -> Tensor:
+def flat_positions(positions: Tensor) -> Tensor:
     """h w d, or n d, or 1 n d already -> 1 n d"""
     return positions.reshape(1, -1, positions.shape[-1])

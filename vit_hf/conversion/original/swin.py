@@ -26,7 +26,7 @@ from ..core.swin_rules import (
 
 BIAS = "layers.{}.blocks.0.attn.relative_position_bias_table"
 SCALE = "layers.{}.blocks.0.attn.logit_scale"
-STEPS = "layers.{}.blocks.0.attn.relative_coords_table"
+ANCHOR_OF_TABLES = "layers.{}.blocks.0.attn.relative_coords_table"
 ANCHOR, ANCHOR_V2 = BIAS.format(0), SCALE.format(0)
 # Resized to 256 / 224 of the size, of which the middle is cut out; those of 384 pixels are squeezed (TEST.CROP of
 # Microsoft's configurations). timm's copies agree for Swin, and say 0.9 for Swin V2.
@@ -62,15 +62,15 @@ def find_swin_v2(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         "qkv_bias": "layers.0.blocks.0.attn.q_bias" in state,
     }
     last = None
-    if STEPS.format(0) in state:
-        windows, spans = zip(*(window_and_span(state[STEPS.format(stage)]) for stage in stages), strict=True)
+    if ANCHOR_OF_TABLES.format(0) in state:
+        windows, spans = zip(*(window_and_span(state[ANCHOR_OF_TABLES.format(stage)]) for stage in stages), strict=True)
         # Windows that are said to be others are measured by those of the file.
         measured = spans != windows or "window_size" in said
         words |= {"window_size": max(windows), "pretrained_window_sizes": list(spans) if measured else None}
         last = windows[-1]
     elif silent := [word for word in ("window_size", "image_size") if word not in said]:
         raise UserError(
-            f"These weights of Swin V2 have no {STEPS.format(0)}, which would tell their windows; say "
+            f"These weights of Swin V2 have no {ANCHOR_OF_TABLES.format(0)}, which would tell their windows; say "
             f"{' and '.join(silent)}, and pretrained_window_sizes where they were learned with others."
         )
     return found_in(state, said, words, last, MICROSOFT_V2 if merges_last(state) else TIMM_V2)

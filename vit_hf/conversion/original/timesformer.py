@@ -9,7 +9,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...models.shapes import pair
 from ..core.checkpoint_files import under_prefix
-from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
+from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
 from ..core.rules import weight_and_bias
 from ..core.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
 
@@ -40,7 +40,7 @@ def find_facebook(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found
         "attention_type": "divided_space_time" if ANCHOR in state else joint,
         "hidden_size": width,
         "num_hidden_layers": depth_of(state, "blocks."),
-        "num_attention_heads": heads_of(width, said.get("num_attention_heads"), notes),
+        "num_attention_heads": number_of_heads(width, said.get("num_attention_heads"), notes),
         "intermediate_size": state["blocks.0.mlp.fc1.weight"].shape[0],
         "qkv_bias": "blocks.0.attn.qkv.bias" in state,
     }

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import UserError, first_few
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.checkpoint_files import Tensors
-from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
+from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
 from ..core.preprocessing import MEAN, STD
 from ..core.rules import Rule, Table, dropped, pair, weight_and_bias
 from ..timm.vit_rules import fold_registers, timm_table
@@ -55,7 +55,7 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         "num_channels": channels,
         "hidden_size": width,
         "num_hidden_layers": depth_of(state, "blocks."),
-        "num_attention_heads": heads_of(width, said.get("num_attention_heads"), notes),
+        "num_attention_heads": number_of_heads(width, said.get("num_attention_heads"), notes),
         "intermediate_size": state["blocks.0.mlp.fc1.weight"].shape[0],
         "qkv_bias": "blocks.0.attn.qkv.bias" in state,
         "qk_norm": "blocks.0.attn.q_norm.weight" in state,

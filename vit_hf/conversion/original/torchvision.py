@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ...models.configuration_vit import VisionTransformerConfig
-from ..core.infer_config import Found, as_size, depth_of, heads_of, image_size_of
+from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
 from ..core.preprocessing import MEAN, STD
 from ..core.rules import Table, pair, patch_kernel, under, weight_and_bias
 
@@ -29,7 +29,7 @@ def find_torchvision(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Fo
         "num_channels": channels,
         "hidden_size": width,
         "num_hidden_layers": depth_of(state, "encoder.layers.encoder_layer_"),
-        "num_attention_heads": heads_of(width, said.get("num_attention_heads"), notes),
+        "num_attention_heads": number_of_heads(width, said.get("num_attention_heads"), notes),
         "intermediate_size": inner.shape[0],
         "patch_embedding": "conv",
         "add_pooling_layer": "heads.pre_logits.weight" in state,

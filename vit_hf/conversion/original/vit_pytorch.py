@@ -15,7 +15,7 @@ from ...families import FAMILIES
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.shapes import Size, pair
 from ..core.checkpoint_files import open_checkpoint, under_prefix
-from ..core.infer_config import Found, as_size, build, depth_of, image_size_of
+from ..core.infer_config import Found, as_size, build_model, depth_of, image_size_of
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, constant, dropped, under, weight_and_bias
 from ..core.rules import pair as both
@@ -71,7 +71,7 @@ def convert_from_vit_pytorch(
         state, left, live = *trunk_in(open_checkpoint(source), source), None
     found = find(state, heads=heads, pool=pool, image_size=image_size, channels=num_channels, live=live)
     beside = [f"left out: {first_few(left)}"] if left else []
-    return build(FAMILIES["vit"], found, words), [*found.notes, *beside], found
+    return build_model(FAMILIES["vit"], found, words), [*found.notes, *beside], found
 
 
 def trunk_in(state: Mapping[str, Tensor], source: Any) -> tuple[Mapping[str, Tensor], list[str]]:

@@ -16,7 +16,7 @@ from ...families.base import Converter
 from ...hub.download import local
 from ..core.checkpoint_files import open_checkpoint
 from ..core.parity import Runnable
-from ..core.preprocessing import label_names_of, pretrained_cfg_of
+from ..core.preprocessing import pretrained_cfg_of, timm_label_names
 from ..core.rules import listed
 from ..core.weights import shapes_of
 from .vit_config import kind
@@ -57,7 +57,7 @@ def converter_for(theirs: Any) -> Converter:
 def convert_from_timm(theirs: Any, state: Mapping[str, Tensor] | None = None) -> tuple[Any, list[str]]:
     """-> our model, and what is left out. state: the file that the weights of `theirs` are read from, to share them."""
     ours, notes = converter_for(theirs).to_ours(theirs, theirs.state_dict() if state is None else state)
-    names = label_names_of(getattr(theirs, "pretrained_cfg", {}))
+    names = timm_label_names(getattr(theirs, "pretrained_cfg", {}))
     if names is not None and len(names) == ours.config.num_labels:
         ours.config.id2label = dict(enumerate(names))
         ours.config.label2id = {name: number for number, name in enumerate(names)}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ...errors import UserError
-from ..core.parity import compare, ours, sample_images
+from ..core.parity import compare, our_runnable, sample_images
 from .convert import from_timm, required_timm, timm_runnable, to_timm
 
 LIST = Path(__file__).with_name("coverage.md")
@@ -27,16 +27,16 @@ class Trial(NamedTuple):
     folded: bool
 
 
-SIZES = {"embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": LABELS}
+TINY_SIZES = {"embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": LABELS}
 
 
 def outline(name: str) -> Any:
     """The tiny model without any numbers in it."""
     with torch.device("meta"):
-        return required_timm().create_model(name, **SIZES)
+        return required_timm().create_model(name, **TINY_SIZES)
 
 
-def words_of(model: Any) -> str:
+def telling_fields(model: Any) -> str:
     """All that tells one tiny model from another, apart from the size of images."""
     names = ("global_pool", "pool_include_prefix", "no_embed_class", "num_reg_tokens", "dynamic_img_size")
     return f"{model} {[getattr(model, name) for name in names]} {model.pos_embed is None}"
@@ -46,7 +46,7 @@ def words_of(model: Any) -> str:
 def tiny_timm(name: str) -> Any:
     """The model that timm has under a name, two layers of width 32 and images of two by three patches, all random."""
     height, width = outline(name).patch_embed.patch_size
-    model = required_timm().create_model(name, **SIZES, img_size=(2 * height, 3 * width)).double().eval()
+    model = required_timm().create_model(name, **TINY_SIZES, img_size=(2 * height, 3 * width)).double().eval()
     for parameter in model.parameters():
         parameter.normal_(mean=0.4 if parameter.ndim == 1 else 0.0, std=0.3)
     return model
@@ -62,7 +62,7 @@ def tried(name: str) -> Trial:
         return Trial(name, standard, str(refusal).split(": ", 1)[1].rstrip("."), False)
     images = sample_images(model.config)
     back = to_timm(model)
-    report = compare(ours(model), timm_runnable(theirs), images)
+    report = compare(our_runnable(model), timm_runnable(theirs), images)
     pixels = images[:2].double()
     if not report.passed or not torch.equal(back(pixels), theirs(pixels)):
         raise UserError(f"{name} is converted to another function:\n{report}")
@@ -75,7 +75,7 @@ def try_all() -> list[Trial]:
     """Of models that differ in width, depth and image size alone, one is tried for all."""
     trials: dict[str, Trial] = {}
     names = required_timm().list_models(module="vision_transformer")
-    words = {name: words_of(outline(name)) for name in names}
+    words = {name: telling_fields(outline(name)) for name in names}
     for name in names:
         if words[name] not in trials:
             trials[words[name]] = tried(name)

@@ -15,7 +15,7 @@ from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, turned, under, weight_and_bias
 from ..core.swin_rules import TIMM, TIMM_V2, V2_WORDS, clamped_windows, trunk_table, version_of
 from ..core.weights import fill
-from .vit_config import kind, size_of
+from .vit_config import int_or_pair, kind
 
 NAMES = ("SwinTransformer", "SwinTransformerV2")
 ARCHITECTURE = "swin_tiny_patch4_window7_224"
@@ -56,13 +56,13 @@ def config_from(model: Any) -> SwinTransformerConfig:
     patches, block = model.patch_embed, model.layers[0].blocks[0]
     windows = [stage.blocks[0].window_size for stage in model.layers]
     config = SwinTransformerConfig(
-        image_size=size_of(patches.img_size or model.pretrained_cfg["input_size"][1:]),
-        patch_size=size_of(patches.patch_size),
+        image_size=int_or_pair(patches.img_size or model.pretrained_cfg["input_size"][1:]),
+        patch_size=int_or_pair(patches.patch_size),
         num_channels=patches.proj.in_channels,
         embed_dim=block.dim,
         depths=[len(stage.blocks) for stage in model.layers],
         num_heads=[stage.blocks[0].attn.num_heads for stage in model.layers],
-        window_size=size_of(tuple(max(sides) for sides in zip(*windows, strict=True))),
+        window_size=int_or_pair(tuple(max(sides) for sides in zip(*windows, strict=True))),
         mlp_ratio=block.mlp.fc1.out_features / block.dim,
         **(v2_words(model) if kind(model) == "SwinTransformerV2" else {"qkv_bias": block.attn.qkv.bias is not None}),
         hidden_dropout_prob=block.attn.proj_drop.p,

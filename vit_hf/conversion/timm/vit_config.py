@@ -32,7 +32,7 @@ ACT_LAYERS = {
     "mish": "mish",
     "tanh": "tanh",
 }
-POOLS = {"cls": "token", "mean": "avg", "mean_all": "avg", "attention": "map", "attention_patches": "map"}
+GLOBAL_POOLS = {"cls": "token", "mean": "avg", "mean_all": "avg", "attention": "map", "attention_patches": "map"}
 
 
 def kind(module: Any) -> str:
@@ -86,7 +86,7 @@ def unsayable_blocks(model: Any) -> Iterator[str]:
 def unsayable_ends(model: Any) -> Iterator[str]:
     if not absent(model.patch_embed.norm):
         yield f"embed_norm_layer={kind(model.patch_embed.norm)}"
-    if model.global_pool not in ("", *POOLS.values()):
+    if model.global_pool not in ("", *GLOBAL_POOLS.values()):
         yield f"global_pool={model.global_pool!r}"
     if model.global_pool == "" and not (absent(model.head) and absent(model.fc_norm)):
         yield "global_pool='' with a head for each token; take reset_classifier(0, '') for the tokens, or pool them"
@@ -111,8 +111,8 @@ def config_from_timm(model: Any) -> tuple[VisionTransformerConfig, list[str]]:
         raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     block, patches = model.blocks[0], model.patch_embed
     fields: dict[str, Any] = {
-        "image_size": size_of(patches.img_size or model.pretrained_cfg["input_size"][1:]),
-        "patch_size": size_of(patches.patch_size),
+        "image_size": int_or_pair(patches.img_size or model.pretrained_cfg["input_size"][1:]),
+        "patch_size": int_or_pair(patches.patch_size),
         "num_channels": patches.proj.in_channels,
         "hidden_size": model.embed_dim,
         "num_hidden_layers": len(model.blocks),
@@ -141,7 +141,7 @@ def config_from_timm(model: Any) -> tuple[VisionTransformerConfig, list[str]]:
     return VisionTransformerConfig(**fields), left_out(model)
 
 
-def size_of(size) -> int | list[int]:
+def int_or_pair(size) -> int | list[int]:
     height, width = size
     return height if height == width else [height, width]
 
@@ -183,7 +183,7 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
         "patch_size": config.patch_size,
         "in_chans": config.num_channels,
         "num_classes": config.num_labels if pooled else 0,
-        "global_pool": POOLS.get(pooling, ""),
+        "global_pool": GLOBAL_POOLS.get(pooling, ""),
         "embed_dim": config.hidden_size,
         "depth": config.num_hidden_layers,
         "num_heads": config.num_attention_heads,

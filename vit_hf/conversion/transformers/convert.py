@@ -93,7 +93,9 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
         model, info = load(add_pooling_layer=False)
     if missing := info["missing_keys"]:
         raise UserError(f"{source} lacks {listed(missing)}, which {model_class.__name__} needs; copy it again.")
-    account_for([key for key in info["unexpected_keys"] if not key.startswith(OF_TEXTS)], source, model_class.__name__)
+    refuse_unread_layers(
+        [key for key in info["unexpected_keys"] if not key.startswith(OF_TEXTS)], source, model_class.__name__
+    )
     return model
 
 
@@ -110,7 +112,7 @@ def class_of(config: Any, source: str | Path) -> Any:
     return model_class
 
 
-def account_for(strange: list[str], source: str | Path, name: str) -> None:
+def refuse_unread_layers(strange: list[str], source: str | Path, name: str) -> None:
     """Raises: UserError for layers that the configuration knows nothing of; other keys are named in the log."""
     if layers := [key for key in strange if re.search(r"layers?\.\d+\.", key)]:
         raise UserError(

@@ -13,8 +13,8 @@ from ...models.configuration_vit import VisionTransformerConfig
 from ..core.rules import Table, listed, turned, under
 from ..core.weights import fill
 from . import vit_rules as rules
-from .vit_import import OURS, TABLES, head_table, labels_of, trunk_of
-from .vit_targets import TARGETS, target_of
+from .vit_import import MODELS_BY_TASK, TABLES, head_table, labels_of, trunk_of
+from .vit_targets import VIT_TARGETS, target_of
 
 # Where attention always has biases: of which parts, and in which layers.
 BIASED = {
@@ -31,7 +31,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     """-> a live model, and what changes in training or at other sizes."""
     config, task = model.config, task_of_ours(model)
     kind = target_of(config, task)
-    target = TARGETS[kind]
+    target = VIT_TARGETS[kind]
     taught = "WithTeacher" if config.distillation_token and task == "classifier" else ""
     model_class = getattr(transformers, f"{target.classes[task]}{taught}")
     arguments = target.arguments(config)
@@ -46,16 +46,18 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
         table += head_table(theirs, {"pooling": config.pooling})
     elif task == "painter":
         table += rules.decoder(config)
-    table += under(made_up(config, kind), theirs=prefix)
+    table += under(constant_keys(config, kind), theirs=prefix)
     fill(theirs, state, turned(table), config.num_hidden_layers)
     return theirs, list(changes_of_training(config, kind)) + unpooled(theirs)
 
 
 def task_of_ours(model: Any) -> str:
-    for task, model_class in OURS.items():
+    for task, model_class in MODELS_BY_TASK.items():
         if isinstance(model, model_class):
             return task
-    raise UserError(f"A {type(model).__name__} has no form in transformers; convert one of {listed(OURS.values())}.")
+    raise UserError(
+        f"A {type(model).__name__} has no form in transformers; convert one of {listed(MODELS_BY_TASK.values())}."
+    )
 
 
 def changes_of_training(config: VisionTransformerConfig, kind: str) -> Iterator[str]:
@@ -78,7 +80,7 @@ def unpooled(theirs: Any) -> list[str]:
     return ["it has no pooler: load it with add_pooling_layer=False, or AutoModel puts an untrained one on it"]
 
 
-def made_up(config: VisionTransformerConfig, kind: str) -> Table:
+def constant_keys(config: VisionTransformerConfig, kind: str) -> Table:
     """Keys that theirs always have and that change nothing, where ours have none."""
     table = []
     if config.layer_scale_init_value is None and kind in SCALED:

@@ -17,13 +17,13 @@ from ..core.weights import fill
 from . import vit_rules as rules
 from .vit_config import WORDS
 
-OURS = {
+MODELS_BY_TASK = {
     "tokens": VisionTransformerModel,
     "classifier": VisionTransformerForImageClassification,
     "painter": VisionTransformerForMaskedImageModeling,
 }
 # How the names of their classes end, and which of ours it is.
-TASKS = {
+TASK_OF_CLASS = {
     "ForImageClassification": "classifier",
     "ForImageClassificationWithTeacher": "classifier",
     "ForMaskedImageModeling": "painter",
@@ -56,11 +56,11 @@ TABLES: dict[str, Callable[[VisionTransformerConfig], Table]] = {
 def task_of(theirs: Any) -> str:
     """Which of our classes a live model is. Raises: UserError for heads that we have no like of."""
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
-    ending = next((ending for ending in TASKS if name.endswith(ending)), None)
+    ending = next((ending for ending in TASK_OF_CLASS if name.endswith(ending)), None)
     if ending is None:
         encoder = f"{type(trunk).__name__}.from_pretrained(...)" if prefix else "the model that it belongs to"
         raise UserError(f"The head of {name} has no like among ours; convert the encoder alone: {encoder}.")
-    return "tokens" if name.startswith("Beit") and ending == "ForMaskedImageModeling" else TASKS[ending]
+    return "tokens" if name.startswith("Beit") and ending == "ForMaskedImageModeling" else TASK_OF_CLASS[ending]
 
 
 def trunk_of(theirs: Any) -> tuple[str, Any]:
@@ -94,7 +94,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
         table += weight_and_bias("layernorm", "norm")
     beside, notes = left_beside(theirs, state, prefix, table)
     with torch.device("meta"):
-        ours = OURS[task](config)
+        ours = MODELS_BY_TASK[task](config)
     fill(ours, state, [*table, *beside], config.num_hidden_layers)
     return ours, notes
 

@@ -10,7 +10,7 @@ from ...models.shapes import pair
 Arguments = dict[str, Any]
 
 
-class Target(NamedTuple):
+class VitTarget(NamedTuple):
     """A model of transformers that can be the same function as ours.
 
     classes: the class for each task of ours.
@@ -174,9 +174,9 @@ REGISTER_CLASSES = {name: dino.replace("Dinov2", "Dinov2WithRegisters") for name
 DINO_SAYS = PLAIN | {"layer_scale_init_value": ANY, "pooling": ("cls", "mean")}
 
 # The first that fits is taken.
-TARGETS = {
-    "vit": Target(VIT_CLASSES, PLAIN | {"add_pooling_layer": (False, True)}, vit_arguments),
-    "deit": Target(
+VIT_TARGETS = {
+    "vit": VitTarget(VIT_CLASSES, PLAIN | {"add_pooling_layer": (False, True)}, vit_arguments),
+    "deit": VitTarget(
         DEIT_CLASSES,
         PLAIN
         | {
@@ -187,17 +187,17 @@ TARGETS = {
         },
         vit_arguments,
     ),
-    "dinov2": Target(DINOV2_CLASSES, DINO_SAYS, dinov2_arguments, whole_ratio),
-    "dinov2_with_registers": Target(
+    "dinov2": VitTarget(DINOV2_CLASSES, DINO_SAYS, dinov2_arguments, whole_ratio),
+    "dinov2_with_registers": VitTarget(
         REGISTER_CLASSES, DINO_SAYS | {"num_register_tokens": ANY}, dinov2_arguments, whole_ratio
     ),
-    "dinov3_vit": Target(
+    "dinov3_vit": VitTarget(
         {"tokens": "DINOv3ViTModel"},
         PLAIN | {"position_embedding": ("rotary",), "num_register_tokens": ANY, "layer_scale_init_value": ANY},
         dinov3_arguments,
         plain_heads,
     ),
-    "beit": Target(
+    "beit": VitTarget(
         {"tokens": "BeitModel", "classifier": "BeitForImageClassification"},
         PLAIN
         | {
@@ -209,19 +209,19 @@ TARGETS = {
         beit_arguments,
         beit_form,
     ),
-    "clip_vision_model": Target(
+    "clip_vision_model": VitTarget(
         {"tokens": "CLIPVisionModel"},
         PLAIN | {"pre_norm": (True,), "patch_bias": (False,), "final_norm": ("pooled",)},
         tower_arguments,
         square_with_plain_heads,
     ),
-    "siglip_vision_model": Target(
+    "siglip_vision_model": VitTarget(
         {"tokens": "SiglipVisionModel"},
         PLAIN | {"class_token": (False,), "pooling": ("attention",)},
         siglip_arguments,
         square_with_plain_heads,
     ),
-    "siglip": Target(
+    "siglip": VitTarget(
         {"classifier": "SiglipForImageClassification"},
         PLAIN | {"class_token": (False,), "pooling": ("mean",)},
         siglip_classifier_arguments,
@@ -237,7 +237,7 @@ def target_of(config: VisionTransformerConfig, task: str) -> str:
     """
     complaints = {
         name: (list(wrong_words(config, target, task)), list(wrong_sizes(config, target, task)))
-        for name, target in TARGETS.items()
+        for name, target in VIT_TARGETS.items()
     }
     nearest = min(complaints, key=lambda name: tuple(len(found) for found in complaints[name]))
     words, sizes = complaints[nearest]
@@ -249,14 +249,14 @@ def target_of(config: VisionTransformerConfig, task: str) -> str:
     return nearest
 
 
-def wrong_words(config: VisionTransformerConfig, target: Target, task: str) -> Iterator[str]:
+def wrong_words(config: VisionTransformerConfig, target: VitTarget, task: str) -> Iterator[str]:
     for name, values in target.says.items():
         found = getattr(config, name)
         if values != ANY and found not in values and not idle(config, name, task, target):
             yield f"{name}={found!r} (it takes {' or '.join(repr(value) for value in values)})"
 
 
-def wrong_sizes(config: VisionTransformerConfig, target: Target, task: str) -> Iterator[str]:
+def wrong_sizes(config: VisionTransformerConfig, target: VitTarget, task: str) -> Iterator[str]:
     """Numbers, and words that do not go together."""
     if task not in target.classes:
         yield f"a model for {task!r}"
@@ -267,7 +267,7 @@ def wrong_sizes(config: VisionTransformerConfig, target: Target, task: str) -> I
     yield from target.further(config)
 
 
-def idle(config: VisionTransformerConfig, name: str, task: str, target: Target) -> bool:
+def idle(config: VisionTransformerConfig, name: str, task: str, target: VitTarget) -> bool:
     """Whether a word makes no difference: nothing is pooled, or the norm of one token is that of all."""
     if name == "distillation_token":
         return task != "classifier"

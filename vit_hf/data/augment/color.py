@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import UserError
 
-LEVELS = 256
+GRAY_LEVELS = 256
 
 
 def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
@@ -22,12 +22,12 @@ def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
 def as_bytes(values: Tensor) -> Tensor:
     """... -> ...: cut to 0..255, and down to a whole number, as Pillow does."""
     # By way of 16 bits, which is twice as fast.
-    return values.clamp(0, LEVELS - 1).short().to(torch.uint8)
+    return values.clamp(0, GRAY_LEVELS - 1).short().to(torch.uint8)
 
 
 def levels(pixels: Tensor) -> Tensor:
     """-> 256: 0, 1, ... where the pixels are"""
-    return torch.arange(LEVELS, device=pixels.device)
+    return torch.arange(GRAY_LEVELS, device=pixels.device)
 
 
 def column(amounts: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def blend(away: Tensor, pixels: Tensor, factors: Tensor) -> Tensor:
 
 
 def invert(pixels: Tensor) -> Tensor:
-    return LEVELS - 1 - pixels
+    return GRAY_LEVELS - 1 - pixels
 
 
 def brightness(pixels: Tensor, factors: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def hue(pixels: Tensor, turns: Tensor) -> Tensor:
     is_red, is_green, _ = (pixels == value).split(1, dim=1)
     sixths = torch.where(is_red, blue - green, torch.where(is_green, 2 + red - blue, 4 + green - red)).float()
     shares = ((sixths.double() / 6 + 1) % 1).float()
-    angle = ((shares.double() * 255).int() + (turns * 255).int()[:, None, None, None]) % LEVELS
+    angle = ((shares.double() * 255).int() + (turns * 255).int()[:, None, None, None]) % GRAY_LEVELS
     saturation = (spread / value.clamp(min=1)).double().mul_(255).int().double() / 255
     furthest = torch.tensor([5, 3, 1], device=pixels.device)[:, None, None]  # of the circle's sixths from each channel
     apart = (furthest + angle.double() * 6 / 255) % 6
@@ -119,19 +119,19 @@ def sharpness(pixels: Tensor, factors: Tensor) -> Tensor:
 
 def posterize(pixels: Tensor, bits: Tensor) -> Tensor:
     """b c h w, b -> b c h w: keep only so many of the 8 bits."""
-    return pixels & (LEVELS - 2 ** (8 - bits.long())).to(torch.uint8)[:, None, None, None]
+    return pixels & (GRAY_LEVELS - 2 ** (8 - bits.long())).to(torch.uint8)[:, None, None, None]
 
 
 def solarize(pixels: Tensor, thresholds: Tensor) -> Tensor:
     """b c h w, b -> b c h w: invert what is at or above the threshold."""
     own = levels(pixels)
-    return look_up(pixels, as_bytes(torch.where(own < column(thresholds), own, LEVELS - 1 - own)))
+    return look_up(pixels, as_bytes(torch.where(own < column(thresholds), own, GRAY_LEVELS - 1 - own)))
 
 
 def solarize_add(pixels: Tensor, amounts: Tensor) -> Tensor:
     """b c h w, b -> b c h w: brighten what is darker than half by a number of levels."""
     own = levels(pixels)
-    return look_up(pixels, as_bytes(torch.where(own < LEVELS // 2, own + column(amounts), own)))
+    return look_up(pixels, as_bytes(torch.where(own < GRAY_LEVELS // 2, own + column(amounts), own)))
 
 
 def auto_contrast(pixels: Tensor) -> Tensor:
@@ -147,15 +147,17 @@ def auto_contrast(pixels: Tensor) -> Tensor:
 def histograms(pixels: Tensor) -> Tensor:
     """b c h w -> b c 256"""
     batch, channels = pixels.shape[:2]
-    first = torch.arange(batch * channels, device=pixels.device, dtype=torch.int32) * LEVELS
+    first = torch.arange(batch * channels, device=pixels.device, dtype=torch.int32) * GRAY_LEVELS
     places = pixels.int() + rearrange(first, "(b c) -> b c 1 1", b=batch)
-    return torch.bincount(places.flatten(), minlength=batch * channels * LEVELS).reshape(batch, channels, LEVELS)
+    return torch.bincount(places.flatten(), minlength=batch * channels * GRAY_LEVELS).reshape(
+        batch, channels, GRAY_LEVELS
+    )
 
 
 def equalize(pixels: Tensor) -> Tensor:
     """b c h w -> b c h w: spread the levels of every channel evenly."""
     counts = histograms(pixels)
-    last = counts.gather(2, LEVELS - 1 - (counts.flip(2) > 0).int().argmax(dim=2, keepdim=True))
+    last = counts.gather(2, GRAY_LEVELS - 1 - (counts.flip(2) > 0).int().argmax(dim=2, keepdim=True))
     step = (counts.sum(dim=2, keepdim=True) - last) // 255
     before = counts.cumsum(dim=2) - counts
     even = (before + step // 2) // step.clamp(min=1)

@@ -99,7 +99,7 @@ class AugmentationPlan:
                 matrix = AFFINE[augmentation.name](torch.from_numpy(own).float(), augmentation.by)
                 matrices = (identity_matrices(len(own)) if matrices is None else matrices) @ matrix
                 continue
-            pixels, matrices = augmentation(in_bytes(moved(pixels, matrices)), own), None
+            pixels, matrices = augmentation(to_uint8(moved(pixels, matrices)), own), None
         return in_shares(moved(pixels, matrices))
 
     def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
@@ -137,7 +137,7 @@ def in_shares(pixels: Tensor) -> Tensor:
     return pixels if pixels.is_floating_point() else pixels.float().div_(255)
 
 
-def in_bytes(pixels: Tensor) -> Tensor:
+def to_uint8(pixels: Tensor) -> Tensor:
     return (pixels * 255).round().clamp(0, 255).to(torch.uint8) if pixels.is_floating_point() else pixels
 
 

@@ -28,7 +28,7 @@ from .color import (
 from .geometry import rotate, shear_x, shear_y, translate_x, translate_y
 from .random_numbers import choice, in_groups, normal
 
-OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "identity": lambda pixels, amounts: pixels,
     "auto_contrast": lambda pixels, amounts: auto_contrast(pixels),
     "equalize": lambda pixels, amounts: equalize(pixels),
@@ -114,7 +114,7 @@ def apply(pixels: Tensor, names: Sequence[str], chosen: np.ndarray, amounts: np.
 
     def change(number: int, pixels: Tensor, rows: np.ndarray) -> Tensor:
         own, name = torch.from_numpy(amounts[rows]).float(), names[number]
-        return OPERATIONS[name](pixels, own if name in ON_CPU else own.to(pixels.device, non_blocking=True))
+        return TRANSFORMS[name](pixels, own if name in ON_CPU else own.to(pixels.device, non_blocking=True))
 
     return in_groups(pixels, chosen, change)
 
@@ -150,14 +150,14 @@ def randaugment(
 
 
 TRIVIALAUGMENT_DRAWS = 3
-LEVELS = 31  # of TrivialAugment, from nothing to the most
+MAGNITUDES = 31  # of TrivialAugment, from nothing to the most
 
 
 def trivialaugment(pixels: Tensor, numbers: np.ndarray) -> Tensor:
     """b c h w, b 3 -> b c h w: one operation of any level"""
     operation, luck, sign = numbers.T
     chosen = choice(operation, len(TRIVIALAUGMENT))
-    level = choice(luck, LEVELS) / (LEVELS - 1)
+    level = choice(luck, MAGNITUDES) / (MAGNITUDES - 1)
     amounts = amounts_of(TRIVIALAUGMENT, chosen, level, np.where(sign < 0.5, -1.0, 1.0), pixels.shape[-1])
     return apply(pixels, list(TRIVIALAUGMENT), chosen, amounts)
 

@@ -229,7 +229,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
 }
 
 
-def fields_of(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]:
+def augmentation_fields(kind: type[Augmentation], name: str, value: Any) -> dict[str, Any]:
     """What the value of an entry says of its fields."""
     own = {"name": name} if kind is Affine else {}
     if isinstance(value, Mapping):
@@ -249,4 +249,4 @@ def build_augmentation(name: str, value: Any) -> Augmentation:
     if name not in AUGMENTATIONS:
         raise UserError(unknown_name("augmentation", name, AUGMENTATIONS))
     kind = AUGMENTATIONS[name]
-    return kind(**fields_of(kind, name, value))
+    return kind(**augmentation_fields(kind, name, value))

@@ -134,7 +134,7 @@ def open_or_build(
                 print(f"The cache {place} is damaged ({error}); it is built again.", flush=True)
                 shutil.rmtree(place)
         try:
-            build(place, table, prepare, what)
+            write_cache(place, table, prepare, what)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -171,7 +171,7 @@ def checksum(pixels: np.ndarray) -> int:
     return zlib.crc32(pixels.tobytes())
 
 
-def build(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], what: str) -> None:
+def write_cache(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndarray], what: str) -> None:
     """Write all images beside the place, and rename the folder once it is whole."""
     shapes, rows, sums, unreadable = [], [], [], []
     with written_aside(place) as aside:

@@ -14,7 +14,7 @@ from ...errors import UserError
 from ..decode.images import Picture, UnreadableImage
 from ..sources.tables import ImageTable
 
-SHOWN = 10  # bad files that a message names; the others are counted
+FILES_NAMED = 10  # bad files that a message names; the others are counted
 
 
 def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -44,8 +44,8 @@ def read_each(table: ImageTable, prepare: Callable[[Picture], Any], doing: str) 
 
 def describe_unreadable(lines: list[str], total: int, plural: str = "images") -> str:
     """How many images or videos cannot be read, and the first of them by name."""
-    named = "".join(f"\n  {line}" for line in lines[:SHOWN])
-    more = f"\n  and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    named = "".join(f"\n  {line}" for line in lines[:FILES_NAMED])
+    more = f"\n  and {len(lines) - FILES_NAMED} more" if len(lines) > FILES_NAMED else ""
     return f"{len(lines)} of {total} {plural} cannot be read:{named}{more}"
 
 

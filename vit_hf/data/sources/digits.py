@@ -56,7 +56,7 @@ def moving(digit: np.ndarray, direction: tuple[int, int], middle: np.ndarray) ->
     return frames
 
 
-def frames_of(item: tuple[np.ndarray, tuple[int, int], np.ndarray], name: str) -> np.ndarray:
+def moving_frames(item: tuple[np.ndarray, tuple[int, int], np.ndarray], name: str) -> np.ndarray:
     return moving(*item)
 
 
@@ -76,5 +76,5 @@ def moving_digits() -> ImageData:
     middles = random.random((len(digits), 2))
     ways = list(DIRECTIONS.values())
     items = [(digit, ways[label], middle) for digit, label, middle in zip(digits, labels, middles, strict=True)]
-    table = ImageTable.of(items, labels, source=frames_of, name=name_clip, modality=VIDEO)
+    table = ImageTable.of(items, labels, source=moving_frames, name=name_clip, modality=VIDEO)
     return ImageData({"train": table}, list(DIRECTIONS))

@@ -70,7 +70,7 @@ def records_of(stream: Any, images: tuple[str, ...]) -> Iterator[dict[str, Any]]
         yield record
 
 
-def fetched(stream: Any, split: str) -> datasets.Dataset:
+def download_split(stream: Any, split: str) -> datasets.Dataset:
     """All of a split, kept in the cache of the datasets library, and none of the other splits."""
     kinds = (datasets.Image, datasets.Video)
     images = tuple(name for name, feature in stream.features.items() if isinstance(feature, kinds))
@@ -104,7 +104,7 @@ def open_streamed(settings: DataSettings, *, modality: Modality = IMAGE) -> Imag
     if local:
         tables = load_parquet(path, only=list(chosen.values()))
     else:
-        tables = {name: fetched(typed(streams[name]), name) for name in chosen.values()}
+        tables = {name: download_split(typed(streams[name]), name) for name in chosen.values()}
     stream = typed(streams[train])
     columns = Columns.of(stream, settings, values=tables[next(reversed(chosen.values()))])
     refuse_missing_columns(stream, columns, train)

@@ -65,7 +65,7 @@ class BrokenLoss(TrainerCallback):
         )
 
 
-NAME = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 CLOCK = ("runtime", "per_second", "seconds", "memory", "wait", "mfu")  # these differ from run to run
 
 
@@ -87,12 +87,12 @@ class MetricLog(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            path = Path(str(args.output_dir)) / NAME
+            path = Path(str(args.output_dir)) / METRICS_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(line_of(record) for record in state.log_history), encoding="utf-8")
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        path = Path(str(args.output_dir)) / NAME
+        path = Path(str(args.output_dir)) / METRICS_FILE
         if state.is_world_process_zero and path.parent.is_dir() and state.log_history:
             with path.open("a", encoding="utf-8") as file:
                 file.write(line_of(state.log_history[-1]))

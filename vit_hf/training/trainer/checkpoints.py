@@ -15,7 +15,7 @@ from ...errors import UserError
 from ...files import ASIDE, aside_of, flush_to_disk, hash_of, remove_folder, written_aside
 
 MANIFEST = "manifest.json"
-NAME = re.compile(r"checkpoint-(\d+)")
+CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 
 # What a full disk looks like, depending on who was writing: Python, torch or safetensors.
 FAILED_WRITES = (OSError, RuntimeError, SafetensorError)
@@ -27,7 +27,7 @@ class CheckpointNotWritten(OSError):
 
 def step_of(folder: Path) -> int:
     """checkpoint-120 -> 120, and -1 for every other name"""
-    found = NAME.fullmatch(folder.name)
+    found = CHECKPOINT_NAME.fullmatch(folder.name)
     return int(found[1]) if found else -1
 
 
@@ -81,7 +81,7 @@ def newest_complete(root: Path) -> Path | None:
     return None
 
 
-def refuse_damaged(folder: Path) -> None:
+def refuse_damaged_checkpoint(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"There is no checkpoint {folder}; give a folder such as outputs/mine/checkpoint-100.")
     if fault := fault_of(folder):

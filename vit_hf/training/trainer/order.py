@@ -10,12 +10,12 @@ from transformers import TrainerCallback
 from ...data.augment.random_numbers import uniform
 from ...errors import UserError
 
-STREAM = 0x6F72646572  # keeps these random numbers apart from those that augment
+ORDER_STREAM = 0x6F72646572  # keeps these random numbers apart from those that augment
 
 
 def permutation(images: int, *, seed: int, epoch: int) -> np.ndarray:
     """-> images: the numbers from 0 on, shuffled"""
-    draws = uniform(seed ^ STREAM, epoch, np.arange(images), 1)[:, 0]
+    draws = uniform(seed ^ ORDER_STREAM, epoch, np.arange(images), 1)[:, 0]
     return np.argsort(draws, kind="stable")
 
 

@@ -23,7 +23,7 @@ from .checkpoints import (
     checkpoints_in,
     differences,
     newest_complete,
-    refuse_damaged,
+    refuse_damaged_checkpoint,
     remove_leftovers,
     remove_outdated,
 )
@@ -103,7 +103,7 @@ class ResumableTrainer(transformers.Trainer):
                 print(f"Resuming from {newest}." if newest else f"No checkpoint in {self.run_folder}: from the start.")
                 found = [str(newest)] if newest else found
             elif asked:
-                refuse_damaged(Path(asked))
+                refuse_damaged_checkpoint(Path(asked))
                 found = [str(asked)]
             elif there := checkpoints_in(self.run_folder):
                 raise UserError(
@@ -204,7 +204,7 @@ class ResumableTrainer(transformers.Trainer):
 
     def _load_best_model(self) -> None:
         best = Path(str(self.state.best_model_checkpoint))
-        refuse_damaged(best)
+        refuse_damaged_checkpoint(best)
         self.load_weights(best)
 
     def load_weights(self, folder: Path, model: nn.Module | None = None) -> None:
