@@ -41,7 +41,8 @@ def assert_same(one: Path, other: Path) -> None:
 
 def test_a_run_killed_while_it_writes_a_checkpoint_and_again_while_it_trains_ends_the_same(tmp_path: Path, whole: Path):
     half = tmp_path / f"{ASIDE}checkpoint-8" / "optimizer.pt"
-    for number, moment in enumerate([{"dies_within": half}, {"dies_at_step": 19}]):
+    moments: list[dict[str, Any]] = [{"dies_within": half}, {"dies_at_step": 19}]
+    for number, moment in enumerate(moments):
         process = started(tmp_path, resume=number > 0, **OFTEN, **moment)
         with ended(process):
             pass
