@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +10,9 @@ from vit_hf.models.windows import Move, WindowBias, build_windows, move, placed,
 SIDES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
-def windows(grid, window, shifted=False, clamped=True, mask_padding=False):
+def windows(
+    grid, window, shifted=False, clamped=True, mask_padding=False
+) -> Any:  # whose tables are None where there is nothing to move or to hide
     return build_windows(grid, window, 1, shifted, clamped, mask_padding, torch.float32, "cpu")
 
 
@@ -78,6 +82,7 @@ def test_windows_are_built_once_for_a_size_and_serve_training_after_inference():
     assert first is not windows_of((6, 6), (4, 4), like=torch.ones(3, 36, 2).bfloat16(), **settings)
     tokens = torch.randn(1, 36, 2, requires_grad=True)
     move(tokens, first.into, first.back).sum().backward()
+    assert tokens.grad is not None
     assert torch.equal(tokens.grad, torch.ones_like(tokens))
 
 
