@@ -1,5 +1,7 @@
 """Models small enough to test by the dozen."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,8 +38,11 @@ def tiny_config(**fields) -> VisionTransformerConfig:
     return VisionTransformerConfig(**{**TINY, **fields})
 
 
-def tiny(model_class, **fields):
-    """A tiny model in evaluation, no parameter of which is left at a zero or one that could hide a mistake."""
+def tiny(model_class, **fields) -> Any:
+    """A tiny model in evaluation, no parameter of which is left at a zero or one that could hide a mistake.
+
+    Any, because torch declares each part of a model as a tensor or a module, and tests look into parts of parts.
+    """
     return shaken(model_class(tiny_config(**fields))).eval()
 
 
@@ -48,7 +53,7 @@ def tiny_swin_config(**fields) -> SwinTransformerConfig:
     return SwinTransformerConfig(**{**TINY_SWIN, **fields})
 
 
-def tiny_swin(model_class, **fields):
+def tiny_swin(model_class, **fields) -> Any:
     """As `tiny`, of the Swin family."""
     return shaken(model_class(tiny_swin_config(**fields))).eval()
 
@@ -64,7 +69,7 @@ def tiny_clip_config(**fields) -> TimeSformerConfig:
     return TimeSformerConfig(**{**TINY, "num_frames": 4, **fields})
 
 
-def tiny_timesformer(model_class, **fields):
+def tiny_timesformer(model_class, **fields) -> Any:
     """As `tiny`, of the TimeSformer family."""
     return shaken(model_class(tiny_clip_config(**fields))).eval()
 

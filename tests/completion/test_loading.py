@@ -1,5 +1,6 @@
 import json
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,7 @@ def test_labels_in_another_order_take_their_rows_along(saved, lines):
 
 def test_a_new_head_leaves_the_trunk_as_it_was(saved):
     folder, model = saved
-    adapted = Classifier.from_pretrained(folder, num_labels=9)
+    adapted: Any = Classifier.from_pretrained(folder, num_labels=9)
     pixels = images()
     assert adapted(pixels).logits.shape == (2, 9)
     assert torch.equal(adapted.vit(pixels).pooler_output, model.vit(pixels).pooler_output)
@@ -121,7 +122,7 @@ def test_a_new_head_leaves_the_trunk_as_it_was(saved):
 def test_a_classifier_grows_from_a_masked_image_model_and_says_what_is_new(tmp_path, lines):
     painter = tiny(VisionTransformerForMaskedImageModeling)
     painter.save_pretrained(tmp_path)
-    model = Classifier.from_pretrained(tmp_path, num_labels=5)
+    model: Any = Classifier.from_pretrained(tmp_path, num_labels=5)
     assert torch.equal(model.vit.layers[1].attention.qkv.weight, painter.vit.layers[1].attention.qkv.weight)
     assert "classifier.bias, classifier.weight start untrained" in lines.text
     assert "decoder.bias, decoder.weight, vit.embeddings.mask_token are left out" in lines.text
@@ -183,7 +184,8 @@ def test_the_version_that_wrote_what_does_not_fit_is_named(saved, lines):
 def test_who_asks_for_the_account_of_keys_gets_it_instead(saved):
     folder, _ = saved
     rewritten(folder, lambda state: state | {"strange": torch.zeros(1)})
-    _, info = Classifier.from_pretrained(folder, output_loading_info=True)
+    loaded: Any = Classifier.from_pretrained(folder, output_loading_info=True)
+    _, info = loaded
     assert info["unexpected_keys"] == {"strange"}
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from tiny import tiny_config
@@ -28,12 +30,12 @@ def test_nothing_is_dropped_outside_training():
 def test_the_rate_grows_linearly_to_the_last_layer():
     assert drop_path_rates(0.3, 4) == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert drop_path_rates(0.3, 1) == [0.0]
-    model = VisionTransformerModel(tiny_config(drop_path_rate=0.2))
+    model: Any = VisionTransformerModel(tiny_config(drop_path_rate=0.2))
     assert [layer.drop_path.rate for layer in model.layers] == pytest.approx([0.0, 0.2])
 
 
 def test_layer_scale_begins_at_its_value_and_scales_each_feature():
-    model = VisionTransformerModel(tiny_config(layer_scale_init_value=1e-3))
+    model: Any = VisionTransformerModel(tiny_config(layer_scale_init_value=1e-3))
     assert (model.layers[1].feed_forward_scale.scale == 1e-3).all()
     scale = LayerScale(2, 1.0)
     torch.nn.init.zeros_(scale.scale)
@@ -42,7 +44,7 @@ def test_layer_scale_begins_at_its_value_and_scales_each_feature():
 
 
 def test_a_block_adds_two_branches_of_normalized_tokens():
-    block = VisionTransformerModel(tiny_config()).layers[0].eval()
+    block: Any = VisionTransformerModel(tiny_config()).layers[0].eval()
     tokens = torch.randn(2, 16, 32)
     mixed = tokens + block.attention(block.attention_norm(tokens), (4, 4))[0]
     expected = mixed + block.feed_forward(block.feed_forward_norm(mixed))
@@ -50,7 +52,8 @@ def test_a_block_adds_two_branches_of_normalized_tokens():
 
 
 def test_a_hook_sees_what_a_linear_gave_and_not_what_gelu_made_of_it():
-    feed_forward = VisionTransformerModel(tiny_config()).layers[0].feed_forward.eval()
+    model: Any = VisionTransformerModel(tiny_config())
+    feed_forward = model.layers[0].feed_forward.eval()
     tokens, seen = torch.randn(2, 3, 32), []
     with torch.no_grad():
         unwatched = feed_forward(tokens)

@@ -48,7 +48,7 @@ def test_what_no_model_can_be_built_from_is_refused_in_a_sentence(fields, senten
 def test_a_value_is_checked_when_it_is_assigned():
     config = tiny_config()
     with pytest.raises(ValueError, match="'pooling' expected one of"):
-        config.pooling = "max"
+        config.pooling = "max"  # pyright: ignore[reportAttributeAccessIssue]
     assert config.pooling == "cls"
 
 

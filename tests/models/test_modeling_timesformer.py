@@ -1,6 +1,7 @@
 """What a TimeSformer is to its users: clips of any size, maps of space and time, masks, and where it begins."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from vit_hf import (
     VisionTransformerForImageClassification,
 )
 
-Classifier = TimeSformerForVideoClassification
+Classifier: Any = TimeSformerForVideoClassification
 KINDS = ["divided_space_time", "joint_space_time", "space_only"]
 FORMS = [
     {"attention_type": "divided_space_time", "position_embedding": "learned"},
@@ -141,12 +142,12 @@ def test_checkpointing_gradients_changes_none(words):
 @pytest.mark.parametrize(("word", "spread"), [("trunc_normal", 0.02), ("normal", 1.0)])
 def test_a_table_of_all_places_begins_as_its_word_says(word, spread):
     words = {"position_embedding": "embedding", "position_embedding_init": word}
-    model = TimeSformerModel(TimeSformerConfig(image_size=128, hidden_size=48, num_hidden_layers=1, **words))
+    model: Any = TimeSformerModel(TimeSformerConfig(image_size=128, hidden_size=48, num_hidden_layers=1, **words))
     assert model.embeddings.clip_positions.table.weight.std().item() == pytest.approx(spread, rel=0.05)
 
 
 def test_time_begins_as_nothing():
-    model = Classifier(TimeSformerConfig(image_size=16, hidden_size=12, num_hidden_layers=2, intermediate_size=8))
+    model: Any = Classifier(TimeSformerConfig(image_size=16, hidden_size=12, num_hidden_layers=2, intermediate_size=8))
     for layer in model.timesformer.layers:
         assert not layer.temporal_projection.weight.any()
         assert layer.temporal_attention.qkv.weight.any()
@@ -188,7 +189,8 @@ def test_an_image_model_without_a_form_in_clips_is_refused(words, complaint):
 
 
 def test_merged_projections_are_the_same_function_in_fewer_weights(tmp_path):
-    model, pixels = shaken(tiny_timesformer(Classifier)).double(), clips().double()
+    model: Any = shaken(tiny_timesformer(Classifier)).double()
+    pixels = clips().double()
     before, weights = model(pixels).logits, model.num_parameters()
     merged = model.merge_temporal_projections()
     torch.testing.assert_close(merged(pixels).logits, before, rtol=0, atol=1e-12)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from tiny import images, tiny, tiny_config
@@ -183,10 +185,11 @@ def test_a_tuple_is_returned_to_who_asks_for_one():
 
 
 def test_every_initial_value_is_drawn_as_its_word_says():
-    trunc, normal = (
+    models: list[Any] = [
         VisionTransformerModel(tiny_config(position_embedding_init=word, hidden_size=256, image_size=256))
         for word in ("trunc_normal", "normal")
-    )
+    ]
+    trunc, normal = models
     assert trunc.embeddings.positions.table.std().item() == pytest.approx(0.02, rel=0.02)
     assert normal.embeddings.positions.table.std().item() == pytest.approx(1.0, rel=0.02)
     assert normal.embeddings.class_token.std().item() == pytest.approx(1.0, rel=0.2)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from tiny import images
@@ -31,7 +33,7 @@ def test_a_convolution_is_the_linear_map_with_its_weight_reshaped():
 
 
 def test_both_norms_of_dual_patch_norm_are_there():
-    patches = build_patches("linear", channels=1, patch_size=2, width=3, norm=True)
+    patches: Any = build_patches("linear", channels=1, patch_size=2, width=3, norm=True)
     assert patches.norm_before.normalized_shape == (4,)
     assert patches.norm_after.normalized_shape == (3,)
     tokens = patches(images(channels=1))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch
 from tiny import images, tiny, tiny_config
 
@@ -31,7 +33,7 @@ def test_attention_pooling_does_not_care_for_the_order_of_tokens():
 
 
 def test_attention_pooling_of_the_patches_alone_does_not_see_what_is_before_them():
-    pool = build_pool(tiny_config(pooling="attention_patches", num_register_tokens=1))
+    pool: Any = build_pool(tiny_config(pooling="attention_patches", num_register_tokens=1))
     torch.nn.init.normal_(pool.query)
     tokens, others, seen = torch.randn(2, 6, 32), torch.randn(2, 2, 32), torch.tensor([[True] * 5 + [False]] * 2)
     changed = torch.cat([others, tokens[:, 2:]], dim=1)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -86,8 +87,8 @@ def video_classifier(tmp_path):
         TimeSformerForVideoClassification, image_size=[32, 24], id2label={0: "run", 1: "sit", 2: "wave"}
     )
     model.save_pretrained(tmp_path)
-    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
-    TimeSformerVideoProcessor(num_frames=4, image_std=[0.2, 0.25, 0.3], **sizes).save_pretrained(tmp_path)
+    fields: dict[str, Any] = {"num_frames": 4, "size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
+    TimeSformerVideoProcessor(image_std=[0.2, 0.25, 0.3], **fields).save_pretrained(tmp_path)
     return model
 
 
@@ -97,7 +98,7 @@ def frames(count: int = 9) -> list[np.ndarray]:
 
 def write_film(file: Path, codec: str) -> None:
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(codec, rate=25)
+        stream: Any = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for frame in frames():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

@@ -3,8 +3,10 @@
 import random
 import wave
 from pathlib import Path
+from typing import Any
 
 import av
+import av.error as av_error
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,7 +31,7 @@ def write_film(
 ):
     """A film with a key frame in `key_every` frames and up to `between` frames that need a later one."""
     with av.open(str(file), "w", options=options.pop("container", {})) as container:
-        stream = container.add_stream(codec, rate=25, options=options)
+        stream: Any = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
         stream.codec_context.gop_size, stream.codec_context.max_b_frames = key_every, between
         if turned:
@@ -86,7 +88,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path):
     folder = tmp_path / "clip"
     folder.mkdir()
     for name, picture in zip(order, pictures(6), strict=True):
-        Image.fromarray(picture).save(folder / name, **({"lossless": True} if name.endswith("webp") else {}))
+        Image.fromarray(picture).save(folder / name, lossless=name.endswith("webp"))
     assert_frames(folder, pictures(6))
 
 
@@ -192,7 +194,7 @@ def test_frames_are_counted_where_looking_for_them_leads_elsewhere(name, codec, 
     file = write_film(tmp_path / name, codec, key_every=5, between=3)
     expected = decoded_in_order(file)
     monkeypatch.setattr(video_frames, "MP4", kind)
-    film = open_video(file)
+    film: Any = open_video(file)
     assert film.looked_for([29]) is None
     assert_same(film.images([29, 28, 29]), [expected[29], expected[28], expected[29]])
 
@@ -201,6 +203,7 @@ def moved_in_time(film: Path, file: Path, frames: int) -> Path:
     """The same packets, so much earlier that the container says to leave out the first frames."""
     with av.open(str(film)) as given, av.open(str(file), "w") as container:
         stream = container.add_stream_from_template(given.streams.video[0])
+        packet: Any
         for packet in given.demux(video=0):
             if packet.dts is not None:
                 shift = frames * packet.duration
@@ -307,7 +310,9 @@ def test_a_film_that_is_cut_off_in_its_last_frame_is_refused_before_any_is_decod
 
 def test_whatever_pyav_raises_becomes_a_sentence():
     errors = [
-        error for error in vars(av.error).values() if isinstance(error, type) and issubclass(error, av.FFmpegError)
+        error
+        for error in vars(av_error).values()
+        if isinstance(error, type) and issubclass(error, av_error.FFmpegError)
     ]
     assert len(errors) > 20
     for error in errors:

@@ -4,6 +4,7 @@ import json
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ SIZES = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}
 
 def small(**fields) -> TimeSformerVideoProcessor:
     """Of four frames of 32 x 24 pixels."""
-    return TimeSformerVideoProcessor(**{"num_frames": 4, **SIZES, **fields})
+    every: dict[str, Any] = {"num_frames": 4, **SIZES, **fields}
+    return TimeSformerVideoProcessor(**every)
 
 
 def footage(frames: int = 6, height: int = 41, width: int = 50, channels: int = 3) -> np.ndarray:

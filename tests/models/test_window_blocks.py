@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +52,8 @@ def test_a_larger_window_keeps_the_biases_it_was_learned_with():
 
 
 def test_scores_are_cosines_of_at_most_a_hundred():
-    norm, tokens = UnitLength(2), torch.randn(3, 2, 5, 4)
+    norm: Any = UnitLength(2)
+    tokens = torch.randn(3, 2, 5, 4)
     torch.nn.init.constant_(norm.scale, 9.0)
     torch.testing.assert_close(norm(tokens).norm(dim=-1), torch.full((3, 2, 5), 100.0))
     torch.testing.assert_close(UnitLength()(tokens), functional.normalize(tokens, dim=-1))
@@ -81,7 +83,7 @@ def test_keys_have_no_bias_and_learn_none():
 
 
 def test_a_new_model_begins_with_blocks_that_do_nothing():
-    model = SwinTransformerModel(tiny_swin_config(**V2)).eval()
+    model: Any = SwinTransformerModel(tiny_swin_config(**V2)).eval()
     outputs = model(images(), output_hidden_states=True)
     assert torch.equal(outputs.hidden_states[0], outputs.hidden_states[1])
     attention = model.stages[0].layers[0].attention
