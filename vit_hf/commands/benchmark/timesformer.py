@@ -25,9 +25,10 @@ class ClipNumbers(Numbers):
     @classmethod
     def of(cls, fields: Mapping[str, Any], side: int | None = None) -> "ClipNumbers":
         names = {"width": "hidden_size", "heads": "num_attention_heads", "inner": "intermediate_size"}
-        frames = {"frames": fields["num_frames"]} if "num_frames" in fields else {}
         sizes = {name: fields[field] for name, field in names.items()}
-        return cls(**sizes, layers=12, patch=16, side=side_in_pixels(fields, side), **frames)
+        return cls(
+            **sizes, layers=12, patch=16, side=side_in_pixels(fields, side), frames=fields.get("num_frames", cls.frames)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
