@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import UserError
-from ..requirements import warn_of_floors
 
 EXPECTED = (UserError, OSError)
 FAILED, MISUSED = 1, 2
@@ -36,6 +35,8 @@ def guarded(run: Callable[..., int], *arguments) -> int:
 
     Any other is a fault of the package: it keeps its traceback, and says so.
     """
+    from ..requirements import warn_of_floors
+
     warn_of_floors()
     try:
         return run(*arguments)
