@@ -9,9 +9,10 @@ from tiny import images, tiny
 from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.commands.convert import main
+from vit_hf.commands.convert import fields_said, main
 from vit_hf.conversion import load_any
 from vit_hf.data.decode.processors import make_image_processor
+from vit_hf.errors import UserError
 
 
 @pytest.fixture
@@ -99,3 +100,17 @@ def test_a_config_json_of_no_library_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps([1]))
     with pytest.raises(ValueError, match="holds no configuration, but a list"):
         load_any(tmp_path)
+
+
+def test_a_damaged_processor_is_one_sentence(tmp_path, capsys):
+    tiny(VisionTransformerForImageClassification).save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "preprocessor_config.json").write_text('{"size": ')
+    assert main([str(tmp_path / "model"), str(tmp_path / "converted")]) == 2
+    assert "preprocessor_config.json is no JSON" in capsys.readouterr().err
+    assert not (tmp_path / "converted").exists()
+
+
+def test_what_is_said_of_weights_is_yaml_as_in_recipes():
+    assert fields_said(["heads=8", "layer_norm_eps=1e-6"]) == {"heads": 8, "layer_norm_eps": 1e-6}
+    with pytest.raises(UserError, match="The value of --say heads is not valid YAML"):
+        fields_said(["heads=[8"])

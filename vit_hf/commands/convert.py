@@ -43,19 +43,15 @@ def run(given: Namespace) -> int:
 
 def fields_said(given: Sequence[str]) -> dict[str, Any]:
     """FIELD=VALUE, whose values are YAML."""
-    import yaml
-
     from ..errors import UserError
+    from ..training.recipe.yaml_files import parse_yaml
 
     said = {}
     for word in given:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier() or name in ("source", "architecture"):
             raise UserError(f"--say takes FIELD=VALUE, as in heads=8, and {word!r} is not that.")
-        try:
-            said[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"--say {word}: the value is no YAML ({error}).") from error
+        said[name] = parse_yaml(value, f"The value of --say {name}")
     return said
 
 

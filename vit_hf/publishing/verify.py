@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..families import find_family
-from ..hub.repository import CONFIG, read_json
+from ..files import read_json
+from ..hub.repository import CONFIG
 
 SCRIPT = Path(__file__).with_name("fresh_reload.py")
 ROOT = Path(__file__).parents[2]

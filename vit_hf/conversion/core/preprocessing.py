@@ -1,6 +1,5 @@
 """How images are prepared for a model, and what its labels are called: timm's words and our image processor."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from PIL.Image import Resampling
 
 from ...data.decode.processors import INTERPOLATIONS, make_image_processor
 from ...errors import UserError
+from ...files import read_json
 from ...modality import modality_of, modality_of_processor
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import pair
@@ -127,7 +127,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
     path = next((folder / name for name in PROCESSOR_FILES if (folder / name).is_file()), None)
     if path is None:
         return None
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said = read_json(path)
     words = preprocessing_words(
         SimpleNamespace(
             size=as_sides(said.get("size")),

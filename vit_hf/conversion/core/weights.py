@@ -1,6 +1,5 @@
 """Weights in files, of which a tensor is read only when it is asked for; and models that are built around them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...errors import UserError
+from ...files import read_json
 from .rules import Table, translate
 
 
@@ -39,7 +39,7 @@ class SafeTensors(Mapping[str, Tensor]):
 def files_of(path: Path) -> dict[str, Path]:
     """The file of each tensor."""
     if path.suffix == ".json":
-        shards = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        shards = read_json(path)["weight_map"]
         if missing := sorted({name for name in shards.values() if not (path.parent / name).is_file()}):
             raise UserError(f"{path} lists {missing[0]}, which is not beside it; copy or download all the shards.")
         return {key: path.parent / name for key, name in shards.items()}

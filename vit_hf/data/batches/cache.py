@@ -145,7 +145,7 @@ def open_or_build(
 
 
 def open_cache(place: Path) -> StoredSplit:
-    """Raises: DamagedCache where a file is missing, cut or changed; ValueError where it is no cache of ours at all."""
+    """Raises: DamagedCache where a file is missing, cut or changed; UserError where it is no cache of ours at all."""
     if not (place / "about.json").is_file():
         raise UserError(f"{place} is no cache that vit_hf wrote; move it away, or name another folder: --data.cache.")
     try:
