@@ -130,7 +130,7 @@ def test_a_size_is_measured_at_its_own_images_unless_others_are_said(words: list
         measured.append(numbers)
         return Comparison("inference", "v2_t", 1, 1e11, [Row(OURS, 90.0, 0.9, 0, None)])
 
-    monkeypatch.setattr("vit_hf.commands.benchmark.compare_libraries", compare)
+    monkeypatch.setattr("vit_hf.commands.benchmark.model.compare_libraries", compare)
     command = "--family swin --sizes v2_t --batch 1 --mode inference --device cpu"
     assert main([*command.split(), *words]) == 0
     assert measured == [SwinNumbers(96, (2, 2, 6, 2), (3, 6, 12, 24), window=8, side=side, version=2)]

@@ -58,7 +58,7 @@ print(*sorted({{module for module in sys.modules if module not in before}}), fil
 """
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "convert", "publish"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "convert", "publish", "benchmark"])
 def test_help_imports_nothing_of_ours_but_the_command_line(name: str):
     words = [sys.executable, "-c", HELP.format(name=name)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -1,9 +1,9 @@
 """How fast, and in how much memory, beside other libraries: python scripts/benchmark.py (see --help)."""
 
-import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -11,12 +11,6 @@ import torch
 from ...errors import UserError
 from ...families import FAMILIES
 from ..cli import guarded, parser, words_of
-from . import data, recipe, training
-from .measure import Mode, compare_libraries
-from .peers import installed_version, libraries_beside
-from .report import as_record, comparison_words, heading
-from .timing import threads
-from .workloads import Conditions
 
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
@@ -29,56 +23,7 @@ EXAMPLES = """\
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
-SUBCOMMANDS = {"training": training, "data": data, "recipe": recipe}
-BATCHES: dict[tuple[str, str], list[int]] = {
-    ("cpu", "inference"): [1, 8],
-    ("cpu", "training"): [8],
-    ("cuda", "inference"): [1, 64, 256],
-    ("cuda", "training"): [64, 128],
-}
-
-
-def conditions_of(given: Namespace) -> Conditions:
-    """bfloat16 and compiled on a GPU, float32 and as written on a CPU, unless said otherwise."""
-    device = torch.device(given.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda, but torch sees no GPU here; leave --device out.")
-    on_gpu = device.type == "cuda"
-    precision = given.precision or ("bfloat16" if on_gpu else "float32")
-    return Conditions(device, getattr(torch, precision), on_gpu if given.compile is None else given.compile)
-
-
-def benchmark(given: Namespace) -> int:
-    family = FAMILIES[given.family]
-    benchmarked = family.benchmark()
-    libraries, asked = benchmarked.builders, given.sizes or benchmarked.usual
-    unknown = set(asked) - set(sizes := family.sizes())
-    if unknown:
-        raise UserError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")
-    conditions = conditions_of(given)
-    modes: list[Mode] = ["inference", "training"] if given.mode == "all" else [given.mode]
-    comparisons = []
-    with libraries_beside(given.peers), threads(given.threads):
-        versions = {name: installed_version(name) for name in libraries}
-        builders = {name: build for name, build in libraries.items() if versions[name] is not None}
-        print(heading(conditions, versions, given.rounds))
-        for size in asked:
-            numbers = benchmarked.numbers(sizes[size], given.image_size)
-            for mode in modes:
-                left_out = () if mode == "inference" else benchmarked.for_inference
-                able = {name: build for name, build in builders.items() if name not in left_out}
-                for batch in given.batch or BATCHES[conditions.device.type, mode]:
-                    comparison = compare_libraries(
-                        able, numbers, conditions, mode=mode, size=size, batch=batch, rounds=given.rounds
-                    )
-                    comparisons.append(comparison)
-                    print(comparison_words(comparison), flush=True)
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        record = as_record(conditions, versions, given.rounds, comparisons)
-        given.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        print(f"written to {given.json}")
-    return 0
+SUBCOMMANDS = ("training", "data", "recipe")
 
 
 def add_options(parse: ArgumentParser) -> None:
@@ -105,13 +50,19 @@ def positive(word: str) -> int:
     return number
 
 
+def run(given: Namespace) -> int:
+    from .model import benchmark
+
+    return benchmark(given)
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """The first word says what is measured: `model`, which may be left out, or one of `OTHERS`."""
+    """The first word says what is measured: `model`, which may be left out, or one of `SUBCOMMANDS`."""
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     words = words_of(words)
     if words and words[0] in SUBCOMMANDS:
-        return SUBCOMMANDS[words[0]].main(words[1:])
+        return import_module(f".{words[0]}", __name__).main(words[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)
     add_options(parse)
-    return guarded(benchmark, parse.parse_args(words[1:] if words[:1] == ["model"] else words))
+    return guarded(run, parse.parse_args(words[1:] if words[:1] == ["model"] else words))

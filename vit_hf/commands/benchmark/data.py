@@ -1,6 +1,5 @@
 """How fast images come, beside other libraries: vit-hf benchmark data (see --help)."""
 
-import json
 import platform
 import tempfile
 from argparse import Namespace
@@ -15,7 +14,7 @@ from ...runs.report import table
 from ..cli import guarded, parser, words_of
 from .contenders import Work, augmentation, tiny_and_folders, to_model
 from .peers import installed_version, libraries_beside
-from .report import ratio_words
+from .report import ratio_words, write_record
 from .timing import Ratio, interleave, speed_ratio, threads
 
 EXAMPLES = """\
@@ -76,17 +75,14 @@ def benchmark_data(given: Namespace) -> int:
             for figure in figures:
                 print(f"  {figure.ours} against {figure.against}: {ratio_words(figure.ratio)}; goal {figure.goal:g}")
             print(flush=True)
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        whole = {
-            "platform": platform.platform(),
-            "versions": {"torch": torch.__version__, **versions},
-            "rounds": given.rounds,
-            "works": record,
-            "figures": [asdict(figure) for figure in all_figures],
-        }
-        given.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-        print(f"written to {given.json}")
+    whole = {
+        "platform": platform.platform(),
+        "versions": {"torch": torch.__version__, **versions},
+        "rounds": given.rounds,
+        "works": record,
+        "figures": [asdict(figure) for figure in all_figures],
+    }
+    write_record(given.json, whole)
     return 0
 
 

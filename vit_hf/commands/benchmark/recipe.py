@@ -1,6 +1,5 @@
 """One recipe twice, with the same budget: our model and Trainer, and transformers' own. See --help."""
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from ...runs.setup import PreparedRun, prepare
 from ...training.recipe.recipe import find_recipe, load_recipe
 from ...training.trainer.trainer import accuracy
 from ..cli import guarded, parser, words_of
+from .report import write_record
 
 EXAMPLES = """\
   {program} recipe cifar10_cpu --data.name cifar10/ --json outputs/cifar10_cpu.json
@@ -91,14 +91,8 @@ def benchmark(given: Namespace, overrides: Sequence[str]) -> int:
         trainer.add_callback(curve)
         trainer.train()
         curves[name] = curve.points
-        rows = [
-            [f"{point['epoch']:.1f}", f"{point['minutes']:.1f}", f"{point['accuracy']:.2%}"] for point in curve.points
-        ]
-        print(f"\n{name}\n{table(['epoch', 'minutes', 'accuracy'], rows)}", flush=True)
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
-        print(f"written to {given.json}")
+        print(f"\n{name}\n{accuracy_table(curve.points)}", flush=True)
+    write_record(given.json, curves)
     return 0
 
 

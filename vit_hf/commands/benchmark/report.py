@@ -1,8 +1,10 @@
 """Comparisons as a table for people and as JSON for machines."""
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,14 @@ from ...runs.report import table
 from .measure import Comparison, Row
 from .timing import Ratio
 from .workloads import Conditions
+
+
+def write_record(path: Path | None, record: Any) -> None:
+    """Where --json names a file; dataclasses as their fields."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=2, default=vars) + "\n", encoding="utf-8")
+        print(f"written to {path}")
 
 
 def ratio_words(ratio: Ratio | None) -> str:

@@ -1,6 +1,5 @@
 """What a Trainer costs beside a bare loop: vit-hf benchmark training (see --help)."""
 
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from ..cli import guarded, parser, words_of
 from . import contended
 from .loops import BARE, CLOCKS, Images, contenders, take_turns
 from .peers import OURS, installed_version, libraries_beside
-from .report import ratio_words
+from .report import ratio_words, write_record
 from .timing import Seconds, speed_ratio, threads
 from .vit import BUILDERS, Numbers
 
@@ -102,10 +101,7 @@ def benchmark(given: Namespace) -> int:
             f"{passive:,.0f} images/s where threads wait passively (as in our scripts), {stock:,.0f} in stock torch: "
             f"{passive / stock:.1f} times as many"
         )
-    if given.json is not None:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(record, indent=2, default=vars) + "\n", encoding="utf-8")
-        print(f"written to {given.json}")
+    write_record(given.json, record)
     return 0
 
 
