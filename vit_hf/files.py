@@ -32,6 +32,12 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def name_for_others(source: str | Path) -> str:
+    """What a card calls a source: a file or folder of this machine by its last part, anything else as it is."""
+    path = Path(source).expanduser()
+    return path.resolve().name if path.exists() else str(source)
+
+
 def hash_of(path: Path, kind: Literal["sha256", "git"] = "sha256") -> str:
     """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
     if kind == "sha256":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .errors import UserError
+from .models.shapes import pair
 
 
 class Modality(ABC):
@@ -148,11 +149,6 @@ class Modality(ABC):
         """Write an opened item in color, as a file or folder that predictions can be tried on. -> its path"""
 
 
-def sides_of(config: Any) -> tuple[int, int]:
-    size = config.image_size
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
-
-
 class ImageModality(Modality):
     noun, article = "image", "an image"
     head = "ForImageClassification"
@@ -220,7 +216,7 @@ class ImageModality(Modality):
         return Images(model, processor)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
-        return (config.num_channels, *sides_of(config))
+        return (config.num_channels, *pair(config.image_size))
 
     def sample_inputs(self, images: Any, config: Any) -> Any:
         return images
@@ -322,7 +318,7 @@ class VideoModality(Modality):
         return Videos(model, processor, views)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
-        return (config.num_frames, config.num_channels, *sides_of(config))
+        return (config.num_frames, config.num_channels, *pair(config.image_size))
 
     def sample_inputs(self, images: Any, config: Any) -> Any:
         """Clips of images that fade."""

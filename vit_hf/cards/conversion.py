@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from ..families import auto_name, task_of
+from ..conversion.convert import Conversion
+from ..conversion.pretrained import license_sentence
+from ..families import auto_name, family_of, task_of
 from .trained import escape
 from .usage import loading_code
 
@@ -35,6 +37,24 @@ class ConversionFacts:
     parity: str | None
     family: str
     notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, conversion: Conversion, *, name: str, source: str, base_model: str | None) -> "ConversionFacts":
+        """name: of what the card is of. source, base_model: what the card calls its origin, and where that lies."""
+        loaded = conversion.loaded
+        return cls(
+            name=name,
+            source=source,
+            source_kind=loaded.kind,
+            target=conversion.to,
+            license=loaded.license,
+            license_sentence=license_sentence(loaded.license),
+            base_model=base_model,
+            model_class=type(loaded.model).__name__,
+            parity=conversion.parity,
+            family=family_of(loaded.model.config).name,
+            notes=loaded.notes,
+        )
 
 
 def conversion_card(facts: ConversionFacts) -> ModelCard:

@@ -18,6 +18,7 @@ __all__ = [
     "Family",
     "auto_name",
     "family_of",
+    "family_of_model",
     "find_family",
     "register",
     "task_of",
@@ -101,6 +102,11 @@ def record_of(point: EntryPoint) -> Family:
 def find_family(model_type: str) -> Family | None:
     """By what its configurations are called; None for what is not known here."""
     return next((family for family in FAMILIES.values() if family.model_type == model_type), None)
+
+
+def family_of_model(model: Any) -> Family | None:
+    """None for a model of somebody else's, which need not have a configuration."""
+    return find_family(getattr(getattr(model, "config", None), "model_type", ""))
 
 
 def family_of(config: Any) -> Family:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from .fast_paths import enabled
 from .positions import Grid
-from .windows import Windows, attention_mask, fixed, remainder, window_partition, window_reverse
+from .windows import Windows, attention_mask, coordinates, fixed, remainder, window_partition, window_reverse
 
 
 class WindowTables(NamedTuple):
@@ -62,10 +62,7 @@ def build_tables(windows: Windows, heads: int, dtype, device, images: int = 1) -
     """Of sizes that an export leaves open nothing is decided: what moves nothing is then looked up all the same."""
     rows, columns = windows.grid
     down, across = windows.sides
-    # No axis is as long as one side has windows: an export would ask whether that is 1, and keep to the answer.
-    number, within = remainder(torch.arange(down.whole * across.whole, device=device), down.reach * across.reach)
-    (band, stack), (below, beside) = remainder(number, across.windows), remainder(within, across.reach)
-    row, column = down.token(band, below), across.token(stack, beside)
+    row, column = coordinates(windows, device)
     into = (row * columns + column).masked_fill((row >= rows) | (column >= columns), rows * columns)
     row_of, column_of = remainder(torch.arange(rows * columns, device=device), columns)
     (band, below), (stack, beside) = down.place(row_of), across.place(column_of)

@@ -96,6 +96,15 @@ def remainder(places: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return quotient, places - quotient * size
 
 
+def coordinates(windows: Windows, device) -> tuple[Tensor, Tensor]:
+    """-> (w m), (w m): the row and the column that lie in each place of the windows; those of padding lie beyond."""
+    down, across = windows.sides
+    # No axis is as long as one side has windows: an export would ask whether that is 1, and keep to the answer.
+    number, within = remainder(torch.arange(down.whole * across.whole, device=device), down.reach * across.reach)
+    (band, stack), (below, beside) = remainder(number, across.windows), remainder(within, across.reach)
+    return down.token(band, below), across.token(stack, beside)
+
+
 def window_partition(tokens: Tensor, windows: Windows) -> Tensor:
     """b (h w) d -> (b w) m d: zeros fill the last windows, and the image is rolled by the shift, then cut.
 
@@ -122,10 +131,7 @@ def attention_mask(windows: Windows, dtype, device, images: int = 1) -> Tensor |
     the roll made them neighbors, or one is padding. None where all may."""
     if not windows.rolled and (windows.filled or not windows.mask_padding):
         return None
-    down, across = windows.sides
-    number, within = remainder(torch.arange(down.whole * across.whole, device=device), down.reach * across.reach)
-    (band, stack), (below, beside) = remainder(number, across.windows), remainder(within, across.reach)
-    row, column = down.token(band, below), across.token(stack, beside)
+    (down, across), (row, column) = windows.sides, coordinates(windows, device)
     regions = 2 * (row < down.shift) + (column < across.shift)
     if windows.mask_padding:
         regions = regions.masked_fill((row >= windows.grid[0]) | (column >= windows.grid[1]), 4)
@@ -139,7 +145,7 @@ class WindowBias(RelativeBias):
 
     def __init__(self, window: Grid, heads: int):
         super().__init__(window, 0, heads)
-        self.kept: tuple[Tensor, Tensor | None, Grid, Tensor] | None = None  # of fast_paths.py
+        self.kept: tuple[Tensor, Tensor | None, Grid, Tensor] | None = None  # of fast_windows.py
 
     def forward(self, grid: Grid) -> Tensor:
         return bias_of(self.table, step_index(grid, self.grid, self.table.device), learns=self.training)

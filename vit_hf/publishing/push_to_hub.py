@@ -1,10 +1,11 @@
 """`push_to_hub` of our models and processors: transformers' own, with a card that says something, in one commit."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 from ..hub.errors import explained
@@ -32,22 +33,20 @@ def push_model(
     """As in transformers: weights, configuration and code, on the branch `revision`. A card that is there stays."""
     from ..cards.short import short_card
 
-    repo_id, card_there = look(repo_id, revision, token)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    def save(folder: Path) -> list[str]:
         self.save_pretrained(folder, max_shard_size=max_shard_size)
-        files: dict[str, Path | bytes] = {name: folder / name for name in repository_files(folder, card=False)}
-        if not card_there:
-            files[CARD] = str(short_card(self, repo_id, note=NOTE, tags=tags)).encode()
-        return push_files(
-            files,
-            repo_id,
-            branch=revision,
-            private=bool(private),
-            create_pr=create_pr,
-            message=commit_message or f"Upload {type(self).__name__}",
-            token=token,
-        )
+        return repository_files(folder, card=False)
+
+    return push_saved(
+        save,
+        lambda name: short_card(self, name, note=NOTE, tags=tags),
+        repo_id,
+        branch=revision,
+        private=bool(private),
+        create_pr=create_pr,
+        message=commit_message or f"Upload {type(self).__name__}",
+        token=token,
+    )
 
 
 def push_processor(
@@ -63,23 +62,43 @@ def push_processor(
     """As in transformers: the configuration and the code. A card that is there stays."""
     from ..cards.short import processor_card
 
-    repo_id, card_there = look(repo_id, revision, token)
+    def save(folder: Path) -> list[str]:
+        self.save_pretrained(folder)
+        return [PROCESSOR, *code_files(folder)]
+
+    return push_saved(
+        save,
+        lambda name: processor_card(self, name),
+        repo_id,
+        branch=revision,
+        private=bool(private),
+        create_pr=create_pr,
+        message=commit_message or f"Upload {type(self).__name__}",
+        token=token,
+        replaces=lambda path: False,
+    )
+
+
+def push_saved(
+    save: Callable[[Path], list[str]],
+    card: Callable[[str], ModelCard],
+    repo_id: str,
+    *,
+    branch: str | None,
+    token: str | None,
+    **options: Any,
+) -> Pushed:
+    """Push the files that `save` writes into a folder and names, with a `card` of owner/name where none is there.
+
+    options: those of `push_files`.
+    """
+    repo_id, card_there = look(repo_id, branch, token)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        self.save_pretrained(folder)
-        files: dict[str, Path | bytes] = {name: folder / name for name in (PROCESSOR, *code_files(folder))}
+        files: dict[str, Path | bytes] = {name: folder / name for name in save(folder)}
         if not card_there:
-            files[CARD] = str(processor_card(self, repo_id)).encode()
-        return push_files(
-            files,
-            repo_id,
-            branch=revision,
-            private=bool(private),
-            create_pr=create_pr,
-            message=commit_message or f"Upload {type(self).__name__}",
-            token=token,
-            replaces=lambda path: False,
-        )
+            files[CARD] = str(card(repo_id)).encode()
+        return push_files(files, repo_id, branch=branch, token=token, **options)
 
 
 def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bool]:

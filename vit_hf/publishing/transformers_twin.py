@@ -7,9 +7,8 @@ from huggingface_hub import ModelCard
 
 from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.convert import Conversion
-from ..conversion.pretrained import card_of, license_of, license_sentence, load_any
+from ..conversion.pretrained import load_any
 from ..errors import UserError
-from ..families import family_of
 from ..hub.repository import CARD
 
 
@@ -26,20 +25,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
             f"The twin for transformers alone is another function, and is not published:\n{conversion.parity}"
         )
     conversion.save(twin)
-    license = license_of(card_of(folder))
-    facts = ConversionFacts(
-        name=name,
-        source=source,
-        source_kind="vit_hf",
-        target="transformers",
-        license=license,
-        license_sentence=license_sentence(license),
-        base_model=source,
-        model_class=type(conversion.loaded.model).__name__,
-        parity=conversion.parity,
-        family=family_of(conversion.loaded.model.config).name,
-        notes=conversion.loaded.notes,
-    )
+    facts = ConversionFacts.of(conversion, name=name, source=source, base_model=source)
     with_results(conversion_card(facts), folder, name).save(twin / CARD)
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from ..cards.conversion import ConversionFacts, conversion_card
 from ..conversion.convert import Conversion, Target
-from ..conversion.pretrained import license_sentence, load_any
+from ..conversion.pretrained import load_any
 from ..errors import UserError
-from ..families import family_of
-from ..files import written_aside
+from ..files import name_for_others, written_aside
 from ..hub.repository import CARD
 
 
@@ -33,29 +32,12 @@ def convert(
     if not conversion.differing:
         with written_aside(dest) as folder:
             conversion.save(folder)
-            conversion_card(facts_of(conversion, source, dest.name)).save(folder / CARD)
+            origin, base_model = name_for_others(source), conversion.loaded.base_model
+            facts = ConversionFacts.of(conversion, name=dest.name, source=origin, base_model=base_model)
+            conversion_card(facts).save(folder / CARD)
     return conversion
 
 
 def refuse_existing(dest: Path) -> None:
     if dest.is_file() or (dest.is_dir() and any(dest.iterdir())):
         raise UserError(f"{dest} is there already; name a new folder, or remove it first.")
-
-
-def facts_of(conversion: Conversion, source: str, name: str) -> ConversionFacts:
-    """source: as it was given. name: of the card."""
-    loaded = conversion.loaded
-    local = Path(source).expanduser().exists()
-    return ConversionFacts(
-        name=name,
-        source=Path(source).resolve().name if local else source,
-        source_kind=loaded.kind,
-        target=conversion.to,
-        license=loaded.license,
-        license_sentence=license_sentence(loaded.license),
-        base_model=loaded.base_model,
-        model_class=type(loaded.model).__name__,
-        parity=conversion.parity,
-        family=family_of(loaded.model.config).name,
-        notes=loaded.notes,
-    )

@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from ..cards.trained import code_block, escape
 from ..families import FAMILIES
-from ..files import write_json
-from ..plots.curves import draw_training_curve
+from ..files import name_for_others
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.trainer import Trainer
+from .results import save_history
 from .setup import PreparedRun
 from .train import run_trainer
 
@@ -38,10 +38,7 @@ class PretrainedRun:
         """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
         prepared, trainer, folder = self.prepared, self.trainer, self.folder
         metrics = {"split": self.split, "loss": self.loss, "training_seconds": round(self.seconds, 1)}
-        prepared.recipe.save(folder / "recipe.yaml")
-        record = {**metrics, "speed": trainer.speed.summary(), "history": trainer.state.log_history}
-        write_json(folder / "metrics.json", record)
-        draw_training_curve(trainer.state.log_history, folder / "training_curve.png", split=prepared.watched)
+        save_history(prepared.recipe, trainer, metrics, folder, split=prepared.watched)
         draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
         card(prepared, folder, metrics).save(folder / "README.md")
 
@@ -74,7 +71,7 @@ def paint(prepared: PreparedRun, trainer: Trainer) -> tuple[torch.Tensor, torch.
 def card(prepared: PreparedRun, folder: Path, metrics: dict[str, Any]) -> ModelCard:
     recipe, settings = prepared.recipe, prepared.recipe.data
     name = recipe.card.name or folder.resolve().name
-    source = Path(settings.name).resolve().name if Path(settings.name).exists() else settings.name
+    source = name_for_others(settings.name)
     data = ModelCardData(
         library_name="transformers",
         license=recipe.card.license,

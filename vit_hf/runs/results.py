@@ -17,7 +17,7 @@ from ..data.batches.dataset import ImageBatches
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import family_of
-from ..files import write_json
+from ..files import name_for_others, write_json
 from ..modality import modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
@@ -25,6 +25,14 @@ from ..training.metrics import BINS, classification_metrics
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
+
+
+def save_history(recipe: Recipe, trainer: Trainer, figures: dict[str, Any], folder: Path, *, split: str) -> None:
+    """recipe.yaml, metrics.json with the `figures` and how they came to be, and training_curve.png of a split"""
+    recipe.save(folder / "recipe.yaml")
+    history = trainer.state.log_history
+    write_json(folder / "metrics.json", {**figures, "speed": trainer.speed.summary(), "history": history})
+    draw_training_curve(history, folder / "training_curve.png", split=split)
 
 
 @dataclass
@@ -63,17 +71,8 @@ class FinishedRun:
 
     def save(self) -> dict[str, Path]:
         """Write what belongs beside the model. -> some test images in the folder, by their labels."""
-        metrics = self.metrics
-        self.recipe.save(self.folder / "recipe.yaml")
-        record = {
-            "split": self.data.held_out,
-            **metrics,
-            "training_seconds": round(self.seconds, 1),
-            "speed": self.trainer.speed.summary(),
-            "history": self.trainer.state.log_history,
-        }
-        write_json(self.folder / "metrics.json", record)
-        draw_training_curve(self.trainer.state.log_history, self.folder / "training_curve.png", split=self.watched)
+        record = {"split": self.data.held_out, **self.metrics, "training_seconds": round(self.seconds, 1)}
+        save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
         render_card(self.facts()).save(self.folder / "README.md")
         return save_examples(self.tested, self.data.label_names, self.folder / "examples")
@@ -81,14 +80,14 @@ class FinishedRun:
     def facts(self) -> CardFacts:
         """Everything that the card says."""
         settings, name = self.recipe.data, self.recipe.card.name or self.folder.resolve().name
-        local = Path(settings.name).exists()
+        local = Path(settings.name).expanduser().exists()
         return CardFacts(
             name=name,
             repository=name,
             license=self.license(),
             family=family_of(self.model.config).name,
             parameters=self.model.num_parameters(),
-            data_name=Path(settings.name).resolve().name if local else settings.name,
+            data_name=name_for_others(settings.name),
             data_source=settings.name,
             on_hub=settings.name not in BUNDLED and not local,
             split=self.data.held_out,
@@ -132,8 +131,7 @@ class FinishedRun:
         """Where the weights come from, and under which license."""
         if self.loaded is None:
             return None
-        path = Path(self.loaded.source).expanduser()
-        name = path.resolve().name if path.exists() else self.loaded.source
+        name = name_for_others(self.loaded.source)
         return f"It was fine-tuned from {name} ({self.loaded.kind}). {license_sentence(self.loaded.license)}"
 
     def preprocessing(self) -> list[str]:

@@ -9,7 +9,7 @@ import transformers
 from torch import nn
 
 from ..errors import UserError
-from ..families import Family, find_family
+from ..families import Family, family_of_model
 
 
 def depths_of(model: nn.Module) -> dict[str, int]:
@@ -18,7 +18,7 @@ def depths_of(model: nn.Module) -> dict[str, int]:
     What lies between layers, as the merging of patches does, is as deep as the layer that follows. Adapters within a
     layer count as the layer. Source: BEiT (arXiv:2106.08254), released code.
     """
-    family = find_family(getattr(getattr(model, "config", None), "model_type", "")) or Family()
+    family = family_of_model(model) or Family()
     layers = [f"{name}." for name in family.layer_names(model)]
     depths, reached = {}, 0
     for name, _ in model.named_parameters():

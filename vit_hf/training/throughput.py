@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from ..families import find_family
+from ..families import family_of_model
 from .costs import peak_memory, product_rate, training_operations
 
 
@@ -38,8 +38,7 @@ class Speedometer:
     @cached_property
     def operations(self) -> int | None:
         """Of one image; None for a model of no family that is known here."""
-        known = find_family(getattr(getattr(self.model, "config", None), "model_type", ""))
-        return training_operations(self.model) if known else None
+        return training_operations(self.model) if family_of_model(self.model) else None
 
     @cached_property
     def rate(self) -> float:

@@ -8,7 +8,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from ...errors import UserError
-from ...families import find_family
+from ...families import family_of_model
 
 
 def layers_to_shard(model: nn.Module) -> list[str] | None:
@@ -20,7 +20,7 @@ def layers_to_shard(model: nn.Module) -> list[str] | None:
     """
     undivided: Collection[str] | None = getattr(model, "_no_split_modules", None)
     if not undivided:
-        family = find_family(getattr(getattr(model, "config", None), "model_type", ""))
+        family = family_of_model(model)
         layers = [] if family is None else family.layer_names(model)
         return sorted({type(model.get_submodule(name)).__name__ for name in layers}) or None
     patches = cast(Any, model).get_input_embeddings()
