@@ -36,7 +36,7 @@ FLOORS = [
     ["data.settings"],
     ["data.sources.*"],
     ["data.batches.*", "data.__init__"],
-    ["conversion.core.*", "training.build_model"],
+    ["conversion.core.*"],
     ["conversion.timm.*", "training.recipe.*"],
     ["conversion.transformers.*", "training.costs", "training.ema", "training.losses"],
     ["conversion.original.*", "training.lora", "training.masking", "training.metrics", "training.optimizer"],

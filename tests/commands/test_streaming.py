@@ -17,8 +17,9 @@ from transformers import TrainerCallback
 
 from vit_hf.commands.train import main
 from vit_hf.data.batches.streaming import StreamedBatches
+from vit_hf.runs.prepared_run import PreparedRun
 from vit_hf.runs.results import FinishedRun
-from vit_hf.runs.setup import PreparedRun, prepare
+from vit_hf.runs.setup import prepare
 from vit_hf.training.recipe.recipe import load_recipe
 from vit_hf.training.trainer.resumable import ResumableTrainer
 

@@ -12,7 +12,6 @@ from tiny import images, tiny
 from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 
 from vit_hf import VisionTransformerForImageClassification, __version__
-from vit_hf.hub import retry
 from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
 from vit_hf.hub.safety import refuse_secrets
@@ -42,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited, without waiting."""
     waited: list[float] = []
-    monkeypatch.setattr(retry, "sleep", waited.append)
+    monkeypatch.setattr("vit_hf.hub.push.sleep", waited.append)
     return waited
 
 

@@ -10,7 +10,7 @@ from hub_server.server import HubServer
 from made_images import class_folders
 
 from vit_hf.commands.train import main
-from vit_hf.hub import retry
+from vit_hf.hub.push import ATTEMPTS
 from vit_hf.training.recipe.yaml_files import read_yaml
 
 
@@ -18,7 +18,7 @@ from vit_hf.training.recipe.yaml_files import read_yaml
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Four steps on twelve images, saved at every second; paths as a user in this folder gives them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(retry, "sleep", lambda seconds: None)
+    monkeypatch.setattr("vit_hf.hub.push.sleep", lambda seconds: None)
     class_folders(tmp_path / "photos", {"cat": 6, "dog": 6})
     training = {"max_steps": 4, "per_device_train_batch_size": 4, "output_dir": "out", "push_to_hub": True}
     training |= {"save_strategy": "steps", "save_steps": 2, "hub_model_id": "you/photos", "hub_always_push": True}
@@ -53,7 +53,7 @@ def test_each_strategy_pushes_code_and_card(hub: HubServer, words: list[str], st
 
 
 def test_a_hub_that_fails_costs_one_warning_and_everything_is_there_at_the_end(hub: HubServer, words, caplog):
-    hub.faults.append(Fault("status", "/commit/", times=retry.ATTEMPTS * 2))
+    hub.faults.append(Fault("status", "/commit/", times=ATTEMPTS * 2))
     with caplog.at_level(logging.WARNING, logger="vit_hf"):
         assert main([*words, "--training.hub_strategy", "every_save"]) == 0
     warnings = [record.getMessage() for record in caplog.records if "The training goes on" in record.getMessage()]

@@ -18,7 +18,7 @@ A file that cannot be read is named and counted, and makes the exit status 1, un
 
 
 def run(given: Namespace) -> int:
-    from ..data.batches.unreadable import describe_unreadable
+    from ..data.batches.load_batches import describe_unreadable
     from ..runs.predict import predict
 
     found = predict(

@@ -12,9 +12,8 @@ from ..cards.usage import readdressed
 from ..errors import UserError
 from ..files import read_json
 from ..hub.errors import explained
-from ..hub.push import Pushed, PushOptions, full_name, push_files
+from ..hub.push import Pushed, PushOptions, full_name, push_files, with_retries
 from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
-from ..hub.retry import with_retries
 from ..hub.safety import refuse_secrets
 from .transformers_twin import write_twin
 from .verify import verify_both_ways, verify_stock

@@ -15,9 +15,8 @@ from transformers.trainer_utils import HubStrategy
 
 from ..cards.short import short_card
 from ..hub.errors import FAILED_REQUEST
-from ..hub.push import Pushed, full_name, push_files
+from ..hub.push import Pushed, full_name, is_transient, push_files
 from ..hub.repository import CARD, repository_files
-from ..hub.retry import is_transient
 
 logger = logging.getLogger(__name__)
 

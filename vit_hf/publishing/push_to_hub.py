@@ -9,9 +9,8 @@ from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 from ..hub.errors import explained
-from ..hub.push import UNCHANGED, Pushed, full_name, push_files
+from ..hub.push import UNCHANGED, Pushed, full_name, push_files, with_retries
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
-from ..hub.retry import with_retries
 
 BLANK = "This model card has been automatically generated."  # as transformers writes it
 NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)

@@ -11,8 +11,8 @@ from transformers import SchedulerType
 from ..plots.galleries import draw_samples
 from ..training.costs import activation_bytes, training_operations, weight_bytes
 from ..training.trainer.trainer import prepare_model
+from .prepared_run import PreparedRun
 from .report import table
-from .setup import PreparedRun
 
 GIB = 2**30
 

@@ -12,8 +12,8 @@ from ..families import FAMILIES
 from ..files import name_for_others
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.trainer import Trainer
+from .prepared_run import PreparedRun
 from .results import save_history
-from .setup import PreparedRun
 from .train import run_trainer
 
 IMAGES_PAINTED = 8

@@ -1,34 +1,83 @@
-"""What a training begins from: random weights, or those of a pretrained model of any library."""
+"""From a recipe to a run: its data read, its model built or fetched, its batches made ready."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import transformers
 
+from ..completion.loading import adapted
 from ..conversion.core.preprocessing import for_channels, preprocessing_words
 from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..data.augment.plan import AugmentationPlan
-from ..data.batches.dataset import ImageBatches
 from ..data.batches.load_batches import load_batches
 from ..data.batches.streaming import StreamedBatches, StreamedImages
-from ..data.decode.preparation import ClipPreparation, Preparation
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
-from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
+from ..data.sources.tables import StreamedTable, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES, family_of
-from ..modality import Modality, modality_of
-from ..models.shapes import grid_of, pair
-from ..publishing.load_classifier import load_classifier
+from ..modality import modality_of
 from ..publishing.push_callback import HubPush
 from ..settings import explained
-from ..training.build_model import build_classifier, build_masked_image_model, continue_classifier
-from ..training.losses import TeacherLogits
-from ..training.masking import MaskedImages, collate_masked
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
-from ..training.recipe.optimization import MaskingSettings
 from ..training.recipe.recipe import ModelSettings, Recipe
-from ..training.trainer.trainer import Trainer
+from .prepared_run import PreparedRun
+
+MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
+
+
+def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
+    """A new model with random weights, that knows its labels by name."""
+    config = FAMILIES[family].config_class(
+        **settings,
+        id2label=dict(enumerate(label_names)),
+        label2id={name: number for number, name in enumerate(label_names)},
+    )
+    return FAMILIES[family].classifier(config)
+
+
+def build_masked_image_model(family: str, settings: dict[str, Any]):
+    """A new model that paints what is masked of its images; a classifier is made of it with `from_pretrained`."""
+    if MASKED_IMAGE_MODEL not in FAMILIES[family].classes:
+        able = [word for word, other in FAMILIES.items() if MASKED_IMAGE_MODEL in other.classes]
+        raise UserError(f"The family {family} has no model for masked images; {', '.join(able)} has.")
+    return FAMILIES[family].classes[MASKED_IMAGE_MODEL](FAMILIES[family].config_class(**settings))
+
+
+def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: list[str], source: str):
+    """A model with pretrained weights, adapted to other sizes, channels and labels, in single precision.
+
+    pretrained: a classifier, or a model without a head, which is given a new one.
+
+    Raises: UserError for settings that would leave the weights without a place.
+    """
+    old, family = pretrained.config, family_of(pretrained.config)
+    changeable = family.changeable_fields()
+    for name, value in settings.items():
+        if name not in changeable and value != getattr(old, name):
+            raise UserError(
+                f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
+                f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
+            )
+    config = type(old).from_dict(
+        {
+            **old.to_dict(),
+            **settings,
+            "id2label": dict(enumerate(label_names)),
+            "label2id": {name: number for number, name in enumerate(label_names)},
+        }
+    )
+    model_class = family.classifier
+    classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
+    return adapted(classifier.float(), config, source)
+
+
+def with_head(pretrained: Any, model_class: Any):
+    """A classifier around the encoder of a model without one; pooling and head start anew."""
+    classifier = model_class(pretrained.config)
+    prefix = classifier.base_model_prefix
+    # Of an encoder that was trained on hidden patches the mask token is left over.
+    getattr(classifier, prefix).load_state_dict(getattr(pretrained, prefix, pretrained).state_dict(), strict=False)
+    return classifier
 
 
 def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSettings:
@@ -102,99 +151,6 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
         raise UserError(
             "data.mix mixes neighbors of a batch, and a batch of one image has none; set "
             "--training.per_device_train_batch_size to 2 or more, or leave data.mix out."
-        )
-
-
-@dataclass
-class PreparedRun:
-    """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random.
-    push: where the recipe asks for the Hub. stream: in place of the batches of the train split, where it is streamed.
-    """
-
-    recipe: Recipe
-    arguments: TrainingArguments
-    plan: list[str]
-    data: ImageData
-    model: Any
-    processor: Any
-    preparation: Preparation | ClipPreparation
-    batches: dict[str, ImageBatches]
-    loaded: Loaded | None = None
-    push: HubPush | None = None
-    stream: StreamedBatches | None = None
-
-    @property
-    def modality(self) -> Modality:
-        return modality_of(self.model.config)
-
-    @property
-    def counts(self) -> dict[str, int | None]:
-        """Images of each split; None for one that is streamed."""
-        streamed = {} if self.data.stream is None else {"train": None}
-        return {**streamed, **{name: len(split) for name, split in (self.batches or self.data.splits).items()}}
-
-    @property
-    def skipped(self) -> int:
-        """Images that could not be read in training."""
-        return self.stream.prepare.skipped if self.stream is not None else self.batches["train"].skipped
-
-    @property
-    def watched(self) -> str:
-        """A validation split, where there is one, is looked at during training, and the test split at the end only."""
-        return "validation" if "validation" in self.batches else "test"
-
-    def describe(self) -> str:
-        data, recipe = self.data, self.recipe
-        counts = ", ".join(
-            f"{'streamed' if count is None else f'{count:,}'} to {name}" for name, count in self.counts.items()
-        )
-        labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
-        lines = [
-            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
-            f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
-            *self.plan,
-        ]
-        return "\n".join(lines)
-
-    def masked(self, split: str) -> MaskedImages:
-        """The images of a split, with what is hidden of each."""
-        config = self.model.config
-        size, patch = pair(config.image_size), pair(config.patch_size)
-        settings = self.recipe.optimization.masking or MaskingSettings()
-        return MaskedImages(self.batches[split], settings, grid=grid_of(size, patch), patch=patch)
-
-    def teacher(self) -> TeacherLogits | None:
-        settings = self.recipe.optimization.distillation
-        if settings is None:
-            return None
-        model, processor = load_classifier(settings.teacher)
-        return TeacherLogits(model, processor, self.preparation, self.data.label_names)
-
-    def trainer(self, *, resume_anyway: bool = False) -> Trainer:
-        """resume_anyway: go on from a checkpoint although the recipe has changed since."""
-        common: dict[str, Any] = {
-            "model": self.model,
-            "args": self.arguments,
-            "processing_class": self.processor,
-            "callbacks": [self.push] if self.push else None,
-            "optimization": self.recipe.optimization,
-            "recipe": self.recipe.content(),
-            "resume_anyway": resume_anyway,
-        }
-        if self.recipe.model.task == "masked_image_modeling":
-            self.arguments.label_names = ["bool_masked_pos"]  # what there has to be for a loss to be measured
-            return Trainer(
-                **common,
-                train_dataset=self.masked("train"),
-                eval_dataset=self.masked(self.watched),
-                data_collator=collate_masked,
-                compute_metrics=None,
-            )
-        return Trainer(
-            **common,
-            train_dataset=self.batches["train"] if self.stream is None else self.stream,
-            eval_dataset=self.batches[self.watched],
-            teacher=self.teacher(),
         )
 
 

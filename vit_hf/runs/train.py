@@ -15,8 +15,8 @@ from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
 from ..training.trainer.checkpoints import newest_complete
 from ..training.trainer.trainer import Trainer
+from .prepared_run import PreparedRun
 from .results import FinishedRun
-from .setup import PreparedRun
 
 
 def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> FinishedRun:

@@ -17,6 +17,7 @@ from vit_hf.data.decode.preparation import Preparation
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.open_data import open_source
+from vit_hf.data.sources.tables import ImageTable
 from vit_hf.files import aside_of
 from vit_hf.models.configuration_vit import VisionTransformerConfig
 
@@ -57,7 +58,7 @@ def test_a_cache_holds_what_the_files_hold(photos: Path, train: dict | None, kee
 
 def test_a_cache_is_built_once_and_read_without_the_images(photos: Path, monkeypatch: pytest.MonkeyPatch):
     load(photos)
-    monkeypatch.setattr(cache, "read_each", None)
+    monkeypatch.setattr(ImageTable, "read_each", None)
     load(photos, keep_in_memory=False)
 
 

@@ -12,9 +12,8 @@ from made_images import class_folders, noise
 from torch.utils.data import DataLoader
 
 from vit_hf.data.augment.plan import AugmentationPlan
-from vit_hf.data.batches.dataset import ImageBatches, RawBatches, collate
+from vit_hf.data.batches.dataset import DeadWorker, ImageBatches, RawBatches, collate, in_sentences
 from vit_hf.data.batches.load_batches import load_batches
-from vit_hf.data.batches.unreadable import DeadWorker, in_sentences
 from vit_hf.data.decode.images import UnreadableImage
 from vit_hf.data.decode.preparation import Preparation
 from vit_hf.data.decode.processors import make_image_processor

@@ -11,8 +11,9 @@ from transformers import TrainerCallback, ViTConfig, ViTForImageClassification
 
 from ...data.batches.dataset import collate
 from ...errors import UserError
+from ...runs.prepared_run import PreparedRun
 from ...runs.report import table
-from ...runs.setup import PreparedRun, prepare
+from ...runs.setup import prepare
 from ...training.recipe.recipe import find_recipe, load_recipe
 from ...training.trainer.trainer import accuracy
 from ..cli import guarded, parser, words_of

@@ -20,7 +20,6 @@ from torch import Tensor
 from ...errors import UserError
 from ...files import written_aside
 from ..sources.tables import ImageTable
-from .unreadable import read_each
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def write_cache(place: Path, table: ImageTable, prepare: Callable[[Any], np.ndar
     shapes, rows, sums, unreadable = [], [], [], []
     with written_aside(place) as aside:
         with (aside / "pixels.bin").open("wb") as file:
-            for row, (pixels, line) in enumerate(read_each(table, prepare, f"Caching {what}")):
+            for row, (pixels, line) in enumerate(table.read_each(prepare, f"Caching {what}")):
                 if line is not None:
                     unreadable.append(line)
                     continue

@@ -1,7 +1,7 @@
 """Batches for the Trainer: ours arrive whole, other people's data sets as lists of records."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -200,3 +200,41 @@ class ViewedVideos(Dataset):
     def __getitems__(self, rows: Sequence[int]) -> dict[str, Tensor]:
         pixels = torch.cat([seen_by(self.views, self.preparation, self.table.open(row)) for row in rows])
         return {"pixel_values": self.preparation.normalize_(pixels.float().div_(255))}
+
+
+DEAD = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
+
+WORKER = "Caught UserError in DataLoader worker"
+
+
+class DeadWorker(OSError):
+    """A process that loads images is gone."""
+
+
+def in_sentences(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; a broken image or a dead process is told without the frames of another process."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except UnreadableImage as error:
+            raise UnreadableImage(f"{last_line(error)} Train without broken images: --data.on_error skip.") from error
+        except UserError as error:
+            if not str(error).startswith(WORKER):
+                raise
+            raise UserError(last_line(error)) from error
+        except RuntimeError as error:
+            if (found := DEAD.search(str(error))) is None:
+                raise
+            raise DeadWorker(
+                f"A process that loads images died (pid {found[1]}): it was killed, or the machine ran out of memory. "
+                "Begin again with fewer of them (--training.dataloader_num_workers), or with smaller batches."
+            ) from error
+        yield batch
+
+
+def last_line(error: Exception) -> str:
+    """Without the frames that torch puts before what a worker raised."""
+    line = str(error).strip().splitlines()[-1]
+    return line.partition(f"{type(error).__name__}: ")[2] or line

@@ -12,9 +12,9 @@ from ..settings import DataSettings
 from ..sources.tables import ImageTable
 from .cache import PixelStore, StoredSplit, cache_folder, open_or_build
 from .dataset import MEMORY, ImageBatches
-from .unreadable import keep_readable, read_each
 
 TRIED = 16  # images from which the size of all is estimated
+FILES_NAMED = 10  # bad files that a message names; the others are counted
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Reader:
 def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
     """Every image once: its bytes where they are kept, and in any case whether it can be read."""
     images, rows, unreadable = [], [], []
-    for row, (pixels, line) in enumerate(read_each(table, read, f"Reading {split} {table.modality.plural}")):
+    for row, (pixels, line) in enumerate(table.read_each(read, f"Reading {split} {table.modality.plural}")):
         if line is not None:
             unreadable.append(line)
             continue
@@ -58,6 +58,26 @@ def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> St
         if keep:
             images.append(pixels)
     return StoredSplit(PixelStore.of(images) if keep and images else None, np.array(rows, dtype=np.int64), unreadable)
+
+
+def describe_unreadable(lines: list[str], total: int, plural: str = "images") -> str:
+    """How many images or videos cannot be read, and the first of them by name."""
+    named = "".join(f"\n  {line}" for line in lines[:FILES_NAMED])
+    more = f"\n  and {len(lines) - FILES_NAMED} more" if len(lines) > FILES_NAMED else ""
+    return f"{len(lines)} of {total} {plural} cannot be read:{named}{more}"
+
+
+def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_error: str) -> ImageTable:
+    """The images that could be read (their rows are `kept`): all of them, or the rest where `on_error` is skip."""
+    if not lines:
+        return table
+    message = describe_unreadable(lines, len(table), table.modality.plural)
+    if on_error == "fail":
+        raise UnreadableImage(f"{message}\nRepair or remove them, or leave them out with --data.on_error skip.")
+    print(f"{message}\nThey are left out.", flush=True)
+    if not len(kept):
+        raise UnreadableImage("Not one image can be read.")
+    return table.select(kept)
 
 
 def load_batches(

@@ -52,8 +52,7 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageD
         refuse_settings_of_tables(settings, "a folder of class folders")
         return scan_folder(path, check_finite=settings.check_finite, modality=modality)
     # Importing datasets costs a second or two that digits and folders need not pay.
-    from .records import load_from_hub, load_parquet, open_records
-    from .streamed_records import open_streamed
+    from .records import load_from_hub, load_parquet, open_records, open_streamed
 
     if settings.streaming:
         return open_streamed(settings, modality=modality)

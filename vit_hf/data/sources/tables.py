@@ -1,15 +1,32 @@
 """What every source of images becomes: a table per split, and the names of the labels."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from ...errors import UserError
 from ...modality import IMAGE, Modality
+from ..decode.images import UnreadableImage
+
+
+def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """read(0), read(1), ...: by several threads, as Pillow decodes without holding the interpreter's lock."""
+    workers = min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        indices = iter(range(count))
+        waiting = [pool.submit(read, index) for index in islice(indices, 16 * workers)]
+        for index in range(count):
+            yield waiting[index % len(waiting)].result()
+            if (following := next(indices, None)) is not None:
+                waiting[index % len(waiting)] = pool.submit(read, following)
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,18 @@ class ImageTable:
         """The image as a `Picture`, or the video as `Footage`: no more than the header is read yet."""
         source, name = self.source_of(index)
         return self.modality.open(source, name, check_finite=self.check_finite)
+
+    def read_each(self, prepare: Callable[[Any], Any], doing: str) -> Iterator[tuple[Any, str | None]]:
+        """For each image what `prepare` makes of it, or None and a line that says why it cannot be read."""
+
+        def read(index: int) -> tuple[Any, str | None]:
+            try:
+                return prepare(self.open(index)), None
+            except UnreadableImage as error:
+                return None, str(error)
+
+        each = read_in_order(read, len(self))
+        yield from tqdm(each, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
 
     def class_counts(self, classes: int) -> np.ndarray:
         return np.bincount(self.labels, minlength=classes)

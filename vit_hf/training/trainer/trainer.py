@@ -10,9 +10,8 @@ from torch import nn
 from transformers import EvalPrediction
 from transformers.trainer_callback import ProgressCallback
 
-from ...data.batches.dataset import ImageBatches, RawBatches, collate
+from ...data.batches.dataset import ImageBatches, RawBatches, collate, in_sentences
 from ...data.batches.streaming import StreamedBatches, StreamedImages
-from ...data.batches.unreadable import in_sentences
 from ...errors import UserError
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters

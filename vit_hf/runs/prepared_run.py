@@ -1,0 +1,113 @@
+"""What a recipe becomes before its first step, and the Trainer that takes it from there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..conversion.pretrained import Loaded
+from ..data.batches.dataset import ImageBatches
+from ..data.batches.streaming import StreamedBatches
+from ..data.decode.preparation import ClipPreparation, Preparation
+from ..data.sources.tables import ImageData
+from ..modality import Modality, modality_of
+from ..models.shapes import grid_of, pair
+from ..publishing.load_classifier import load_classifier
+from ..publishing.push_callback import HubPush
+from ..training.losses import TeacherLogits
+from ..training.masking import MaskedImages, collate_masked
+from ..training.recipe.arguments import TrainingArguments
+from ..training.recipe.optimization import MaskingSettings
+from ..training.recipe.recipe import Recipe
+from ..training.trainer.trainer import Trainer
+
+
+@dataclass
+class PreparedRun:
+    """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random.
+    push: where the recipe asks for the Hub. stream: in place of the batches of the train split, where it is streamed.
+    """
+
+    recipe: Recipe
+    arguments: TrainingArguments
+    plan: list[str]
+    data: ImageData
+    model: Any
+    processor: Any
+    preparation: Preparation | ClipPreparation
+    batches: dict[str, ImageBatches]
+    loaded: Loaded | None = None
+    push: HubPush | None = None
+    stream: StreamedBatches | None = None
+
+    @property
+    def modality(self) -> Modality:
+        return modality_of(self.model.config)
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """Images of each split; None for one that is streamed."""
+        streamed = {} if self.data.stream is None else {"train": None}
+        return {**streamed, **{name: len(split) for name, split in (self.batches or self.data.splits).items()}}
+
+    @property
+    def skipped(self) -> int:
+        """Images that could not be read in training."""
+        return self.stream.prepare.skipped if self.stream is not None else self.batches["train"].skipped
+
+    @property
+    def watched(self) -> str:
+        """A validation split, where there is one, is looked at during training, and the test split at the end only."""
+        return "validation" if "validation" in self.batches else "test"
+
+    def describe(self) -> str:
+        data, recipe = self.data, self.recipe
+        counts = ", ".join(
+            f"{'streamed' if count is None else f'{count:,}'} to {name}" for name, count in self.counts.items()
+        )
+        labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
+        lines = [
+            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
+            *self.plan,
+        ]
+        return "\n".join(lines)
+
+    def masked(self, split: str) -> MaskedImages:
+        """The images of a split, with what is hidden of each."""
+        config = self.model.config
+        size, patch = pair(config.image_size), pair(config.patch_size)
+        settings = self.recipe.optimization.masking or MaskingSettings()
+        return MaskedImages(self.batches[split], settings, grid=grid_of(size, patch), patch=patch)
+
+    def teacher(self) -> TeacherLogits | None:
+        settings = self.recipe.optimization.distillation
+        if settings is None:
+            return None
+        model, processor = load_classifier(settings.teacher)
+        return TeacherLogits(model, processor, self.preparation, self.data.label_names)
+
+    def trainer(self, *, resume_anyway: bool = False) -> Trainer:
+        """resume_anyway: go on from a checkpoint although the recipe has changed since."""
+        common: dict[str, Any] = {
+            "model": self.model,
+            "args": self.arguments,
+            "processing_class": self.processor,
+            "callbacks": [self.push] if self.push else None,
+            "optimization": self.recipe.optimization,
+            "recipe": self.recipe.content(),
+            "resume_anyway": resume_anyway,
+        }
+        if self.recipe.model.task == "masked_image_modeling":
+            self.arguments.label_names = ["bool_masked_pos"]  # what there has to be for a loss to be measured
+            return Trainer(
+                **common,
+                train_dataset=self.masked("train"),
+                eval_dataset=self.masked(self.watched),
+                data_collator=collate_masked,
+                compute_metrics=None,
+            )
+        return Trainer(
+            **common,
+            train_dataset=self.batches["train"] if self.stream is None else self.stream,
+            eval_dataset=self.batches[self.watched],
+            teacher=self.teacher(),
+        )
