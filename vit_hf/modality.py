@@ -211,9 +211,9 @@ class ImageModality(Modality):
         return Views()
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .runs.predict import Images
+        from .runs.predict import ImagePredictor
 
-        return Images(model, processor)
+        return ImagePredictor(model, processor)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_channels, *pair(config.image_size))
@@ -313,9 +313,9 @@ class VideoModality(Modality):
         return Views() if given is None else Views.parse(given)
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .runs.predict import Videos
+        from .runs.predict import VideoPredictor
 
-        return Videos(model, processor, views)
+        return VideoPredictor(model, processor, views)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_frames, config.num_channels, *pair(config.image_size))

@@ -24,7 +24,7 @@ class Section(BaseModel):
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
+def explain_wrong_fields(where: str) -> Iterator[None]:
     """Around the building of settings, which `where` names: a file, or an option.
 
     Raises: UserError in place of pydantic's error, with a line for each wrong field.

@@ -17,7 +17,7 @@ from parity.comparing import (
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.completion.adaptation import conv_to_linear
-from vit_hf.conversion.core.rules import Table, constant, pair, weight_and_bias
+from vit_hf.conversion.core.rules import Table, constant, mapped, weight_and_bias
 
 IMAGE, PATCH = (24, 32), (4, 8)
 DIM, DEPTH, MLP_DIM = 24, 3, 40
@@ -44,23 +44,23 @@ POSITIONS = {
 
 ENCODER: Table = [
     *weight_and_bias("encoder.layers.{layer}.0.norm", "vit.layers.{layer}.attention_norm"),
-    pair("encoder.layers.{layer}.0.function.to_qkv.weight", "vit.layers.{layer}.attention.qkv.weight"),
+    mapped("encoder.layers.{layer}.0.function.to_qkv.weight", "vit.layers.{layer}.attention.qkv.weight"),
     *weight_and_bias("encoder.layers.{layer}.0.function.to_out.0", "vit.layers.{layer}.attention.output"),
     *weight_and_bias("encoder.layers.{layer}.1.norm", "vit.layers.{layer}.feed_forward_norm"),
     *weight_and_bias("encoder.layers.{layer}.1.function.net.0", "vit.layers.{layer}.feed_forward.inner"),
     *weight_and_bias("encoder.layers.{layer}.1.function.net.3", "vit.layers.{layer}.feed_forward.outer"),
 ]
 VIT: Table = [
-    pair("cls_token", "vit.embeddings.class_token"),
-    pair("positions.table", "vit.embeddings.positions.table"),
-    pair("positions.table.weight", "vit.embeddings.positions.table.weight"),
+    mapped("cls_token", "vit.embeddings.class_token"),
+    mapped("positions.table", "vit.embeddings.positions.table"),
+    mapped("positions.table.weight", "vit.embeddings.positions.table.weight"),
     *weight_and_bias("patches.project", "vit.embeddings.patches.projection"),
     *ENCODER,
     *weight_and_bias("mlp_head.0", "vit.norm"),
     *weight_and_bias("mlp_head.1", "classifier"),
 ]
 SWIN_ENDS: Table = [
-    pair("positions.table", "vit.embeddings.positions.table"),
+    mapped("positions.table", "vit.embeddings.positions.table"),
     *weight_and_bias("patches.project", "vit.embeddings.patches.projection"),
     *ENCODER,
     *weight_and_bias("norm", "vit.norm"),
@@ -128,7 +128,7 @@ def test_one_head_of_the_full_width_has_no_output_projection_which_is_an_identit
 
 def test_linear_patches_of_the_tutorial_become_our_convolution():
     table = [line for line in VIT if "vit.embeddings.patches.projection.weight" not in line.ours]
-    table.append(pair("patches.project.weight", "vit.embeddings.patches.projection.weight", conv_to_linear))
+    table.append(mapped("patches.project.weight", "vit.embeddings.patches.projection.weight", conv_to_linear))
     theirs, ours = build_theirs(patches=tutorial.ConvPatches), build_ours(patch_embedding="linear")
     make_twins(ours, theirs, table)
     assert_same_classifier(ours, theirs, table, IMAGE)

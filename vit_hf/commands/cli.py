@@ -53,5 +53,5 @@ def guarded(run: Callable[..., int], *arguments) -> int:
         raise
 
 
-def words_of(words: Sequence[str] | None) -> list[str]:
+def given_arguments(words: Sequence[str] | None) -> list[str]:
     return list(sys.argv[1:] if words is None else words)

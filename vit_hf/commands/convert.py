@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import FAILED, guarded, parser, program, words_of
+from .cli import FAILED, given_arguments, guarded, parser, program
 
 EXAMPLES = """\
   {program} google/vit-base-patch16-224 converted/vit-base
@@ -76,7 +76,7 @@ def other_target(to: str, config: Any) -> str | None:
 
     family = family_of(config)
     converters = {"transformers": family.transformers_converter(), "timm": family.timm_converter()}
-    able = (name for name, one in converters.items() if name != to and one and not any(one.unsayable(config)))
+    able = (name for name, one in converters.items() if name != to and one and not any(one.unsupported(config)))
     return next(able, None if to == "vit_hf" else "vit_hf")
 
 
@@ -91,4 +91,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument(
         "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
     )
-    return guarded(run, parse.parse_args(words_of(words)))
+    return guarded(run, parse.parse_args(given_arguments(words)))

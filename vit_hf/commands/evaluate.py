@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import guarded, parser, words_of
+from .cli import given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation
@@ -48,5 +48,5 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
-    given, overrides = parse.parse_known_args(words_of(words))
+    given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(run, given, overrides)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from .cli import FAILED, guarded, parser, words_of
+from .cli import FAILED, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples
@@ -58,4 +58,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 3x3")
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
-    return guarded(run, parse.parse_args(words_of(words)))
+    return guarded(run, parse.parse_args(given_arguments(words)))

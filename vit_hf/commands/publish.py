@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cli import FAILED, guarded, parser, program, words_of
+from .cli import FAILED, given_arguments, guarded, parser, program
 
 if TYPE_CHECKING:
     from ..hub.push import Pushed
@@ -84,4 +84,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--max-shard-size", default="5GB", help="above which weights are divided (5GB where not said)")
     parse.add_argument("--dry-run", action="store_true", help="verify and list, and upload nothing")
     parse.add_argument("--verify", metavar="OWNER/NAME@REVISION", help="download again, and compare hashes and logits")
-    return guarded(run, parse.parse_args(words_of(words)))
+    return guarded(run, parse.parse_args(given_arguments(words)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cli import RESUMABLE, guarded, parser, program, words_of
+from .cli import RESUMABLE, given_arguments, guarded, parser, program
 
 if TYPE_CHECKING:
     from ..publishing.push_callback import HubPush
@@ -109,5 +109,5 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parse.add_argument("--resume-anyway", action="store_true", help="even if the recipe has changed since")
     parse.usage = f"{parse.prog} RECIPE [--dry-run] [--resume [CHECKPOINT]] [--section.field value ...]"
-    given, overrides = parse.parse_known_args(words_of(words))
+    given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(run, given, overrides)

@@ -9,7 +9,7 @@ from ..errors import UserError
 from ..models.divided import DividedBlock, TimeProjection
 
 # Of an image model's configuration: what both say alike, and what must be said for a clip model to be the same.
-ALIKE = (
+COPIED_FIELDS = (
     "image_size",
     "patch_size",
     "num_channels",
@@ -56,7 +56,7 @@ def fields_of_images(config: Any) -> dict[str, Any]:
             raise UserError(f"The image model has {name}={found!r}, which has no form in clips; it takes {like}.")
     if config.final_norm == "none":
         raise UserError("The image model has final_norm='none', which has no form in clips; it takes 'tokens'.")
-    return {name: getattr(config, name) for name in ALIKE}
+    return {name: getattr(config, name) for name in COPIED_FIELDS}
 
 
 def weights_of_images(state: dict[str, Tensor], config: Any) -> dict[str, Tensor]:

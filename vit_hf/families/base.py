@@ -38,7 +38,7 @@ class Converter(NamedTuple):
     to_ours: their model, and its weights (perhaps where they lie in a file) -> ours, and a line for each thing that is
         left out. to_theirs: the same the other way. Both raise UserError for what the other side cannot say.
     runnable: their model -> how a comparison runs it (`vit_hf.conversion.core.parity.Runnable`).
-    unsayable: our configuration -> what the library cannot say of it, as far as is known before.
+    unsupported: our configuration -> what of it the library has no form for, as far as is known before.
     saved_eps: of norms, those that their saved configuration can say; empty where it can say any.
     """
 
@@ -47,7 +47,7 @@ class Converter(NamedTuple):
     to_ours: Callable[[Any, State], tuple[Any, list[str]]]
     to_theirs: Callable[[Any, State], tuple[Any, list[str]]]
     runnable: Callable[[Any], Any]
-    unsayable: Callable[[Any], Iterable[str]] = lambda config: ()
+    unsupported: Callable[[Any], Iterable[str]] = lambda config: ()
     saved_eps: Sequence[float] = ()
 
 

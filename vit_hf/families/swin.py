@@ -100,13 +100,15 @@ class SwinTransformer(Family):
         from ..conversion.timm import swin
 
         return Converter(
-            swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsayable_to_timm, [swin.EPS]
+            swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsupported_by_timm, [swin.EPS]
         )
 
     def transformers_converter(self) -> Converter:
         from ..conversion.transformers import swin
 
-        return Converter(swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsayable)
+        return Converter(
+            swin.takes, swin.NAMES, swin.to_ours, swin.to_theirs, swin.runnable, swin.unsupported_by_transformers
+        )
 
     def original_files(self) -> Sequence[PublishedFiles]:
         from ..conversion.original import peers, swin

@@ -77,7 +77,9 @@ class TimeSformer(Family):
     def transformers_converter(self) -> Converter:
         from ..conversion.transformers import timesformer as one
 
-        return Converter(one.takes, one.NAMES, one.to_ours, one.to_theirs, one.runnable, one.unsayable)
+        return Converter(
+            one.takes, one.NAMES, one.to_ours, one.to_theirs, one.runnable, one.unsupported_by_transformers
+        )
 
     def original_files(self) -> Sequence[PublishedFiles]:
         from ..conversion.original import peers

@@ -102,7 +102,7 @@ class VisionTransformer(Family):
             vit.to_ours,
             vit.to_theirs,
             vit.runnable,
-            unsayable=vit_config.unsayable_to_timm,
+            unsupported=vit_config.unsupported_by_timm,
             saved_eps=[*vit.ARCHITECTURES],
         )
 

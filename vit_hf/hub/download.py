@@ -7,7 +7,7 @@ from huggingface_hub import snapshot_download
 
 from ..errors import UserError
 from ..files import hash_of
-from .errors import explained
+from .errors import explain_hub_errors
 
 FACTS = ["*.json", "README.md", "*.txt"]
 SAFE = ["model*.safetensors"]
@@ -40,7 +40,7 @@ def split_revision(source: str) -> tuple[str, str | None]:
 def download(source: str, patterns: list[str] | None = None, **options: Any) -> Path:
     """The folder in the cache with all files of one commit whose names fit; those that are missing are downloaded."""
     repository, revision = split_revision(source)
-    with explained(repository, revision):
+    with explain_hub_errors(repository, revision):
         return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, **options))
 
 

@@ -30,7 +30,7 @@ LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 @contextmanager
-def explained(repository: str, revision: str | None = None, *, after: str = "") -> Iterator[None]:
+def explain_hub_errors(repository: str, revision: str | None = None, *, after: str = "") -> Iterator[None]:
     """Around what asks the Hub. `after` a push that failed: what that means for the repository.
 
     Raises: UserError in place of whatever the Hub's client raises.

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
-from .errors import FAILED_REQUEST, LOGIN, explained, first_line, status_of
+from .errors import FAILED_REQUEST, LOGIN, explain_hub_errors, first_line, status_of
 from .repository import repository_files
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def push_files(
         raise UserError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with explained(repo_id, revision, after=UNCHANGED), undone_if_it_fails(api) as made:
+    with explain_hub_errors(repo_id, revision, after=UNCHANGED), undone_if_it_fails(api) as made:
         prepare_branch(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
         where = branch or "main"
         pulls = pull_requests(api, repo_id) if create_pr else set()
@@ -131,7 +131,7 @@ def push_files(
         commit_id = getattr(info, "oid", None) or info.sha
         made.clear()
     if tag is not None:
-        with explained(repo_id, after=f"The commit {commit_id} is made; only its tag {tag} is missing."):
+        with explain_hub_errors(repo_id, after=f"The commit {commit_id} is made; only its tag {tag} is missing."):
             with_retries(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
     url = f"{api.endpoint}/{repo_id}/commit/{commit_id}"
     return Pushed(repo_id, commit_id, url, tag, getattr(info, "pr_url", None))
@@ -141,7 +141,7 @@ def full_name(api: HfApi, repo_id: str) -> str:
     """owner/name. Raises: UserError for an id that is none, without a token, with one that is wrong or only reads."""
     if repo_id.count("/") > 1 or not all(repo_id.split("/")):
         raise UserError(f"{repo_id!r} is no id of a repository; write it owner/name.")
-    with explained(repo_id, after=UNCHANGED):
+    with explain_hub_errors(repo_id, after=UNCHANGED):
         validate_repo_id(repo_id)
         if not (api.token or get_token()):
             raise UserError(f"There is no token for the Hub; {LOGIN}.")

@@ -31,7 +31,7 @@ class Absent:
             raise ModuleNotFoundError(f"{name} is hidden on purpose")
 
 
-def predict(folder, paths):
+def predicted_labels(folder, paths):
     import torch
 
     config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
@@ -131,4 +131,4 @@ if __name__ == "__main__":
         os.environ.update(HF_MODULES_CACHE=modules, HF_HUB_OFFLINE="1")
         trusted = not (given.roots or given.stock)
         asked = (given.logits, trusted, given.stock) if given.logits else (given.images,)
-        print(json.dumps((logits if given.logits else predict)(given.folder, *asked)))
+        print(json.dumps((logits if given.logits else predicted_labels)(given.folder, *asked)))

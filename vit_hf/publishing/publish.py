@@ -11,7 +11,7 @@ from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 from ..cards.usage import readdressed
 from ..errors import UserError
 from ..files import read_json
-from ..hub.errors import explained
+from ..hub.errors import explain_hub_errors
 from ..hub.push import Pushed, PushOptions, full_name, push_files, with_retries
 from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
 from ..hub.safety import refuse_secrets
@@ -103,7 +103,7 @@ def parse_size(size: str) -> int:
 
 def refuse_other_model(repo_id: str, folder: Path) -> None:
     """Raises: UserError where the repository holds a model of another kind, which would be overwritten."""
-    with explained(repo_id), tempfile.TemporaryDirectory() as cache:
+    with explain_hub_errors(repo_id), tempfile.TemporaryDirectory() as cache:
         try:
             there = with_retries(lambda: HfApi().hf_hub_download(repo_id, CONFIG, cache_dir=cache))
         except (EntryNotFoundError, RepositoryNotFoundError):

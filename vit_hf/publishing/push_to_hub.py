@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
-from ..hub.errors import explained
+from ..hub.errors import explain_hub_errors
 from ..hub.push import UNCHANGED, Pushed, full_name, push_files, with_retries
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
 
@@ -104,7 +104,7 @@ def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bo
     """-> owner/name, and whether a card is there that says something: not the form that transformers leaves blank"""
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with explained(repo_id, revision, after=UNCHANGED), tempfile.TemporaryDirectory() as cache:
+    with explain_hub_errors(repo_id, revision, after=UNCHANGED), tempfile.TemporaryDirectory() as cache:
         try:
             card = with_retries(lambda: api.hf_hub_download(repo_id, CARD, revision=revision, cache_dir=cache))
         except NOT_THERE:

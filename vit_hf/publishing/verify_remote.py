@@ -15,7 +15,7 @@ from ..conversion.core.parity import sample_images
 from ..families import auto_name
 from ..files import hash_of
 from ..hub.download import download, split_revision
-from ..hub.errors import explained
+from ..hub.errors import explain_hub_errors
 from .load_classifier import model_folder
 
 
@@ -58,7 +58,7 @@ def verify_remote(source: str, reference: Path | None = None) -> RemoteCheck:
     reference = reference or model_folder(source)
     with tempfile.TemporaryDirectory() as cache:
         folder = download(source, cache_dir=cache)
-        with explained(repository, revision):
+        with explain_hub_errors(repository, revision):
             told = HfApi().verify_repo_checksums(repository, revision=folder.name, cache_dir=cache)
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         both = [path for path in files if (reference / path).is_file()]

@@ -22,7 +22,7 @@ from ..errors import UserError
 from ..files import write_json
 from ..modality import Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
-from ..settings import explained
+from ..settings import explain_wrong_fields
 from ..training.losses import label_order
 from ..training.metrics import classification_metrics
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
@@ -95,7 +95,7 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
         data = {"name": name}
     if not data:
         raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
-    with explained("--data"):
+    with explain_wrong_fields("--data"):
         return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
 
 

@@ -103,7 +103,7 @@ def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[d
     ]
 
 
-class Images:
+class ImagePredictor:
     """Files -> probabilities, as the model's own processor prepares images."""
 
     def __init__(self, model: Any, processor: Any):
@@ -117,7 +117,7 @@ class Images:
         return probabilities_of(self.model, self.processor, images)
 
 
-class Videos:
+class VideoPredictor:
     """The same of videos: the mean over their views."""
 
     def __init__(self, model: Any, processor: Any, views: Views):

@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..families import FAMILIES, family_of
 from ..modality import modality_of
 from ..publishing.push_callback import HubPush
-from ..settings import explained
+from ..settings import explain_wrong_fields
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
 from ..training.recipe.recipe import ModelSettings, Recipe
 from .prepared_run import PreparedRun
@@ -88,7 +88,7 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], channels)
     said = settings.model_fields_set
-    with explained(f"The preprocessing of {loaded.source}"):
+    with explain_wrong_fields(f"The preprocessing of {loaded.source}"):
         return DataSettings(
             **{**{name: value for name, value in words.items() if name not in said}, **given_of(settings)}
         )

@@ -7,7 +7,7 @@ from vit_hf.conversion.core.rules import (
     as_batch_of_one,
     constant,
     dropped,
-    pair,
+    mapped,
     patch_kernel,
     query_key_value,
     translate,
@@ -19,7 +19,7 @@ from vit_hf.conversion.core.rules import (
 
 TABLE = [
     *query_key_value("blocks.{layer}.{part}", "layers.{layer}.qkv"),
-    pair("token", "prefix.token", as_batch_of_one, without_batch),
+    mapped("token", "prefix.token", as_batch_of_one, without_batch),
     *weight_and_bias("head", "classifier"),
     dropped("mean", "the processor holds it"),
 ]
@@ -63,7 +63,7 @@ def test_half_of_a_rules_keys_are_no_match():
 
 
 def test_other_shapes_missing_places_and_missing_keys_are_named():
-    state, table = {"a": torch.zeros(2, 3)}, [pair("a", "b")]
+    state, table = {"a": torch.zeros(2, 3)}, [mapped("a", "b")]
     with pytest.raises(ValueError, match=r"a of shape \(2, 3\) makes b of shape \(2, 3\), but the target has \(3, 2\)"):
         translate(state, table, 1, shapes={"b": torch.Size([3, 2])})
     with pytest.raises(ValueError, match="makes b, which the target does not have"):
@@ -73,7 +73,7 @@ def test_other_shapes_missing_places_and_missing_keys_are_named():
 
 
 def test_a_constant_is_made_in_the_dtype_of_the_rest_and_must_be_it_on_the_way_back():
-    table = [constant("bias", torch.zeros(2)), pair("a", "b")]
+    table = [constant("bias", torch.zeros(2)), mapped("a", "b")]
     made = translate({"a": torch.ones(1, dtype=torch.float64)}, table, 1)
     assert made["bias"].dtype == torch.float64
     assert translate(made, turned(table), 1).keys() == {"a"}
@@ -88,7 +88,10 @@ def test_constants_of_two_layers_are_two_tensors():
 
 
 def test_what_is_made_is_a_copy_unless_it_may_be_shared():
-    state, table = {"a": torch.ones(4), "qkv": torch.ones(6)}, [pair("a", "b"), pair("qkv", ("q", "k", "v"), chunked)]
+    state, table = (
+        {"a": torch.ones(4), "qkv": torch.ones(6)},
+        [mapped("a", "b"), mapped("qkv", ("q", "k", "v"), chunked)],
+    )
     copied, shared = (translate(state, table, 1, share=share) for share in (False, True))
     assert copied["b"].data_ptr() != state["a"].data_ptr()
     assert shared["b"].data_ptr() == state["a"].data_ptr()
@@ -129,6 +132,6 @@ def test_only_the_tensors_of_one_rule_are_read_at_a_time():
             Lazy.alive -= 1
 
     names = [str(number) for number in range(9)]
-    table = [pair(name, name, lambda tensor: tensor + 1) for name in names]
+    table = [mapped(name, name, lambda tensor: tensor + 1) for name in names]
     translate(Lazy(dict.fromkeys(names)), table, 1)
     assert Lazy.most <= 2  # the last rule's go when the next one's come

@@ -10,7 +10,7 @@ import torch
 
 from ...errors import UserError
 from ...families import FAMILIES
-from ..cli import guarded, parser, words_of
+from ..cli import given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} --sizes ti --batch 1 8 --mode inference
@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """The first word says what is measured: `model`, which may be left out, or one of `SUBCOMMANDS`."""
     # torch's profiler, which counts the memory, otherwise announces itself on every use.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    words = words_of(words)
+    words = given_arguments(words)
     if words and words[0] in SUBCOMMANDS:
         return import_module(f".{words[0]}", __name__).main(words[1:])
     parse = parser("benchmark", "Measure speed and memory against other libraries, all in turn.", EXAMPLES)

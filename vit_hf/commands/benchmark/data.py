@@ -11,7 +11,7 @@ from statistics import median
 import torch
 
 from ...runs.report import table
-from ..cli import guarded, parser, words_of
+from ..cli import given_arguments, guarded, parser
 from .contenders import Work, augmentation, tiny_and_folders, to_model
 from .peers import installed_version, libraries_beside
 from .report import ratio_words, write_record
@@ -94,4 +94,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--files", type=int, default=10_000, help="images in the folder")
     parse.add_argument("--peers", type=Path, help="a folder of other libraries")
     parse.add_argument("--json", type=Path, help="a file for all that was measured")
-    return guarded(benchmark_data, parse.parse_args(words_of(words)))
+    return guarded(benchmark_data, parse.parse_args(given_arguments(words)))

@@ -16,7 +16,7 @@ from ...runs.report import table
 from ...runs.setup import prepare
 from ...training.recipe.recipe import find_recipe, load_recipe
 from ...training.trainer.trainer import accuracy
-from ..cli import guarded, parser, words_of
+from ..cli import given_arguments, guarded, parser
 from .report import write_record
 
 EXAMPLES = """\
@@ -76,7 +76,7 @@ def theirs(prepared: PreparedRun) -> transformers.Trainer:
     )
 
 
-BUILDERS = {"vit_hf": our_trainer, "transformers": theirs}
+TRAINERS = {"vit_hf": our_trainer, "transformers": theirs}
 
 
 def accuracy_table(points: Sequence[dict[str, float]]) -> str:
@@ -86,7 +86,7 @@ def accuracy_table(points: Sequence[dict[str, float]]) -> str:
 
 def benchmark(given: Namespace, overrides: Sequence[str]) -> int:
     curves: dict[str, list[dict[str, float]]] = {}
-    for name, build in BUILDERS.items():
+    for name, build in TRAINERS.items():
         own = [*overrides, "--training.output_dir", f"{given.output}/{name}"]
         trainer, curve = build(prepare(load_recipe(find_recipe(given.recipe), own))), Curve()
         trainer.add_callback(curve)
@@ -103,5 +103,5 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package")
     parse.add_argument("--output", default="outputs/benchmark", help="a folder for what the two trainings write")
     parse.add_argument("--json", type=Path, help="a file for both curves")
-    given, overrides = parse.parse_known_args(words_of(words))
+    given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(benchmark, given, overrides)

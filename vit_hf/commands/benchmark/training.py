@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ...runs.report import table
-from ..cli import guarded, parser, words_of
+from ..cli import given_arguments, guarded, parser
 from . import contended
 from .loops import BARE, CLOCKS, Images, contenders, take_turns
 from .peers import OURS, installed_version, libraries_beside
@@ -117,4 +117,4 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--competing", type=float, metavar="SECONDS", help="also beside another process, each so long")
     parse.add_argument("--peers", type=Path, help="a folder of other libraries")
     parse.add_argument("--json", type=Path, help="a file for all that was measured")
-    return guarded(benchmark, parse.parse_args(words_of(words)))
+    return guarded(benchmark, parse.parse_args(given_arguments(words)))

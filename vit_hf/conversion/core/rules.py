@@ -38,14 +38,14 @@ def keys(given: str | tuple[str, ...]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else given
 
 
-def pair(
+def mapped(
     theirs: str | tuple[str, ...], ours: str | tuple[str, ...], change: Change = same, inverse: Change = same
 ) -> Rule:
     return Rule(keys(theirs), keys(ours), change, inverse)
 
 
 def weight_and_bias(theirs: str, ours: str) -> Table:
-    return [pair(f"{theirs}.{part}", f"{ours}.{part}") for part in ("weight", "bias")]
+    return [mapped(f"{theirs}.{part}", f"{ours}.{part}") for part in ("weight", "bias")]
 
 
 def dropped(theirs: str | tuple[str, ...], reason: str) -> Rule:
@@ -70,10 +70,10 @@ def query_key_value(theirs: str, ours: str, *, key_bias: bool = True) -> Table:
     query, key, value = (theirs.replace("{part}", part) for part in "qkv")
     weights = tuple(f"{part}.weight" for part in (query, key, value))
     if key_bias:
-        biases = pair(tuple(f"{part}.bias" for part in (query, key, value)), f"{ours}.bias", stack, split_in_three)
+        biases = mapped(tuple(f"{part}.bias" for part in (query, key, value)), f"{ours}.bias", stack, split_in_three)
     else:
-        biases = pair((f"{query}.bias", f"{value}.bias"), f"{ours}.bias", stack_without_key, split_without_key)
-    return [pair(weights, f"{ours}.weight", stack, split_in_three), biases]
+        biases = mapped((f"{query}.bias", f"{value}.bias"), f"{ours}.bias", stack_without_key, split_without_key)
+    return [mapped(weights, f"{ours}.weight", stack, split_in_three), biases]
 
 
 def stack(*tensors: Tensor) -> Tensor:
@@ -105,8 +105,8 @@ def without_batch(tensor: Tensor) -> Tensor:
 def patch_kernel(theirs: str, ours: str, patch_embedding: str, *, channels: int, patch_size) -> Rule:
     """A strided convolution's kernel, for the word in our config."""
     if patch_embedding == "conv":
-        return pair(theirs, ours)
-    return pair(theirs, ours, conv_to_linear, partial(linear_to_conv, channels=channels, patch_size=patch_size))
+        return mapped(theirs, ours)
+    return mapped(theirs, ours, conv_to_linear, partial(linear_to_conv, channels=channels, patch_size=patch_size))
 
 
 def under(table: Table, *, theirs: str = "", ours: str = "") -> Table:

@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from ...errors import UserError
 from ...models.configuration_swin import SwinTransformerConfig
-from ...models.shapes import pair as both
+from ...models.shapes import pair
 from .rules import (
     Table,
     dropped,
-    pair,
+    mapped,
     patch_kernel,
     query_key_value,
     same,
@@ -36,7 +36,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Names:
+class SwinNames:
     """What a library calls the parts; `{stage}` and `{block}` stand for numbers, `{part}` for q, k and v.
 
     merges_last: whether patches are merged at the end of a stage, for the next one.
@@ -61,7 +61,7 @@ class Names:
     cosine: Cosine | None = None
 
 
-TIMM = Names(
+TIMM = SwinNames(
     patches="patch_embed.proj",
     patch_norm="patch_embed.norm",
     positions="absolute_pos_embed",
@@ -77,7 +77,7 @@ TIMM = Names(
     buffers=("attn.relative_position_index", "attn_mask"),
 )
 MICROSOFT = replace(TIMM, head="head", merges_last=True)
-TRANSFORMERS = Names(
+TRANSFORMERS = SwinNames(
     patches="embeddings.patch_embeddings.projection",
     patch_norm="embeddings.norm",
     positions="embeddings.position_embeddings",
@@ -127,14 +127,14 @@ def version_of(config: SwinTransformerConfig) -> int:
 def clamped_windows(config: SwinTransformerConfig) -> list[Window]:
     """Of each stage, for images of the configured size: no larger than its grid."""
     rows, columns = config.patch_grid
-    window, windows = both(config.window_size), []
+    window, windows = pair(config.window_size), []
     for _ in config.depths:
         windows.append((min(window[0], rows), min(window[1], columns)))
         rows, columns = -(-rows // 2), -(-columns // 2)
     return windows
 
 
-def trunk_table(names: Names, config: SwinTransformerConfig, windows: list[Window]) -> Table:
+def trunk_table(names: SwinNames, config: SwinTransformerConfig, windows: list[Window]) -> Table:
     """For our `SwinTransformerModel`. windows: those that their tables of biases are for, of each stage."""
     table = [
         patch_kernel(
@@ -144,24 +144,24 @@ def trunk_table(names: Names, config: SwinTransformerConfig, windows: list[Windo
             channels=config.num_channels,
             patch_size=config.patch_size,
         ),
-        pair(f"{names.patches}.bias", "embeddings.patches.projection.bias"),
+        mapped(f"{names.patches}.bias", "embeddings.patches.projection.bias"),
         *weight_and_bias(names.patch_norm, "embeddings.norm"),
-        pair(names.positions, "embeddings.positions.table"),
+        mapped(names.positions, "embeddings.positions.table"),
         *weight_and_bias(names.norm, "norm"),
     ]
     for stage, (depth, window) in enumerate(zip(config.depths, windows, strict=True)):
         if stage:
             merge = names.merge.format(stage=stage - names.merges_last)
             table += weight_and_bias(f"{merge}.norm", f"stages.{stage}.merge.norm")
-            table.append(pair(f"{merge}.reduction.weight", f"stages.{stage}.merge.reduction.weight"))
+            table.append(mapped(f"{merge}.reduction.weight", f"stages.{stage}.merge.reduction.weight"))
         for block in range(depth):
             place = names.block.format(stage=stage, block=block)
-            rules = block_table(names, window, both(config.window_size))
+            rules = block_table(names, window, pair(config.window_size))
             table += under(rules, theirs=f"{place}.", ours=f"stages.{stage}.layers.{block}.")
     return table
 
 
-def block_table(names: Names, window: Window, whole: Window) -> Table:
+def block_table(names: SwinNames, window: Window, whole: Window) -> Table:
     inner, outer = names.feed_forward
     return [
         *weight_and_bias(names.norms[0], "attention_norm"),
@@ -174,7 +174,7 @@ def block_table(names: Names, window: Window, whole: Window) -> Table:
     ]
 
 
-def dot_product_table(names: Names, window: Window, whole: Window) -> Table:
+def dot_product_table(names: SwinNames, window: Window, whole: Window) -> Table:
     if "{part}" in names.qkv:
         qkv = query_key_value(names.qkv, "attention.qkv")
     else:
@@ -182,17 +182,17 @@ def dot_product_table(names: Names, window: Window, whole: Window) -> Table:
     widened, cropped = (
         (same, same) if window == whole else (partial(widen, window, whole), partial(crop, window, whole))
     )
-    return [*qkv, pair(names.bias, "attention.relative_bias.table", widened, cropped)]
+    return [*qkv, mapped(names.bias, "attention.relative_bias.table", widened, cropped)]
 
 
 def cosine_table(names: Cosine) -> Table:
-    weights = pair(names.weights, "attention.qkv.weight", stack, split_in_three)
+    weights = mapped(names.weights, "attention.qkv.weight", stack, split_in_three)
     return [
-        pair(names.weights, "attention.qkv.weight") if len(names.weights) == 1 else weights,
-        pair(names.biases, "attention.qkv.bias", stack, halves),
-        pair(names.scale, "attention.query_norm.scale"),
+        mapped(names.weights, "attention.qkv.weight") if len(names.weights) == 1 else weights,
+        mapped(names.biases, "attention.qkv.bias", stack, halves),
+        mapped(names.scale, "attention.query_norm.scale"),
         *weight_and_bias(f"{names.mlp}.0", "attention.relative_bias.inner"),
-        pair(f"{names.mlp}.2.weight", "attention.relative_bias.outer.weight"),
+        mapped(f"{names.mlp}.2.weight", "attention.relative_bias.outer.weight"),
     ]
 
 

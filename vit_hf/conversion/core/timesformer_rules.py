@@ -12,7 +12,7 @@ from .rules import (
     Table,
     as_batch_of_one,
     dropped,
-    pair,
+    mapped,
     patch_kernel,
     under,
     weight_and_bias,
@@ -21,7 +21,7 @@ from .rules import (
 
 
 @dataclass(frozen=True)
-class Names:
+class TimeSformerNames:
     """What a library calls the parts; `{layer}` stands for a number, and `part` within a layer."""
 
     patches: str
@@ -34,7 +34,7 @@ class Names:
     head: str
 
 
-TRANSFORMERS = Names(
+TRANSFORMERS = TimeSformerNames(
     patches="embeddings.patch_embeddings.projection",
     class_token="embeddings.cls_token",
     positions="embeddings.position_embeddings",
@@ -55,7 +55,7 @@ TRANSFORMERS = Names(
     norm="layernorm",
     head="classifier",
 )
-FACEBOOK = Names(
+FACEBOOK = TimeSformerNames(
     patches="patch_embed.proj",
     class_token="cls_token",
     positions="pos_embed",
@@ -78,17 +78,17 @@ FACEBOOK = Names(
 )
 
 
-def trunk_table(names: Names, config: TimeSformerConfig) -> Table:
+def trunk_table(names: TimeSformerNames, config: TimeSformerConfig) -> Table:
     """For our `TimeSformerModel`, of transformers' and of facebookresearch's form."""
     projection = "embeddings.patches.projection"
     sizes = {"channels": config.num_channels, "patch_size": config.patch_size}
     layer = [rule for theirs, ours in names.parts.items() for rule in weight_and_bias(theirs, ours)]
     return [
         patch_kernel(f"{names.patches}.weight", f"{projection}.weight", config.patch_embedding, **sizes),
-        pair(f"{names.patches}.bias", f"{projection}.bias"),
-        pair(names.class_token, "embeddings.class_token"),
-        pair(names.positions, "embeddings.positions.table"),
-        pair(names.frames, "embeddings.frame_positions.table", without_batch, as_batch_of_one),
+        mapped(f"{names.patches}.bias", f"{projection}.bias"),
+        mapped(names.class_token, "embeddings.class_token"),
+        mapped(names.positions, "embeddings.positions.table"),
+        mapped(names.frames, "embeddings.frame_positions.table", without_batch, as_batch_of_one),
         *under(layer, theirs=names.layer, ours="layers.{layer}."),
         *weight_and_bias(names.norm, "norm"),
     ]
@@ -102,15 +102,15 @@ def lucidrains_table(config: TimeSformerConfig) -> Table:
     layer = []
     for number, norm, attention in ((0, "temporal_norm", "temporal_attention"), (1, "attention_norm", "attention")):
         layer += weight_and_bias(f"{number}.norm", norm)
-        layer.append(pair(f"{number}.fn.to_qkv.weight", f"{attention}.qkv.weight", *qkv))
+        layer.append(mapped(f"{number}.fn.to_qkv.weight", f"{attention}.qkv.weight", *qkv))
         layer += weight_and_bias(f"{number}.fn.to_out.0", f"{attention}.output")
     layer += weight_and_bias("2.norm", "feed_forward_norm")
     layer += weight_and_bias("2.fn.net.0", "feed_forward.inner") + weight_and_bias("2.fn.net.3", "feed_forward.outer")
     follows = "it follows from the sizes"
     return [
         *weight_and_bias("to_patch_embedding", "embeddings.patches.projection"),
-        pair("cls_token", "embeddings.class_token", as_batch_of_one, without_batch),
-        pair("pos_emb.weight", "embeddings.clip_positions.table.weight"),
+        mapped("cls_token", "embeddings.class_token", as_batch_of_one, without_batch),
+        mapped("pos_emb.weight", "embeddings.clip_positions.table.weight"),
         dropped("frame_rot_emb.inv_freqs", follows),
         dropped("image_rot_emb.scales", follows),
         *under(layer, theirs="layers.{layer}.", ours="layers.{layer}."),

@@ -12,10 +12,10 @@ from ...completion.adaptation import linear_to_conv
 from ...errors import UserError
 from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
-from ...models.shapes import pair as both_sides
+from ...models.shapes import pair
 from ..core.checkpoint_files import Tensors
 from ..core.infer_config import Found, as_size, depth_of, image_size_of
-from ..core.rules import Table, pair, under
+from ..core.rules import Table, mapped, under
 
 ANCHOR = "embedding/kernel"
 # Before a model's own names: of an optimizer, of parameters, of the tower of images beside one of texts.
@@ -109,10 +109,10 @@ def google_table(config: VisionTransformerConfig, *, attention: str, positions: 
     ]
     kernel = as_linear if config.patch_embedding == "linear" else partial(as_conv, patch_size=config.patch_size)
     return [
-        pair("embedding/kernel", "embeddings.patches.projection.weight", kernel),
-        pair("embedding/bias", "embeddings.patches.projection.bias"),
-        pair("cls", "embeddings.class_token"),
-        *([] if positions is None else [pair(positions, "embeddings.positions.table", flat_positions)]),
+        mapped("embedding/kernel", "embeddings.patches.projection.weight", kernel),
+        mapped("embedding/bias", "embeddings.patches.projection.bias"),
+        mapped("cls", "embeddings.class_token"),
+        *([] if positions is None else [mapped(positions, "embeddings.positions.table", flat_positions)]),
         *under(blocks, theirs="Transformer/encoderblock_{layer}/", ours="layers.{layer}."),
         *scale_and_bias("Transformer/encoder_norm", "norm"),
         *dense("pre_logits", "pooler.dense"),
@@ -123,10 +123,10 @@ def google_table(config: VisionTransformerConfig, *, attention: str, positions: 
 def attention_rules(name: str) -> Table:
     parts = ("query", "key", "value")
     return [
-        pair(tuple(f"{name}/{part}/kernel" for part in parts), "attention.qkv.weight", stack_kernels),
-        pair(tuple(f"{name}/{part}/bias" for part in parts), "attention.qkv.bias", stack_biases),
-        pair(f"{name}/out/kernel", "attention.output.weight", joined),
-        pair(f"{name}/out/bias", "attention.output.bias"),
+        mapped(tuple(f"{name}/{part}/kernel" for part in parts), "attention.qkv.weight", stack_kernels),
+        mapped(tuple(f"{name}/{part}/bias" for part in parts), "attention.qkv.bias", stack_biases),
+        mapped(f"{name}/out/kernel", "attention.output.weight", joined),
+        mapped(f"{name}/out/bias", "attention.output.bias"),
     ]
 
 
@@ -136,13 +136,13 @@ def map_rules(config: VisionTransformerConfig) -> Table:
     if config.pooling != "attention":
         return []
     return [
-        pair("probe", "query"),
-        pair(f"{name}/query/kernel", "query_projection.weight", stack_kernels),
-        pair(f"{name}/query/bias", "query_projection.bias", stack_biases),
-        pair((f"{name}/key/kernel", f"{name}/value/kernel"), "key_value.weight", stack_kernels),
-        pair((f"{name}/key/bias", f"{name}/value/bias"), "key_value.bias", stack_biases),
-        pair(f"{name}/out/kernel", "output.weight", joined),
-        pair(f"{name}/out/bias", "output.bias"),
+        mapped("probe", "query"),
+        mapped(f"{name}/query/kernel", "query_projection.weight", stack_kernels),
+        mapped(f"{name}/query/bias", "query_projection.bias", stack_biases),
+        mapped((f"{name}/key/kernel", f"{name}/value/kernel"), "key_value.weight", stack_kernels),
+        mapped((f"{name}/key/bias", f"{name}/value/bias"), "key_value.bias", stack_biases),
+        mapped(f"{name}/out/kernel", "output.weight", joined),
+        mapped(f"{name}/out/bias", "output.bias"),
         *scale_and_bias("LayerNorm_0", "norm"),
         *dense("MlpBlock_0/Dense_0", "feed_forward.inner"),
         *dense("MlpBlock_0/Dense_1", "feed_forward.outer"),
@@ -150,11 +150,11 @@ def map_rules(config: VisionTransformerConfig) -> Table:
 
 
 def dense(theirs: str, ours: str) -> Table:
-    return [pair(f"{theirs}/kernel", f"{ours}.weight", transposed), pair(f"{theirs}/bias", f"{ours}.bias")]
+    return [mapped(f"{theirs}/kernel", f"{ours}.weight", transposed), mapped(f"{theirs}/bias", f"{ours}.bias")]
 
 
 def scale_and_bias(theirs: str, ours: str) -> Table:
-    return [pair(f"{theirs}/scale", f"{ours}.weight"), pair(f"{theirs}/bias", f"{ours}.bias")]
+    return [mapped(f"{theirs}/scale", f"{ours}.weight"), mapped(f"{theirs}/bias", f"{ours}.bias")]
 
 
 def transposed(kernel: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ def as_linear(kernel: Tensor) -> Tensor:
 
 
 def as_conv(kernel: Tensor, *, patch_size: Any) -> Tensor:
-    return linear_to_conv(as_linear(kernel), kernel.shape[2], both_sides(patch_size))
+    return linear_to_conv(as_linear(kernel), kernel.shape[2], pair(patch_size))
 
 
 def flat_positions(positions: Tensor) -> Tensor:

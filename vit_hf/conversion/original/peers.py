@@ -65,7 +65,7 @@ def of_torchvision(
     return Runnable(model, list(model.encoder.layers), run)
 
 
-def build_timm(config: VisionTransformerConfig, *, head: bool, no_embed_class: bool) -> Any:
+def build_timm_vit(config: VisionTransformerConfig, *, head: bool, no_embed_class: bool) -> Any:
     arguments = timm_arguments(config, pooled=True, no_embed_class=no_embed_class)
     if not head:
         arguments["num_classes"] = 0
@@ -77,7 +77,7 @@ def of_timm(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: 
     if config.num_register_tokens:
         return None
     rows, (down, across) = state["pos_embed"].shape[1], config.patch_grid
-    model = build_timm(config, head=head, no_embed_class=rows == down * across)
+    model = build_timm_vit(config, head=head, no_embed_class=rows == down * across)
     model.load_state_dict({key: state[key] for key in model.state_dict()})
     return vit_timm.runnable(model.eval())
 
@@ -97,7 +97,7 @@ def of_swin(config: Any, state: Mapping[str, Tensor], path: Path, head: bool) ->
 def of_google(config: VisionTransformerConfig, state: Mapping[str, Tensor], path: Path, head: bool) -> Runnable | None:
     if config.position_embedding != "learned":
         return None
-    model = build_timm(config, head=head, no_embed_class=False)
+    model = build_timm_vit(config, head=head, no_embed_class=False)
     model.load_pretrained(str(path))
     return vit_timm.runnable(model.eval())
 

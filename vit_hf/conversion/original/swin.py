@@ -18,7 +18,7 @@ from ..core.swin_rules import (
     TIMM,
     TIMM_V2,
     V2_WORDS,
-    Names,
+    SwinNames,
     clamped_windows,
     trunk_table,
     window_of_table,
@@ -77,7 +77,7 @@ def find_swin_v2(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
 
 
 def found_in(
-    state: Mapping[str, Tensor], said: Mapping[str, Any], words: dict[str, Any], last: int | None, names: Names
+    state: Mapping[str, Tensor], said: Mapping[str, Any], words: dict[str, Any], last: int | None, names: SwinNames
 ) -> Found:
     """What both have in common. last: the side of the last stage's window; None where image_size is said."""
     width, channels, *patch = state["patch_embed.proj.weight"].shape
@@ -102,7 +102,7 @@ def found_in(
         words["num_labels"] = head.shape[0]
     rules = None if head is None else weight_and_bias(names.head, "classifier")
     images = {**IMAGES, "crop_pct": None} if side >= SQUEEZED else IMAGES
-    return Found(state, words, partial(table_of, names), rules, notes, images)
+    return Found(state, words, partial(swin_table, names), rules, notes, images)
 
 
 def merges_last(state: Mapping[str, Tensor]) -> bool:
@@ -121,5 +121,5 @@ def window_and_span(steps: Tensor) -> tuple[int, int]:
     return window, 1 + round(8 * (window - 1) / furthest)
 
 
-def table_of(names: Names, config: SwinTransformerConfig) -> Table:
+def swin_table(names: SwinNames, config: SwinTransformerConfig) -> Table:
     return trunk_table(names, config, clamped_windows(config))

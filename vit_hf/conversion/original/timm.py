@@ -14,7 +14,7 @@ from ...models.configuration_vit import VisionTransformerConfig
 from ..core.checkpoint_files import Tensors
 from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
 from ..core.preprocessing import MEAN, STD
-from ..core.rules import Rule, Table, dropped, pair, weight_and_bias
+from ..core.rules import Rule, Table, dropped, mapped, weight_and_bias
 from ..timm.vit_rules import fold_registers, timm_table
 
 ANCHOR = "blocks.0.attn.qkv.weight"
@@ -73,7 +73,7 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
         words["distillation_token"] = True
         table_of_heads += weight_and_bias("head_dist", "distillation_classifier")
     table = partial(
-        table_of, no_embed_class=bool(without_class), distilled=distilled, registers=registers, beside=beside
+        trunk_table, no_embed_class=bool(without_class), distilled=distilled, registers=registers, beside=beside
     )
     return Found(state, words, table, None if head is None else table_of_heads, notes, IMAGES)
 
@@ -97,7 +97,7 @@ def is_without_class(rows: int, patch_size: tuple[int, int], said: Any) -> bool:
     return isqrt(rows) ** 2 == rows and isqrt(rows - 1) ** 2 != rows - 1
 
 
-def table_of(
+def trunk_table(
     config: VisionTransformerConfig, *, no_embed_class: bool, distilled: bool, registers: int, beside: dict[str, str]
 ) -> Table:
     """From their names to those of our trunk."""
@@ -105,7 +105,7 @@ def table_of(
     plain.num_register_tokens = 0
     table = timm_table(plain, no_embed_class=no_embed_class, head=False)
     if registers:  # DINOv2's have no positions
-        table.append(pair("reg_token", "embeddings.register_tokens"))
+        table.append(mapped("reg_token", "embeddings.register_tokens"))
     if distilled:
         table = [folded(rule) if "pos_embed" in rule.theirs else rule for rule in table]
     return [*table, *(dropped(key, reason) for key, reason in beside.items())]

@@ -8,7 +8,7 @@ from torch import Tensor
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
 from ..core.preprocessing import MEAN, STD
-from ..core.rules import Table, pair, patch_kernel, under, weight_and_bias
+from ..core.rules import Table, mapped, patch_kernel, under, weight_and_bias
 
 ANCHOR = "encoder.layers.encoder_layer_0.self_attention.in_proj_weight"
 # Resized to 256 / 224 of the size, of which the middle is cut out.
@@ -50,16 +50,16 @@ def torchvision_table(config: VisionTransformerConfig) -> Table:
     """From their names to those of our trunk."""
     blocks = [
         *weight_and_bias("ln_1", "attention_norm"),
-        pair("self_attention.in_proj_weight", "attention.qkv.weight"),
-        pair("self_attention.in_proj_bias", "attention.qkv.bias"),
+        mapped("self_attention.in_proj_weight", "attention.qkv.weight"),
+        mapped("self_attention.in_proj_bias", "attention.qkv.bias"),
         *weight_and_bias("self_attention.out_proj", "attention.output"),
         *weight_and_bias("ln_2", "feed_forward_norm"),
         *(rule for name in INNER for rule in weight_and_bias(name, "feed_forward.inner")),
         *(rule for name in OUTER for rule in weight_and_bias(name, "feed_forward.outer")),
     ]
     return [
-        pair("class_token", "embeddings.class_token"),
-        pair("encoder.pos_embedding", "embeddings.positions.table"),
+        mapped("class_token", "embeddings.class_token"),
+        mapped("encoder.pos_embedding", "embeddings.positions.table"),
         patch_kernel(
             "conv_proj.weight",
             "embeddings.patches.projection.weight",
@@ -67,7 +67,7 @@ def torchvision_table(config: VisionTransformerConfig) -> Table:
             channels=config.num_channels,
             patch_size=config.patch_size,
         ),
-        pair("conv_proj.bias", "embeddings.patches.projection.bias"),
+        mapped("conv_proj.bias", "embeddings.patches.projection.bias"),
         *under(blocks, theirs="encoder.layers.encoder_layer_{layer}.", ours="layers.{layer}."),
         *weight_and_bias("encoder.ln", "norm"),
         *weight_and_bias("heads.pre_logits", "pooler.dense"),

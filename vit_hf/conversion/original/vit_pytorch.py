@@ -17,8 +17,7 @@ from ...models.shapes import Size, pair
 from ..core.checkpoint_files import open_checkpoint, under_prefix
 from ..core.infer_config import Found, as_size, build_model, depth_of, image_size_of
 from ..core.parity import Outputs, Runnable
-from ..core.rules import Table, constant, dropped, under, weight_and_bias
-from ..core.rules import pair as both
+from ..core.rules import Table, constant, dropped, mapped, under, weight_and_bias
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +201,7 @@ def rules_for(config: VisionTransformerConfig, *, state: Mapping[str, Tensor], w
     inner, outer = (0, 3) if wrapped else (1, 4 if f"{FIRST[:-2]}1.net.4.weight" in state else 3)
     blocks = [
         *weight_and_bias("0.norm", "attention_norm"),
-        both(f"{attention}to_qkv.weight", "attention.qkv.weight"),
+        mapped(f"{attention}to_qkv.weight", "attention.qkv.weight"),
         *output_rules(config, attention, state),
         *weight_and_bias("1.norm" if wrapped else "1.net.0", "feed_forward_norm"),
         *weight_and_bias(f"{feed_forward}net.{inner}", "feed_forward.inner"),
@@ -216,10 +215,10 @@ def rules_for(config: VisionTransformerConfig, *, state: Mapping[str, Tensor], w
             for number, name in named.items()
             for rule in weight_and_bias(f"to_patch_embedding.{number}", f"{patches}.{name}")
         ),
-        both("cls_token", "embeddings.class_token", as_token)
+        mapped("cls_token", "embeddings.class_token", as_token)
         if config.class_token
         else dropped("cls_token", "it is empty"),
-        both("pos_embedding", "embeddings.positions.table", as_token),
+        mapped("pos_embedding", "embeddings.positions.table", as_token),
         *under(blocks, theirs="transformer.layers.{layer}.", ours="layers.{layer}."),
         *weight_and_bias(norm, "norm"),
     ]
@@ -232,7 +231,7 @@ def output_rules(config: VisionTransformerConfig, attention: str, state: Mapping
         return weight_and_bias(f"{attention}to_out.0", "attention.output")
     nothing = constant("attention.output.bias", torch.zeros(config.hidden_size))
     if f"{first}weight" in state:
-        return [both(f"{attention}to_out.weight", "attention.output.weight"), nothing]
+        return [mapped(f"{attention}to_out.weight", "attention.output.weight"), nothing]
     return [constant("attention.output.weight", torch.eye(config.hidden_size)), nothing]
 
 

@@ -28,7 +28,7 @@ def table_for(config: SwinTransformerConfig, *, head: bool) -> Table:
     return [*under(table, ours="swin."), *weight_and_bias(TIMM.head, "classifier")] if head else table
 
 
-def unsayable(model: Any) -> Iterator[str]:
+def unsupported_features(model: Any) -> Iterator[str]:
     """What our words cannot say of a live SwinTransformer or SwinTransformerV2 of timm."""
     blocks = [block for stage in model.layers for block in stage.blocks]
     widths = [stage.blocks[0].norm1.normalized_shape[0] for stage in model.layers]
@@ -51,7 +51,7 @@ def unsayable(model: Any) -> Iterator[str]:
 
 def config_from(model: Any) -> SwinTransformerConfig:
     """Raises: UserError that names what our words cannot say."""
-    if reasons := list(unsayable(model)):
+    if reasons := list(unsupported_features(model)):
         raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     patches, block = model.patch_embed, model.layers[0].blocks[0]
     windows = [stage.blocks[0].window_size for stage in model.layers]
@@ -135,7 +135,7 @@ def notes_on(theirs: Any, config: SwinTransformerConfig) -> Iterator[str]:
         )
 
 
-def unsayable_to_timm(config: SwinTransformerConfig) -> Iterator[str]:
+def unsupported_by_timm(config: SwinTransformerConfig) -> Iterator[str]:
     if config.ape:
         yield "ape=True"
     if not config.patch_norm:
@@ -153,7 +153,7 @@ def timm_arguments(config: SwinTransformerConfig, *, head: bool) -> dict[str, An
 
     Raises: UserError that names the fields that timm cannot represent.
     """
-    if reasons := list(unsayable_to_timm(config)):
+    if reasons := list(unsupported_by_timm(config)):
         raise UserError(f"timm's SwinTransformer cannot represent {'; '.join(reasons)}.")
     eps, learned = config.layer_norm_eps, config.pretrained_window_sizes
     return {

@@ -43,7 +43,7 @@ def absent(module: Any) -> bool:
     return module is None or isinstance(module, nn.Identity)
 
 
-def unsayable(model: Any) -> list[str]:
+def unsupported_features(model: Any) -> list[str]:
     """What our words cannot say of a live model of timm, each with the name of the argument that asked for it."""
     if kind(model) != "VisionTransformer":
         return [f"it is a {kind(model)}, and only VisionTransformer has our blocks"]
@@ -52,10 +52,10 @@ def unsayable(model: Any) -> list[str]:
     kinds = {"block_fn": (kind(model.blocks[0]), "Block"), "embed_layer": (kind(model.patch_embed), "PatchEmbed")}
     if wrong := [f"{name}={found}, not {known}" for name, (found, known) in kinds.items() if found != known]:
         return wrong
-    return [*unsayable_blocks(model), *unsayable_ends(model)]
+    return [*unsupported_in_blocks(model), *unsupported_at_the_ends(model)]
 
 
-def unsayable_blocks(model: Any) -> Iterator[str]:
+def unsupported_in_blocks(model: Any) -> Iterator[str]:
     block = model.blocks[0]
     for argument, found, known in (
         ("norm_layer", kind(block.norm1), "LayerNorm"),
@@ -83,7 +83,7 @@ def unsayable_blocks(model: Any) -> Iterator[str]:
         yield f"norms with different eps ({', '.join(f'{one:g}' for one in sorted(eps))})"
 
 
-def unsayable_ends(model: Any) -> Iterator[str]:
+def unsupported_at_the_ends(model: Any) -> Iterator[str]:
     if not absent(model.patch_embed.norm):
         yield f"embed_norm_layer={kind(model.patch_embed.norm)}"
     if model.global_pool not in ("", *GLOBAL_POOLS.values()):
@@ -107,7 +107,7 @@ def config_from_timm(model: Any) -> tuple[VisionTransformerConfig, list[str]]:
 
     Raises: UserError that names what our words cannot say.
     """
-    if reasons := unsayable(model):
+    if reasons := unsupported_features(model):
         raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     block, patches = model.blocks[0], model.patch_embed
     fields: dict[str, Any] = {
@@ -175,7 +175,7 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
 
     Raises: UserError that names the fields that timm cannot represent.
     """
-    if reasons := list(unsayable_to_timm(config)):
+    if reasons := list(unsupported_by_timm(config)):
         raise UserError(f"timm's VisionTransformer cannot represent {'; '.join(reasons)}.")
     pooling = config.pooling if pooled else ""
     return {
@@ -208,7 +208,7 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
     }
 
 
-def unsayable_to_timm(config: VisionTransformerConfig) -> Iterator[str]:
+def unsupported_by_timm(config: VisionTransformerConfig) -> Iterator[str]:
     if config.position_embedding in ("rotary", "relative_bias"):
         yield f"position_embedding={config.position_embedding!r}"
     if config.dual_patch_norm:

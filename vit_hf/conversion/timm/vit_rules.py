@@ -14,7 +14,7 @@ from ..core.rules import (
     as_batch_of_one,
     constant,
     dropped,
-    pair,
+    mapped,
     patch_kernel,
     require_value,
     turned,
@@ -29,14 +29,14 @@ BLOCKS: Table = [
     *weight_and_bias("blocks.{layer}.attn.q_norm", "layers.{layer}.attention.query_norm"),
     *weight_and_bias("blocks.{layer}.attn.k_norm", "layers.{layer}.attention.key_norm"),
     *weight_and_bias("blocks.{layer}.attn.proj", "layers.{layer}.attention.output"),
-    pair("blocks.{layer}.ls1.gamma", "layers.{layer}.attention_scale.scale"),
+    mapped("blocks.{layer}.ls1.gamma", "layers.{layer}.attention_scale.scale"),
     *weight_and_bias("blocks.{layer}.norm2", "layers.{layer}.feed_forward_norm"),
     *weight_and_bias("blocks.{layer}.mlp.fc1", "layers.{layer}.feed_forward.inner"),
     *weight_and_bias("blocks.{layer}.mlp.fc2", "layers.{layer}.feed_forward.outer"),
-    pair("blocks.{layer}.ls2.gamma", "layers.{layer}.feed_forward_scale.scale"),
+    mapped("blocks.{layer}.ls2.gamma", "layers.{layer}.feed_forward_scale.scale"),
 ]
 ATTENTION_POOL: Table = [
-    pair("attn_pool.latent", "pool.query"),
+    mapped("attn_pool.latent", "pool.query"),
     *weight_and_bias("attn_pool.q", "pool.query_projection"),
     *weight_and_bias("attn_pool.kv", "pool.key_value"),
     *weight_and_bias("attn_pool.proj", "pool.output"),
@@ -56,8 +56,8 @@ def timm_table(config: VisionTransformerConfig, *, no_embed_class: bool, head: b
             channels=config.num_channels,
             patch_size=config.patch_size,
         ),
-        pair("patch_embed.proj.bias", "embeddings.patches.projection.bias"),
-        pair("cls_token", "embeddings.class_token"),
+        mapped("patch_embed.proj.bias", "embeddings.patches.projection.bias"),
+        mapped("cls_token", "embeddings.class_token"),
         *position_rules(config, no_embed_class),
         *weight_and_bias("norm_pre", "embeddings.norm"),
         *BLOCKS,
@@ -81,7 +81,7 @@ def position_rules(config: VisionTransformerConfig, no_embed_class: bool) -> Tab
     Where registers have positions of their own, ours hold the sum, and are given back with rows of zeros.
     """
     registers, first = config.num_register_tokens, int(config.class_token)
-    tokens = [pair("reg_token", "embeddings.register_tokens")] if registers else []
+    tokens = [mapped("reg_token", "embeddings.register_tokens")] if registers else []
     table = "embeddings.positions.table"
     if config.position_embedding in ("none", "rotary", "relative_bias"):
         return tokens
@@ -90,16 +90,16 @@ def position_rules(config: VisionTransformerConfig, no_embed_class: bool) -> Tab
         return [*tokens, *turned([constant("pos_embed", waves if no_embed_class else beside_prefix(waves, first))])]
     if registers and not no_embed_class:
         split = {"first": first, "registers": registers}
-        rule = pair(
+        rule = mapped(
             ("reg_token", "pos_embed"),
             ("embeddings.register_tokens", table),
             partial(fold_registers, **split),
             partial(unfold_registers, **split),
         )
         return [as_embedding(rule) if config.position_embedding == "embedding" else rule]
-    rule = pair("pos_embed", table)
+    rule = mapped("pos_embed", table)
     if no_embed_class and first:
-        rule = pair("pos_embed", table, partial(beside_prefix, first=first), patches_alone)
+        rule = mapped("pos_embed", table, partial(beside_prefix, first=first), patches_alone)
     return [*tokens, as_embedding(rule) if config.position_embedding == "embedding" else rule]
 
 

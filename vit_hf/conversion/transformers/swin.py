@@ -26,7 +26,7 @@ from ..core.swin_rules import (
 )
 from ..core.weights import fill
 from ..timm.swin import grids
-from .vit_config import dropouts, sides
+from .vit_config import our_dropouts, sides
 from .vit_rules import made
 
 # What they call their configurations.
@@ -45,7 +45,7 @@ CLASSES_V2: dict[str, Any] = {
 NO_POSITIONS = "transformers' Swin V2 has a position too many and cannot add them to its patches"
 
 # Fields of both, by the same name.
-ALIKE = (
+SAME_FIELDS = (
     "image_size",
     "patch_size",
     "num_channels",
@@ -63,11 +63,11 @@ ALIKE = (
 )
 
 
-def words_of(theirs: Any) -> dict[str, Any]:
+def our_fields(theirs: Any) -> dict[str, Any]:
     """Their configuration in our words."""
     return {
-        **{field: getattr(theirs, field) for field in ALIKE},
-        **dropouts(theirs),
+        **{field: getattr(theirs, field) for field in SAME_FIELDS},
+        **our_dropouts(theirs),
         "image_size": sides(theirs.image_size),
         "patch_size": sides(theirs.patch_size),
         "window_size": theirs.window_size,
@@ -122,7 +122,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     known = CLASSES | CLASSES_V2
     if name not in known:
         raise UserError(f"{name} has no like among our models; of transformers' Swin, {', '.join(known)} have.")
-    words = words_of(theirs.config)
+    words = our_fields(theirs.config)
     if name.endswith("ForImageClassification"):
         words |= {"id2label": theirs.config.id2label, "problem_type": theirs.config.problem_type}
     if name == "SwinBackbone":
@@ -143,7 +143,7 @@ def refuse_uneven(config: SwinTransformerConfig) -> None:
         )
 
 
-def unsayable(config: SwinTransformerConfig) -> Iterator[str]:
+def unsupported_by_transformers(config: SwinTransformerConfig) -> Iterator[str]:
     if not config.patch_norm:
         yield "patch_norm=False"
     if config.mask_padding:
@@ -164,7 +164,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     Raises: UserError that names the fields, and their values, that transformers cannot represent.
     """
     config: Any = model.config
-    if reasons := list(unsayable(config)):
+    if reasons := list(unsupported_by_transformers(config)):
         raise UserError(f"transformers' Swin cannot represent {'; '.join(reasons)}.")
     refuse_uneven(config)
     classes = CLASSES if version_of(config) == 1 else CLASSES_V2
@@ -173,7 +173,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
         raise UserError(
             f"transformers' Swin V2 has no like of {type(model).__name__}, only of a classifier and its trunk."
         )
-    arguments: dict[str, Any] = {field: getattr(config, field) for field in ALIKE}
+    arguments: dict[str, Any] = {field: getattr(config, field) for field in SAME_FIELDS}
     arguments |= {"window_size": pair(config.window_size)[0], "use_absolute_embeddings": config.ape}
     if name.endswith("ForImageClassification"):
         arguments |= {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}

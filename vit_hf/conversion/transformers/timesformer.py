@@ -19,9 +19,8 @@ from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, turned, under, weight_and_bias
 from ..core.timesformer_rules import TRANSFORMERS, trunk_table
 from ..core.weights import fill
-from .vit_config import common, dropouts
-from .vit_targets import dropouts as their_dropouts
-from .vit_targets import shared
+from .vit_config import common
+from .vit_targets import shared, their_dropouts
 
 # What they call their configurations.
 NAMES = ("timesformer",)
@@ -41,10 +40,15 @@ SAYS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def words_of(theirs: Any) -> dict[str, Any]:
+def our_fields(theirs: Any) -> dict[str, Any]:
     """Their configuration in our words."""
     alike = ("intermediate_size", "qkv_bias", "num_frames", "attention_type", "drop_path_rate")
-    return {**common(theirs), **dropouts(theirs), **{name: getattr(theirs, name) for name in alike}, "head_dim": None}
+    return {
+        **common(theirs),
+        **their_dropouts(theirs),
+        **{name: getattr(theirs, name) for name in alike},
+        "head_dim": None,
+    }
 
 
 def table_for(config: TimeSformerConfig, name: str) -> Table:
@@ -64,7 +68,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
 
     Raises: UserError for heads that we have no like of.
     """
-    name, words = type(theirs).__name__, words_of(theirs.config)
+    name, words = type(theirs).__name__, our_fields(theirs.config)
     if name not in CLASSES:
         raise UserError(f"{name} has no like among ours; of transformers' TimeSformer, {', '.join(CLASSES)} have.")
     if name == "TimesformerForVideoClassification":
@@ -77,7 +81,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     return ours, [apart] if config.attention_type == "space_only" else []
 
 
-def unsayable(config: TimeSformerConfig) -> Iterator[str]:
+def unsupported_by_transformers(config: TimeSformerConfig) -> Iterator[str]:
     for name, values in SAYS.items():
         if (found := getattr(config, name)) not in values:
             yield f"{name}={found!r} (it takes {' or '.join(repr(value) for value in values)})"
@@ -95,7 +99,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     Raises: UserError that names the fields, and their values, that transformers cannot represent.
     """
     config: Any = model.config
-    if reasons := list(unsayable(config)):
+    if reasons := list(unsupported_by_transformers(config)):
         raise UserError(f"transformers' TimeSformer cannot represent {'; '.join(reasons)}.")
     name = next(theirs for theirs, ours in CLASSES.items() if isinstance(model, ours))
     alike = {

@@ -28,7 +28,7 @@ def sides(size: Any) -> int | list[int]:
     return size if isinstance(size, int) else list(size)
 
 
-def dropouts(config: Any) -> dict[str, Any]:
+def our_dropouts(config: Any) -> dict[str, Any]:
     """They drop units of the embeddings at the rate of the blocks."""
     return {
         "hidden_dropout_prob": config.hidden_dropout_prob,
@@ -40,7 +40,7 @@ def dropouts(config: Any) -> dict[str, Any]:
 def vit_words(config: Any) -> dict[str, Any]:
     return {
         **common(config),
-        **dropouts(config),
+        **our_dropouts(config),
         "intermediate_size": config.intermediate_size,
         "qkv_bias": config.qkv_bias,
     }
@@ -54,7 +54,7 @@ def dinov2_words(config: Any) -> dict[str, Any]:
     require(config, "use_swiglu_ffn", False, "our feed-forward has no gate")
     return {
         **common(config),
-        **dropouts(config),
+        **our_dropouts(config),
         "intermediate_size": int(config.hidden_size * config.mlp_ratio),
         "qkv_bias": config.qkv_bias,
         "layer_scale_init_value": config.layerscale_value,
@@ -93,7 +93,7 @@ def beit_words(config: Any) -> dict[str, Any]:
     learned = "learned" if config.use_absolute_position_embeddings else "none"
     return {
         **common(config),
-        **dropouts(config),
+        **our_dropouts(config),
         "intermediate_size": config.intermediate_size,
         "layer_scale_init_value": config.layer_scale_init_value if config.layer_scale_init_value > 0 else None,
         "drop_path_rate": config.drop_path_rate,

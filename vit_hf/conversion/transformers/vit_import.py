@@ -53,7 +53,7 @@ TABLES: dict[str, Callable[[VisionTransformerConfig], Table]] = {
 }
 
 
-def task_of(theirs: Any) -> str:
+def our_task(theirs: Any) -> str:
     """Which of our classes a live model is. Raises: UserError for heads that we have no like of."""
     name, (prefix, trunk) = type(theirs).__name__, trunk_of(theirs)
     ending = next((ending for ending in TASK_OF_CLASS if name.endswith(ending)), None)
@@ -77,7 +77,7 @@ def takes(theirs: Any) -> bool:
 
 def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
-    task, (prefix, trunk) = task_of(theirs), trunk_of(theirs)
+    task, (prefix, trunk) = our_task(theirs), trunk_of(theirs)
     words, table = WORDS[trunk.config.model_type](trunk.config), []
     if task == "classifier":
         words |= labels_of(theirs.config) | pooled_words(theirs, state)

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...models.positions import sincos_2d
-from ...models.shapes import pair as both
+from ...models.shapes import pair
 from ..core.rules import (
     Rule,
     Table,
     as_batch_of_one,
     dropped,
-    pair,
+    mapped,
     patch_kernel,
     query_key_value,
     under,
@@ -47,7 +47,7 @@ def blocks(
         *weight_and_bias(outer, "feed_forward.outer"),
     ]
     if scales is not None:
-        table += [pair(scales[0], "attention_scale.scale"), pair(scales[1], "feed_forward_scale.scale")]
+        table += [mapped(scales[0], "attention_scale.scale"), mapped(scales[1], "feed_forward_scale.scale")]
     return under(table, theirs=f"{layers}.{{layer}}.", ours="layers.{layer}.")
 
 
@@ -63,7 +63,7 @@ def kernel(theirs: str, config) -> Rule:
 
 
 def patches(theirs: str, config) -> Table:
-    return [kernel(f"{theirs}.weight", config), pair(f"{theirs}.bias", "embeddings.patches.projection.bias")]
+    return [kernel(f"{theirs}.weight", config), mapped(f"{theirs}.bias", "embeddings.patches.projection.bias")]
 
 
 def made(theirs: str, value: Tensor) -> Rule:
@@ -77,11 +77,11 @@ def positions(config, theirs: str = "embeddings.position_embeddings", *, flat: b
     if kind in ("learned", "embedding"):
         ours = "embeddings.positions.table" + ".weight" * (kind == "embedding")
         if flat == (kind == "embedding"):
-            return pair(theirs, ours)
+            return mapped(theirs, ours)
         return (
-            pair(theirs, ours, as_batch_of_one, without_batch)
+            mapped(theirs, ours, as_batch_of_one, without_batch)
             if flat
-            else pair(theirs, ours, without_batch, as_batch_of_one)
+            else mapped(theirs, ours, without_batch, as_batch_of_one)
         )
     grid, width = config.patch_grid, config.hidden_size
     rows = sincos_2d(grid, width) if kind == "sincos_2d" else torch.zeros(grid[0] * grid[1], width)
@@ -91,8 +91,8 @@ def positions(config, theirs: str = "embeddings.position_embeddings", *, flat: b
 
 def vit(config) -> Table:
     return [
-        pair("embeddings.cls_token", "embeddings.class_token"),
-        pair("embeddings.mask_token", "embeddings.mask_token"),
+        mapped("embeddings.cls_token", "embeddings.class_token"),
+        mapped("embeddings.mask_token", "embeddings.mask_token"),
         positions(config),
         *patches("embeddings.patch_embeddings.projection", config),
         *blocks("layers", **VIT),
@@ -103,7 +103,7 @@ def vit(config) -> Table:
 
 def deit(config) -> Table:
     """The distillation token is a register that has a position, which ours adds once and for all."""
-    folded = pair(
+    folded = mapped(
         ("embeddings.distillation_token", "embeddings.position_embeddings"),
         ("embeddings.register_tokens", "embeddings.positions.table"),
         fold_position,
@@ -122,8 +122,8 @@ def unfold_position(register: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
 
 def dinov2(config) -> Table:
     return [
-        pair("embeddings.cls_token", "embeddings.class_token"),
-        pair("embeddings.register_tokens", "embeddings.register_tokens"),
+        mapped("embeddings.cls_token", "embeddings.class_token"),
+        mapped("embeddings.register_tokens", "embeddings.register_tokens"),
         made("embeddings.mask_token", torch.zeros(1, config.hidden_size)),
         positions(config),
         *patches("embeddings.patch_embeddings.projection", config),
@@ -134,10 +134,10 @@ def dinov2(config) -> Table:
 
 def dinov3(config, *, key_bias: bool = True) -> Table:
     scales = ("layer_scale1.lambda1", "layer_scale2.lambda1")
-    registers = pair("embeddings.register_tokens", "embeddings.register_tokens")
+    registers = mapped("embeddings.register_tokens", "embeddings.register_tokens")
     none = made("embeddings.register_tokens", torch.zeros(1, 0, config.hidden_size))
     return [
-        pair("embeddings.cls_token", "embeddings.class_token"),
+        mapped("embeddings.cls_token", "embeddings.class_token"),
         registers if config.num_register_tokens else none,
         made("embeddings.mask_token", torch.zeros(1, 1, config.hidden_size)),
         *patches("embeddings.patch_embeddings", config),
@@ -148,14 +148,14 @@ def dinov3(config, *, key_bias: bool = True) -> Table:
 
 def beit(config, *, shared: bool = False) -> Table:
     """With one table of biases for all layers, each of ours gets a copy, as BEiT's own fine-tuning does."""
-    biases = pair(
+    biases = mapped(
         "shared_position_bias.relative_position_bias_table"
         if shared
         else "layers.{layer}.relative_position_bias.relative_position_bias_table",
         "layers.{layer}.attention.relative_bias.table",
     )
     return [
-        pair("embeddings.cls_token", "embeddings.class_token"),
+        mapped("embeddings.cls_token", "embeddings.class_token"),
         dropped("embeddings.mask_token", "it belongs to pre-training"),
         *([] if config.position_embedding == "relative_bias" else [positions(config)]),
         *patches("embeddings.patch_embeddings.projection", config),
@@ -167,7 +167,7 @@ def beit(config, *, shared: bool = False) -> Table:
 
 def clip(config) -> Table:
     return [
-        pair("embeddings.class_embedding", "embeddings.class_token", add_two, drop_two),
+        mapped("embeddings.class_embedding", "embeddings.class_token", add_two, drop_two),
         positions(config, "embeddings.position_embedding.weight", flat=True),
         kernel("embeddings.patch_embedding.weight", config),
         *weight_and_bias("pre_layrnorm", "embeddings.norm"),
@@ -205,9 +205,9 @@ def join(query: Tensor, key_value: Tensor) -> Tensor:
 
 
 ATTENTION_POOL: Table = [
-    pair("head.probe", "pool.query"),
-    pair("head.attention.in_proj_weight", ("pool.query_projection.weight", "pool.key_value.weight"), split, join),
-    pair("head.attention.in_proj_bias", ("pool.query_projection.bias", "pool.key_value.bias"), split, join),
+    mapped("head.probe", "pool.query"),
+    mapped("head.attention.in_proj_weight", ("pool.query_projection.weight", "pool.key_value.weight"), split, join),
+    mapped("head.attention.in_proj_bias", ("pool.query_projection.bias", "pool.key_value.bias"), split, join),
     *weight_and_bias("head.attention.out_proj", "pool.output"),
     *weight_and_bias("head.layernorm", "pool.norm"),
     *weight_and_bias("head.mlp.fc1", "pool.feed_forward.inner"),
@@ -217,13 +217,13 @@ ATTENTION_POOL: Table = [
 
 def decoder(config) -> Table:
     """Of masked images, whose pixels are c p1 p2 for them and p1 p2 c for us."""
-    height, across = both(config.patch_size)
+    height, across = pair(config.patch_size)
     order = torch.arange(config.num_channels * height * across)
     order = order.reshape(config.num_channels, height, across).permute(1, 2, 0).flatten()
     back = order.argsort()
     return [
-        pair("decoder.0.weight", "decoder.weight", partial(channels_last, order), partial(channels_first, back)),
-        pair("decoder.0.bias", "decoder.bias", lambda bias: bias[order], lambda bias: bias[back]),
+        mapped("decoder.0.weight", "decoder.weight", partial(channels_last, order), partial(channels_first, back)),
+        mapped("decoder.0.bias", "decoder.bias", lambda bias: bias[order], lambda bias: bias[back]),
     ]
 
 
@@ -240,8 +240,10 @@ def classifier_of_both(pooling: str) -> Table:
     """Of DINOv2, which reads the class token and the mean of the patches, of which ours pools one."""
     first = pooling == "cls"
     return [
-        pair("classifier.weight", "classifier.weight", partial(half, first=first), partial(beside_zeros, first=first)),
-        pair("classifier.bias", "classifier.bias"),
+        mapped(
+            "classifier.weight", "classifier.weight", partial(half, first=first), partial(beside_zeros, first=first)
+        ),
+        mapped("classifier.bias", "classifier.bias"),
     ]
 
 

@@ -60,7 +60,7 @@ def shared(config: VisionTransformerConfig) -> Arguments:
     }
 
 
-def dropouts(config: VisionTransformerConfig) -> Arguments:
+def their_dropouts(config: VisionTransformerConfig) -> Arguments:
     return {
         "hidden_dropout_prob": config.hidden_dropout_prob,
         "attention_probs_dropout_prob": config.attention_probs_dropout_prob,
@@ -70,7 +70,7 @@ def dropouts(config: VisionTransformerConfig) -> Arguments:
 def vit_arguments(config: VisionTransformerConfig) -> Arguments:
     return {
         **shared(config),
-        **dropouts(config),
+        **their_dropouts(config),
         "intermediate_size": config.intermediate_size,
         "qkv_bias": config.qkv_bias,
         "encoder_stride": pair(config.patch_size)[0],
@@ -81,7 +81,7 @@ def dinov2_arguments(config: VisionTransformerConfig) -> Arguments:
     registers = {"num_register_tokens": config.num_register_tokens} if config.num_register_tokens else {}
     return {
         **shared(config),
-        **dropouts(config),
+        **their_dropouts(config),
         **registers,
         "mlp_ratio": config.intermediate_size // config.hidden_size,
         "qkv_bias": config.qkv_bias,
@@ -108,7 +108,7 @@ def dinov3_arguments(config: VisionTransformerConfig) -> Arguments:
 def beit_arguments(config: VisionTransformerConfig) -> Arguments:
     return {
         **shared(config),
-        **dropouts(config),
+        **their_dropouts(config),
         "intermediate_size": config.intermediate_size,
         "use_relative_position_bias": True,
         "layer_scale_init_value": float(config.layer_scale_init_value or 0.0),

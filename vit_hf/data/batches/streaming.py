@@ -23,7 +23,7 @@ from ..decode.preparation import ClipPreparation, Preparation
 from ..sources.tables import Shards, StreamedTable
 from .device import DevicePreparation
 
-SHARDS, BLOCKS = 0x736861726473, 0x626C6F636B73  # streams of random numbers that nothing else draws from
+SHARD_ORDER, BLOCK_ORDER = 0x736861726473, 0x626C6F636B73  # streams of random numbers that nothing else draws from
 
 Batch = dict[str, Tensor]
 
@@ -80,7 +80,7 @@ class StreamedBatches(IterableDataset):
     def read(self, lane: int, position: dict[str, Any] | None) -> Iterator[tuple[dict[str, Any], Batch]]:
         position = position or {"epoch": 0, "shard": 0, "block": 0, "used": 0, "source": None}
         while True:
-            order = shuffled(self.shards.num_shards, self.seed ^ SHARDS, position["epoch"])
+            order = shuffled(self.shards.num_shards, self.seed ^ SHARD_ORDER, position["epoch"])
             own = order[self.first_lane + lane :: self.all_lanes]
             batches = position["shard"] + position["used"]  # of this epoch, or a sign that there were some
             for number in range(position["shard"], len(own)):
@@ -101,7 +101,7 @@ class StreamedBatches(IterableDataset):
             before = source.state_dict()
             block = list(islice(records, self.block))
             once = (epoch * self.shards.num_shards + shard) * 2**20 + number  # like no other block
-            order = shuffled(len(block), self.seed ^ BLOCKS, once)
+            order = shuffled(len(block), self.seed ^ BLOCK_ORDER, once)
             for start in range(used, len(block) - self.batch + 1, self.batch):
                 chosen = [block[index] for index in order[start : start + self.batch]]
                 behind = {"block": number, "used": start + self.batch, "source": before}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ...data.settings import DataSettings
 from ...errors import UserError, unknown_name
 from ...families import FAMILIES
-from ...settings import Section, explained
+from ...settings import Section, explain_wrong_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
 from .yaml_files import apply_overrides, configuration_folder, parse_overrides, read_yaml, write_yaml
@@ -124,5 +124,5 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     content = read_yaml(Path(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
-    with explained(str(path)):
+    with explain_wrong_fields(str(path)):
         return Recipe(**apply_overrides(content, parse_overrides(overrides)))
