@@ -17,7 +17,7 @@ FLOORS = [
     ["version"],
     ["errors"],
     ["files", "requirements", "settings", "models.shapes", "completion.configurations"],
-    ["models.patches", "models.positions", "models.video_frames", "completion.losses"],
+    ["models.patches", "models.positions", "models.video_frames", "completion.loss_function"],
     ["models.windows", "models.configuration_*", "models.fast_paths", "completion.combinations"],
     ["models.attention", "models.fast_windows", "completion.adaptation"],
     ["models.blocks", "completion.loading"],

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vit_hf.commands import convert, main
-from vit_hf.commands.cli import guarded
+from vit_hf.commands import convert
+from vit_hf.commands.cli import guarded, main
 from vit_hf.conversion.convert import TARGETS
 from vit_hf.errors import UserError
 from vit_hf.runs.report import table
@@ -49,7 +49,7 @@ HELP = """
 import sys
 import vit_hf
 before = set(sys.modules)
-from vit_hf.commands import main
+from vit_hf.commands.cli import main
 try:
     main([{name!r}, "--help"])
 except SystemExit:

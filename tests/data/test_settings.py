@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from vit_hf.data.augment.settings import build_augmentation
+from vit_hf.data.augment.augmentations import build_augmentation
 from vit_hf.data.settings import DataSettings
 from vit_hf.errors import unknown_name
 

@@ -1,12 +1,24 @@
-"""What every command does: parse, call, and turn expected errors into one sentence."""
+"""vit-hf train | evaluate | predict | convert | publish | benchmark, and what each of them does: parse, call, and turn
+expected errors into one sentence. In a clone, scripts/ hold the same commands.
+"""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, unknown_name
+
+COMMANDS = {
+    "train": "train a classifier from a recipe, and leave a folder that is ready for the Hub",
+    "evaluate": "measure a model on labeled images",
+    "predict": "name what is in images",
+    "convert": "bring a pretrained model from one library to another",
+    "publish": "put a trained model on the Hub, once it is proven to load",
+    "benchmark": "measure speed and memory against other libraries",
+}
 
 EXPECTED = (UserError, OSError)
 FAILED, MISUSED = 1, 2
@@ -55,3 +67,29 @@ def guarded(run: Callable[..., int], *arguments) -> int:
 
 def given_arguments(words: Sequence[str] | None) -> list[str]:
     return list(sys.argv[1:] if words is None else words)
+
+
+def usage() -> str:
+    lines = [f"  {name:<10} {does}" for name, does in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vit-hf COMMAND ...",
+            "",
+            *lines,
+            "",
+            "Each has its own --help. To begin with:",
+            "  vit-hf train digits --training.output_dir outputs/digits",
+        ]
+    )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The `vit-hf` of the command line. Only the asked-for command is imported."""
+    name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0
+    if name not in COMMANDS:
+        print(f"error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
+        return 2
+    return importlib.import_module(f"{__package__}.{name}").main(rest)

@@ -7,8 +7,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ..errors import UserError
 from ..models.video_frames import Sampling
 from ..settings import Section
+from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
-from .augment.settings import build_augmentation
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -38,7 +38,7 @@ class DataSettings(Section):
     interpolation: Interpolation = "bicubic"
     sampling: Sampling = Field(default="uniform", description="frames of the whole video, or dense, of a part of it")
     sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
-    train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentation.py)")
+    train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentations.py)")
     mix: MixSettings | None = Field(default=None, description="mixup and cutmix, as in {mixup: 0.8, cutmix: 1.0}")
     repeats: int = Field(default=1, ge=1, description="of each image in an effective batch, differently augmented")
 

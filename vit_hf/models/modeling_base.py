@@ -19,7 +19,7 @@ try:  # in the package: weights that adapt, a sentence for every mistake, a card
     if not __name__.startswith("vit_hf."):
         raise ImportError
     from vit_hf.completion.loading import AdaptingModel  # pyright: ignore[reportAssignmentType]
-    from vit_hf.completion.losses import ClassificationLoss  # pyright: ignore[reportAssignmentType]
+    from vit_hf.completion.loss_function import ClassificationLoss  # pyright: ignore[reportAssignmentType]
 except ImportError:
     if __name__.startswith("vit_hf."):
         raise  # a circle of imports, which must not pass for a machine without the package

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from ..cards.trained import PICTURES, CardFacts, Interval, bootstrapped_calibration, render_card, wilson
+from ..cards.trained import PICTURES, CardFacts, render_card
 from ..conversion.pretrained import Loaded, license_sentence
 from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
@@ -21,7 +21,7 @@ from ..files import name_for_others, write_json
 from ..modality import modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
-from ..training.metrics import BINS, classification_metrics
+from ..training.metrics import classification_metrics, metric_intervals
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
@@ -108,18 +108,8 @@ class FinishedRun:
             operations=forward_operations(self.model),
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
-            intervals=self.intervals(),
+            intervals=metric_intervals(self.logits, self.tested.labels, self.metrics),
         )
-
-    def intervals(self) -> dict[str, Interval]:
-        """Of the figures that are shares of the images, and of the calibration error."""
-        images = self.metrics["images"]
-        shares = {name: value for name, value in self.metrics.items() if name.endswith("accuracy")}
-        calibration = bootstrapped_calibration(self.logits.softmax(-1), self.tested.labels, bins=BINS)
-        return {
-            **{name: wilson(value, images) for name, value in shares.items()},
-            "expected_calibration_error": calibration,
-        }
 
     def license(self) -> str:
         """The recipe's where it says one, else that of the weights it began from."""

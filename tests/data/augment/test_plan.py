@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from vit_hf.data.augment.auto_augment import trivialaugment
 from vit_hf.data.augment.geometry import apply_affine, identity_matrices, rotation_matrices, shift_matrices
 from vit_hf.data.augment.plan import AugmentationPlan, MixSettings, describe
-from vit_hf.data.augment.policies import trivialaugment
 
 EVERYTHING = {
     "random_resized_crop": {"scale": [0.3, 1.0]},

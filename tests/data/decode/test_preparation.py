@@ -11,8 +11,8 @@ from hypothesis import strategies as some
 from made_images import jpeg, photo
 from PIL import Image
 
+from vit_hf.data.augment.augmentations import RandomResizedCrop
 from vit_hf.data.augment.crops import BOX_DRAWS
-from vit_hf.data.augment.settings import RandomResizedCrop
 from vit_hf.data.decode.images import StoredPicture, open_picture
 from vit_hf.data.decode.preparation import Preparation
 from vit_hf.data.decode.processors import make_image_processor

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...data.augment.augmentations import RandomResizedCrop
 from ...data.augment.plan import AugmentationPlan
-from ...data.augment.settings import RandomResizedCrop
 from ...data.batches.cache import open_or_build
 from ...data.batches.device import DevicePreparation
 from ...data.decode.images import StoredPicture, open_picture

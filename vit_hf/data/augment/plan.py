@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,10 @@ from torch import Tensor
 from ...errors import UserError
 from ...settings import Section
 from ..decode.preparation import MIDDLE, View
+from .augmentations import Affine, Augmentation, Share, build_augmentation
 from .geometry import AFFINE, apply_affine, identity_matrices
 from .mixing import MIX_DRAWS, mix
 from .random_numbers import uniform
-from .settings import (
-    Affine,
-    Augmentation,
-    Erase,
-    RandomClip,
-    RandomResizedCrop,
-    Share,
-    build_augmentation,
-)
 
 
 class MixSettings(Section):
@@ -67,6 +58,9 @@ class AugmentationPlan:
             drawn += augmentation.draws
         return cls(tuple(steps), mixing, drawn + (MIX_DRAWS if mixing else 0))
 
+    def in_phase(self, phase: str) -> list[Step]:
+        return [step for step in self.steps if step.augmentation.phase == phase]
+
     def numbers(self, seed: int, epoch: int, samples: np.ndarray) -> np.ndarray:
         """b -> b draws"""
         return uniform(seed, epoch, samples, self.draws)
@@ -74,27 +68,21 @@ class AugmentationPlan:
     @property
     def chooses(self) -> bool:
         """Whether a sample's numbers decide which part of an image or video is decoded."""
-        return any(isinstance(step.augmentation, RandomResizedCrop | RandomClip) for step in self.steps)
+        return any(self.in_phase("decoding"))
 
     def view(self, numbers: np.ndarray | None) -> View:
         """draws -> what is decoded of a sample"""
-        if numbers is None or not self.chooses:
-            return MIDDLE
-        box, place = None, 0.5
-        for step in self.steps:
-            if isinstance(step.augmentation, RandomResizedCrop):
-                box = partial(step.augmentation.box, numbers=numbers[step.columns])
-            elif isinstance(step.augmentation, RandomClip):
-                place = float(numbers[step.columns][0])
-        return View(box, place)
+        view = MIDDLE
+        if numbers is not None:
+            for step in self.in_phase("decoding"):
+                view = step.augmentation.choose(view, numbers[step.columns])
+        return view
 
     def augment(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
         """b c h w (bytes), b draws -> b c h w: shares from 0 to 1"""
         matrices = None
-        for step in self.steps:
+        for step in self.in_phase("bytes"):
             augmentation, own = step.augmentation, numbers[:, step.columns]
-            if isinstance(augmentation, RandomResizedCrop | RandomClip | Erase):
-                continue
             if isinstance(augmentation, Affine):
                 matrix = AFFINE[augmentation.name](torch.from_numpy(own).float(), augmentation.by)
                 matrices = (identity_matrices(len(own)) if matrices is None else matrices) @ matrix
@@ -104,9 +92,8 @@ class AugmentationPlan:
 
     def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
         """b c h w (normalized), b draws -> b c h w, in place"""
-        for step in self.steps:
-            if isinstance(step.augmentation, Erase):
-                pixels = step.augmentation(pixels, numbers[:, step.columns])
+        for step in self.in_phase("normalized"):
+            pixels = step.augmentation(pixels, numbers[:, step.columns])
         return pixels
 
     def mix(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_config
 
-from vit_hf.completion.losses import classification_loss
+from vit_hf.completion.loss_function import classification_loss
 from vit_hf.models.modeling_vit_heads import masked_pixel_loss
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from vit_hf.data.augment import auto_augment
 from vit_hf.data.augment import color as tones
-from vit_hf.data.augment import policies
-from vit_hf.data.augment.policies import (
+from vit_hf.data.augment.auto_augment import (
     RANDAUGMENT,
     TRANSFORMS,
     TRIVIALAUGMENT,
@@ -74,7 +74,7 @@ def chosen_by(monkeypatch: pytest.MonkeyPatch, policy, numbers: np.ndarray) -> l
     """What each call of `apply` was told, nothing being changed."""
     told = []
     keep = lambda pixels, names, chosen, amounts: told.append((chosen, amounts)) or pixels  # noqa: E731
-    monkeypatch.setattr(policies, "apply", keep)
+    monkeypatch.setattr(auto_augment, "apply", keep)
     policy(pictures(1, 4).expand(len(numbers), -1, -1, -1), numbers)
     return told
 

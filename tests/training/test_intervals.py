@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from vit_hf.cards.trained import bootstrapped_calibration, wilson
-from vit_hf.training.metrics import BINS, calibration_error
+from vit_hf.training.metrics import BINS, bootstrapped_calibration, calibration_error, wilson
 
 
 def test_wilsons_interval_is_that_of_the_tables():

@@ -5,12 +5,14 @@ An entry is a name with its strength, or with a mapping of its fields:
     train: {random_resized_crop: {scale: [0.08, 1.0]}, flip: 0.5, randaugment: {n: 2, magnitude: 9}, erase: 0.25}
 
 They follow one another in this order, but for three: `random_clip` and `random_resized_crop` come first, as they choose
-what is decoded, and `erase` last, on normalized pixels. A bare number is the strength that each entry names as its
+what is decoded, and `erase` last, on normalized pixels. A bare number is for the fields that an entry names as its
 `strength`. Every random number is a function of the seed, the epoch and the sample (see random_numbers.py), and the
 same for all frames of a clip.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,10 +21,9 @@ from torch import Tensor
 
 from ...errors import UserError, unknown_name
 from ...settings import Section
+from ..decode.preparation import View
 from ..decode.resize import Box
-from .crops import BOX_DRAWS, ERASE_DRAWS, erase_, flip, pad_and_crop, random_box
-from .geometry import AFFINE, AFFINE_DRAWS
-from .policies import (
+from .auto_augment import (
     JITTER_DRAWS,
     RANDAUGMENT_DRAWS,
     THREE_DRAWS,
@@ -32,6 +33,8 @@ from .policies import (
     three_augment,
     trivialaugment,
 )
+from .crops import BOX_DRAWS, ERASE_DRAWS, erase_, flip, pad_and_crop, random_box
+from .geometry import AFFINE, AFFINE_DRAWS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Limits = tuple[float, float]
@@ -44,9 +47,13 @@ def refuse_crossed(limits: Limits, name: str) -> Limits:
 
 
 class Augmentation(Section):
-    """strength: the field that a bare number stands for; none where there is nothing to say, and `true` is written."""
+    """strength: the fields that a bare number stands for; none where there is nothing to say, and `true` is written.
 
-    strength: ClassVar[str | None] = None
+    phase: "decoding" chooses what is decoded, "bytes" changes pixels, "normalized" what the processor makes of them.
+    """
+
+    strength: ClassVar[tuple[str, ...]] = ()
+    phase: ClassVar[Literal["decoding", "bytes", "normalized"]] = "bytes"
 
     @property
     def draws(self) -> int:
@@ -54,14 +61,19 @@ class Augmentation(Section):
         raise NotImplementedError
 
     def __call__(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
-        """b c h w (bytes, or normalized ones for `Erase`), b draws -> b c h w"""
+        """b c h w, b draws -> b c h w"""
+        raise NotImplementedError
+
+    def choose(self, view: View, numbers: np.ndarray) -> View:
+        """draws -> the view, with what this one chooses of it"""
         raise NotImplementedError
 
 
 class RandomResizedCrop(Augmentation):
     """A part of the decoded image, of a share `scale` of its area and of a `ratio` of width to height."""
 
-    strength = "scale"
+    strength = ("scale",)
+    phase = "decoding"
     scale: Limits = (0.08, 1.0)
     ratio: Limits = (3 / 4, 4 / 3)
 
@@ -84,19 +96,27 @@ class RandomResizedCrop(Augmentation):
     def box(self, height: int, width: int, numbers: np.ndarray) -> Box:
         return random_box(height, width, numbers, scale=self.scale, ratio=self.ratio)
 
+    def choose(self, view, numbers):
+        return replace(view, box=partial(self.box, numbers=numbers))
+
 
 class RandomClip(Augmentation):
     """Another clip of a longer video each time; written as `random_clip: true`. Without it, it is the middle one."""
+
+    phase = "decoding"
 
     @property
     def draws(self) -> int:
         return 1
 
+    def choose(self, view, numbers):
+        return replace(view, place=float(numbers[0]))
+
 
 class Flip(Augmentation):
     """Mirror left and right."""
 
-    strength = "probability"
+    strength = ("probability",)
     probability: Share = 0.5
 
     @property
@@ -110,7 +130,7 @@ class Flip(Augmentation):
 class PadAndCrop(Augmentation):
     """Move by up to so many pixels, as is usual on CIFAR."""
 
-    strength = "margin"
+    strength = ("margin",)
     margin: int = Field(default=4, ge=1)
     padding: Literal["zeros", "reflect"] = "reflect"
 
@@ -125,7 +145,7 @@ class PadAndCrop(Augmentation):
 class RandAugment(Augmentation):
     """n operations of about the same magnitude (0 to 10). timm's rand-m9-mstd0.5-inc1 is {magnitude: 9, noise: 0.5}."""
 
-    strength = "magnitude"
+    strength = ("magnitude",)
     n: int = Field(default=2, ge=1)
     magnitude: float = Field(default=9, ge=0, le=10)
     noise: float = Field(default=0, ge=0, description="standard deviation of the magnitude")
@@ -154,7 +174,7 @@ class TrivialAugment(Augmentation):
 class ThreeAugment(Augmentation):
     """DeiT III's: gray, solarized or blurred; then jittered colors."""
 
-    strength = "jitter"
+    strength = ("jitter",)
     jitter: Share = 0.3
 
     @property
@@ -168,7 +188,7 @@ class ThreeAugment(Augmentation):
 class ColorJitter(Augmentation):
     """Brightness, contrast, saturation, and hue as a share of the circle; a bare number is for the first three."""
 
-    strength = "factors"
+    strength = ("brightness", "contrast", "saturation")
     brightness: float = Field(default=0, ge=0)
     contrast: float = Field(default=0, ge=0)
     saturation: float = Field(default=0, ge=0)
@@ -185,7 +205,8 @@ class ColorJitter(Augmentation):
 class Erase(Augmentation):
     """A rectangle gives way to noise in every pixel, to one color, or to zeros (the mean)."""
 
-    strength = "probability"
+    strength = ("probability",)
+    phase = "normalized"
     probability: Share = 0.25
     area: Limits = (0.02, 1 / 3)
     fill: Literal["pixel", "color", "zeros"] = "pixel"
@@ -206,7 +227,7 @@ class Erase(Augmentation):
 class Affine(Augmentation):
     """A map of `AFFINE`; those that follow one another become one, so that pixels are looked up once."""
 
-    strength = "by"
+    strength = ("by",)
     name: str
     by: float
 
@@ -236,12 +257,10 @@ def augmentation_fields(kind: type[Augmentation], name: str, value: Any) -> dict
         return {**own, **value}
     if value is True and kind is not Affine:
         return own
-    if isinstance(value, bool) or kind.strength is None:
+    if isinstance(value, bool) or not kind.strength:
         would_do = "give a number" if kind is Affine else f"write `{name}: true`"
         raise UserError(f"{name}: {value} means nothing here; {would_do}, or leave it out.")
-    if kind is ColorJitter:
-        return dict.fromkeys(("brightness", "contrast", "saturation"), value)
-    return {**own, kind.strength: value}
+    return {**own, **dict.fromkeys(kind.strength, value)}
 
 
 def build_augmentation(name: str, value: Any) -> Augmentation:
