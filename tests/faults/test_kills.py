@@ -29,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_same(one: Path, other: Path) -> None:
     """The same weights, moments, averages, random numbers to come, and reports."""
-    for name in ("model.safetensors", "parts/Averages.safetensors"):
+    for name in ("model.safetensors", "states/Averages.safetensors"):
         ours, theirs = load_file(one / LAST / name), load_file(other / LAST / name)
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)

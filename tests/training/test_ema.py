@@ -122,7 +122,7 @@ def test_the_trainer_updates_once_a_step_evaluates_both_and_ends_with_the_averag
     trainer.average.update = lambda model: (steps.append(weights_of(model)), update(model))[1]
     trainer.train()
     assert len(steps) == 3
-    assert list(trainer.parts) == ["ema"]
+    assert list(trainer.stateful) == ["ema"]
     expected = first
     for state in steps:
         expected = {name: torch.lerp(expected[name], state[name], 0.5) for name in expected}

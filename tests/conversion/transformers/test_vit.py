@@ -124,7 +124,7 @@ def test_each_model_becomes_ours_and_is_the_same_function(name, words):
 OUR_CLASSES = {
     "tokens": VisionTransformerModel,
     "classifier": VisionTransformerForImageClassification,
-    "painter": VisionTransformerForMaskedImageModeling,
+    "masked_image_modeling": VisionTransformerForMaskedImageModeling,
 }
 CLIP = {"pre_norm": True, "patch_bias": False, "final_norm": "pooled", "hidden_act": "quick_gelu"}
 SIGLIP = {"class_token": False, "pooling": "attention", "hidden_act": "gelu_pytorch_tanh"}
@@ -141,11 +141,11 @@ TARGETS = [
     ),
     ("classifier", {"position_embedding": "sincos_2d"}, "ViTForImageClassification"),
     ("classifier", {"position_embedding": "none", "image_size": [24, 16]}, "ViTForImageClassification"),
-    ("painter", {}, "ViTForMaskedImageModeling"),
-    ("painter", {"pooling": "mean", "final_norm": "pooled"}, "ViTForMaskedImageModeling"),
+    ("masked_image_modeling", {}, "ViTForMaskedImageModeling"),
+    ("masked_image_modeling", {"pooling": "mean", "final_norm": "pooled"}, "ViTForMaskedImageModeling"),
     ("tokens", {"num_register_tokens": 1}, "DeiTModel"),
     ("classifier", {"num_register_tokens": 1}, "DeiTForImageClassification"),
-    ("painter", {"num_register_tokens": 1}, "DeiTForMaskedImageModeling"),
+    ("masked_image_modeling", {"num_register_tokens": 1}, "DeiTForMaskedImageModeling"),
     ("tokens", {"layer_scale_init_value": 0.1}, "Dinov2Model"),
     ("classifier", {"layer_scale_init_value": 0.1, "patch_embedding": "linear"}, "Dinov2ForImageClassification"),
     ("classifier", {"pooling": "mean"}, "Dinov2ForImageClassification"),
@@ -187,7 +187,7 @@ def test_each_form_of_ours_becomes_a_stock_model_that_loads_without_code(task, w
     assert saved["architectures"] == [name]
     auto = {
         "classifier": transformers.AutoModelForImageClassification,
-        "painter": transformers.AutoModelForMaskedImageModeling,
+        "masked_image_modeling": transformers.AutoModelForMaskedImageModeling,
     }
     loaded = auto.get(task, transformers.AutoModel).from_pretrained(tmp_path, dtype="auto")
     made_up = {key: tensor for key, tensor in loaded.state_dict().items() if key.startswith("pooler.dense")}
@@ -233,7 +233,7 @@ def test_a_bias_of_keys_is_left_out_of_beit_which_changes_no_attention():
         ("classifier", {**BEIT, "final_norm": "tokens"}, "final_norm='tokens' beside pooling='mean'"),
         ("tokens", {**BEIT, "image_size": [24, 16]}, "image_size=\\[24, 16\\] .it takes squares"),
         ("tokens", {"layer_scale_init_value": 0.1, "intermediate_size": 40}, "intermediate_size=40"),
-        ("painter", {"image_size": [24, 16]}, "image_size=\\[24, 16\\]"),
+        ("masked_image_modeling", {"image_size": [24, 16]}, "image_size=\\[24, 16\\]"),
         ("tokens", {**SIGLIP, "head_dim": 10}, "head_dim=10"),
         ("tokens", {**CLIP, "pooling": "mean"}, "pooling='mean'"),
     ],

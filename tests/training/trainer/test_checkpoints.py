@@ -20,8 +20,8 @@ def write(root: Path, step: int) -> Path:
     folder = root / f"checkpoint-{step}"
     with checkpoint_aside(folder) as aside:
         (aside / "weights").write_bytes(bytes([step % 256]) * 100)
-        (aside / "parts").mkdir()
-        (aside / "parts" / "averages").write_bytes(b"123")
+        (aside / "states").mkdir()
+        (aside / "states" / "averages").write_bytes(b"123")
     return folder
 
 
@@ -44,7 +44,7 @@ def test_a_checkpoint_has_its_name_only_once_it_is_whole(tmp_path: Path):
     [
         (lambda folder: (folder / "weights").write_bytes(b"1" * 99), "weights has 99 bytes instead of 100"),
         (lambda folder: (folder / "weights").write_bytes(b"1" * 100), "weights has other bytes than were written"),
-        (lambda folder: (folder / "parts" / "averages").unlink(), "parts/averages is missing"),
+        (lambda folder: (folder / "states" / "averages").unlink(), "states/averages is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json, which is written last"),
         (lambda folder: (folder / "manifest.json").write_text('{"files": {'), "manifest.json is damaged"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is damaged"),

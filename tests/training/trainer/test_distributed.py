@@ -29,7 +29,7 @@ def averages(folder: Path) -> dict[str, torch.Tensor]:
     return {
         f"{part}.{name}": tensor
         for part in ("Averages", "ema")
-        for name, tensor in load_file(folder / LAST / "parts" / f"{part}.safetensors").items()
+        for name, tensor in load_file(folder / LAST / "states" / f"{part}.safetensors").items()
     }
 
 

@@ -249,4 +249,4 @@ def test_no_file_of_a_checkpoint_needs_pickle(tmp_path: Path):
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".py", ".pt"}
     for path in folder.glob("*.pt"):
         torch.load(path, weights_only=True)
-    assert json.loads((folder / "parts" / "Averages.json").read_text()) == {"steps": 3}
+    assert json.loads((folder / "states" / "Averages.json").read_text()) == {"steps": 3}

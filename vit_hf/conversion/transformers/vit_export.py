@@ -44,7 +44,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     table = under(TABLES[kind](config), theirs=prefix, ours="" if task == "tokens" else "vit.")
     if task == "classifier":
         table += head_table(theirs, {"pooling": config.pooling})
-    elif task == "painter":
+    elif task == "masked_image_modeling":
         table += rules.decoder(config)
     table += under(constant_keys(config, kind), theirs=prefix)
     fill(theirs, state, turned(table), config.num_hidden_layers)

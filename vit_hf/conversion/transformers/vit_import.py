@@ -20,13 +20,13 @@ from .vit_config import WORDS
 MODELS_BY_TASK = {
     "tokens": VisionTransformerModel,
     "classifier": VisionTransformerForImageClassification,
-    "painter": VisionTransformerForMaskedImageModeling,
+    "masked_image_modeling": VisionTransformerForMaskedImageModeling,
 }
 # How the names of their classes end, and which of ours it is.
 TASK_OF_CLASS = {
     "ForImageClassification": "classifier",
     "ForImageClassificationWithTeacher": "classifier",
-    "ForMaskedImageModeling": "painter",
+    "ForMaskedImageModeling": "masked_image_modeling",
     "ForPreTraining": "tokens",
     "ModelWithProjection": "tokens",
     "Model": "tokens",
@@ -86,7 +86,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
         require_tanh(trunk.config)
         words["add_pooling_layer"] = True
     config = VisionTransformerConfig(**words)
-    if task == "painter":
+    if task == "masked_image_modeling":
         table = rules.decoder(config)
     inner = trunk_table(trunk, config)
     table = [*under(inner, theirs=prefix, ours="" if task == "tokens" else "vit."), *table]

@@ -167,7 +167,11 @@ def square_with_plain_heads(config: VisionTransformerConfig) -> Iterator[str]:
     yield from plain_heads(config)
 
 
-VIT_CLASSES = {"tokens": "ViTModel", "classifier": "ViTForImageClassification", "painter": "ViTForMaskedImageModeling"}
+VIT_CLASSES = {
+    "tokens": "ViTModel",
+    "classifier": "ViTForImageClassification",
+    "masked_image_modeling": "ViTForMaskedImageModeling",
+}
 DEIT_CLASSES = {name: vit.replace("ViT", "DeiT") for name, vit in VIT_CLASSES.items()}
 DINOV2_CLASSES = {"tokens": "Dinov2Model", "classifier": "Dinov2ForImageClassification"}
 REGISTER_CLASSES = {name: dino.replace("Dinov2", "Dinov2WithRegisters") for name, dino in DINOV2_CLASSES.items()}
@@ -262,7 +266,7 @@ def wrong_sizes(config: VisionTransformerConfig, target: VitTarget, task: str) -
         yield f"a model for {task!r}"
     if task == "classifier" and config.add_pooling_layer:
         yield "add_pooling_layer=True with a classifier on it"
-    if task == "painter":
+    if task == "masked_image_modeling":
         yield from square(config)
     yield from target.further(config)
 
@@ -271,7 +275,7 @@ def idle(config: VisionTransformerConfig, name: str, task: str, target: VitTarge
     """Whether a word makes no difference: nothing is pooled, or the norm of one token is that of all."""
     if name == "distillation_token":
         return task != "classifier"
-    if task == "painter":
+    if task == "masked_image_modeling":
         return name in ("pooling", "final_norm", "add_pooling_layer")
     one_token = config.pooling == "cls" and config.final_norm == "pooled" and target.says["final_norm"] == ("tokens",)
     return name == "final_norm" and task == "classifier" and one_token

@@ -29,7 +29,7 @@ from .checkpoints import (
 )
 from .order import EpochOrder, Epochs
 from .sharding import sharded_state, whole, whole_state
-from .state import Part, load_parts, parts_among, random_state, set_random_state, states_of, write_parts
+from .state import Stateful, load_states, random_state, save_states, set_random_state, stateful_callbacks, whole_states
 
 RUN, RECIPE, PROCESSES, OPTIMIZER, SCHEDULER = "run.json", "recipe.yaml", "processes.pt", "optimizer.pt", "scheduler.pt"
 
@@ -49,15 +49,15 @@ class ResumableTrainer(transformers.Trainer):
     """Checkpoints that are whole and hold everything, and a resumed run that is bit for bit the uninterrupted one.
 
     recipe: kept in every checkpoint, and compared with the one that would resume it.
-    resume_anyway: go on with a changed recipe, batch or set of parts.
-    parts: what else the run remembers, by name; callbacks that have a state are parts without being named here.
+    resume_anyway: go on with a changed recipe, batch or set of stateful objects.
+    stateful: what else the run remembers, by name; callbacks that have a state need not be named here.
     """
 
     def __init__(self, *args: Any, recipe: Mapping[str, Any] | None = None, resume_anyway: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
         self.resume_anyway = resume_anyway
-        self.parts: dict[str, Part] = {}
+        self.stateful: dict[str, Stateful] = {}
         self.order: EpochOrder | None = None
         self.stream: StreamLoader | None = None
         self.interruption = Interruption()
@@ -164,7 +164,7 @@ class ResumableTrainer(transformers.Trainer):
         """Everything but the model. All processes come here, and the first one writes."""
         optimizer = whole_state(cast(Any, self.optimizer).state_dict())
         scheduler = cast(Any, self.lr_scheduler).state_dict()
-        parts = states_of(self.all_parts())
+        states = whole_states(self.all_stateful())
         own = {"random": random_state(self.args.device), "loss": self._tr_loss.cpu()}
         if self.stream is not None:
             own["stream"] = self.stream.state_dict()
@@ -175,7 +175,7 @@ class ResumableTrainer(transformers.Trainer):
         torch.save(scheduler, folder / SCHEDULER)
         torch.save(processes, folder / PROCESSES)
         self._save_scaler(str(folder))
-        write_parts(parts, folder)
+        save_states(states, folder)
         self.state.save_to_json(str(folder / "trainer_state.json"))
         sums = {"loss": self._total_loss_scalar, "last_report": self._globalstep_last_logged}
         (folder / RUN).write_text(json.dumps({"facts": self.facts(), "sums": sums}) + "\n", encoding="utf-8")
@@ -233,8 +233,8 @@ class ResumableTrainer(transformers.Trainer):
         cast(Any, self.lr_scheduler).load_state_dict(torch.load(folder / SCHEDULER, weights_only=True))
 
     def restore(self, checkpoint: Path) -> None:
-        """What a run adds up along the way, in itself and in its parts."""
-        load_parts(self.all_parts(), checkpoint, anyway=self.resume_anyway)
+        """What a run adds up along the way, in itself and in what else it remembers."""
+        load_states(self.all_stateful(), checkpoint, anyway=self.resume_anyway)
         sums = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))["sums"]
         self._total_loss_scalar, self._globalstep_last_logged = sums["loss"], sums["last_report"]
         processes = self.saved_processes(checkpoint)
@@ -245,10 +245,10 @@ class ResumableTrainer(transformers.Trainer):
         loss = losses[self.args.process_index] if same else torch.stack(losses).mean()
         self._tr_loss = loss.to(self._tr_loss.device, self._tr_loss.dtype)
 
-    def all_parts(self) -> dict[str, Part]:
-        named = list(map(id, self.parts.values()))
+    def all_stateful(self) -> dict[str, Stateful]:
+        named = list(map(id, self.stateful.values()))
         others = [callback for callback in self.callback_handler.callbacks if id(callback) not in named]
-        return {**self.parts, **parts_among(others)}
+        return {**self.stateful, **stateful_callbacks(others)}
 
     def saved_processes(self, checkpoint: Path) -> list[dict[str, Any]]:
         return torch.load(checkpoint / PROCESSES, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Whatever else a run remembers, such as averaged weights: named parts, kept as safetensors and JSON, no pickles."""
+"""Whatever else a run remembers, such as averaged weights, by name: kept as safetensors and JSON, no pickles."""
 
 import json
 import random
@@ -14,12 +14,12 @@ from transformers.trainer_callback import ExportableState, TrainerCallback
 from ...errors import UserError
 from .sharding import sharded_like, whole
 
-FOLDER = "parts"
+FOLDER = "states"
 
 
 @runtime_checkable
-class Part(Protocol):
-    """A callback of the Trainer becomes a part of its checkpoints by having these two."""
+class Stateful(Protocol):
+    """As in torch.distributed.checkpoint; a callback of the Trainer is kept in its checkpoints by having these two."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, and values that JSON can say, by name. Every process is asked, as for a sharded tensor it must."""
@@ -33,7 +33,7 @@ class Part(Protocol):
 
 
 class Exported:
-    """transformers' own kind of stateful callback, such as early stopping, as a part."""
+    """transformers' own kind of stateful callback, such as early stopping, as ours."""
 
     def __init__(self, callback: ExportableState):
         self.callback = callback
@@ -46,20 +46,20 @@ class Exported:
             setattr(self.callback, name, value)
 
 
-def parts_among(callbacks: Iterable[TrainerCallback]) -> dict[str, Part]:
+def stateful_callbacks(callbacks: Iterable[TrainerCallback]) -> dict[str, Stateful]:
     """By the names of their classes, the second of a name with a 2 behind it."""
-    parts: dict[str, Part] = {}
+    found: dict[str, Stateful] = {}
     for callback in callbacks:
-        part = Exported(callback) if isinstance(callback, ExportableState) else callback
-        if isinstance(part, Part):
+        stateful = Exported(callback) if isinstance(callback, ExportableState) else callback
+        if isinstance(stateful, Stateful):
             name = type(callback).__name__
-            count = sum(other.rstrip("0123456789") == name for other in parts)
-            parts[f"{name}{count + 1}" if count else name] = part
-    return parts
+            count = sum(other.rstrip("0123456789") == name for other in found)
+            found[f"{name}{count + 1}" if count else name] = stateful
+    return found
 
 
-def write_parts(states: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-    """parts/name.safetensors and parts/name.json"""
+def save_states(states: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """states/name.safetensors and states/name.json"""
     for name, state in states.items():
         (folder / FOLDER).mkdir(exist_ok=True)
         tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
@@ -68,30 +68,31 @@ def write_parts(states: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         (folder / FOLDER / f"{name}.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
 
 
-def states_of(parts: Mapping[str, Part]) -> dict[str, dict[str, Any]]:
+def whole_states(stateful: Mapping[str, Stateful]) -> dict[str, dict[str, Any]]:
     """Whole tensors, also where each process holds a shard."""
     return {
         name: {
-            key: whole(value) if isinstance(value, torch.Tensor) else value for key, value in part.state_dict().items()
+            key: whole(value) if isinstance(value, torch.Tensor) else value for key, value in one.state_dict().items()
         }
-        for name, part in parts.items()
+        for name, one in stateful.items()
     }
 
 
-def load_parts(parts: Mapping[str, Part], folder: Path, *, anyway: bool = False) -> None:
+def load_states(stateful: Mapping[str, Stateful], folder: Path, *, anyway: bool = False) -> None:
     """Raises: UserError where the checkpoint and the run do not remember the same things, unless told `anyway`."""
     saved = {path.stem for path in (folder / FOLDER).glob("*.json")}
-    if saved != set(parts) and not anyway:
+    if saved != set(stateful) and not anyway:
         raise UserError(
-            f"{folder} remembers {', '.join(sorted(saved)) or 'no parts'}, and this run has "
-            f"{', '.join(sorted(parts)) or 'none'}; make them the same, or resume anyway, which starts the others anew."
+            f"{folder} remembers {', '.join(sorted(saved)) or 'nothing'}, and this run has "
+            f"{', '.join(sorted(stateful)) or 'nothing'} to remember; make them the same, or resume anyway, which "
+            "starts the others anew."
         )
-    for name in sorted(saved & set(parts)):
+    for name in sorted(saved & set(stateful)):
         values = json.loads((folder / FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        now = parts[name].state_dict()
+        now = stateful[name].state_dict()
         tensors = load_file(folder / FOLDER / f"{name}.safetensors")
         shards = {key: sharded_like(tensor, now.get(key, tensor)) for key, tensor in tensors.items()}
-        parts[name].load_state_dict({**shards, **values})
+        stateful[name].load_state_dict({**shards, **values})
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

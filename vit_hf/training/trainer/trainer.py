@@ -153,7 +153,7 @@ class Trainer(FeedingTrainer):
         self.average: MovingAverage | None = None
         if ema := self.optimization.ema:
             self.average = MovingAverage(self.model, decay=ema.decay, warm_up=ema.warm_up)
-            self.parts["ema"] = self.average
+            self.stateful["ema"] = self.average
             self.add_callback(self.average)
         if not self.args.disable_tqdm:
             self.remove_callback(ProgressCallback)
