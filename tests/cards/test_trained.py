@@ -4,7 +4,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from vit_hf.cards.trained import CardFacts, code_block, escape, render_card
+from vit_hf.cards.trained import CardFacts, code_block, escape, render_model_card
 from vit_hf.families import FAMILIES
 
 LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
@@ -46,7 +46,7 @@ def facts(**changes) -> CardFacts:
 
 
 def test_the_metadata_says_what_the_hub_indexes():
-    card = ModelCard(str(render_card(facts())))
+    card = ModelCard(str(render_model_card(facts())))
     data: Any = card.data
     assert (data.pipeline_tag, data.library_name, data.license) == (
         "image-classification",
@@ -63,12 +63,12 @@ def test_the_metadata_says_what_the_hub_indexes():
 
 
 def test_a_data_set_of_the_hub_is_linked():
-    header = yaml.safe_load(str(render_card(facts(on_hub=True, data_source="uoft-cs/cifar10"))).split("---")[1])
+    header = yaml.safe_load(str(render_model_card(facts(on_hub=True, data_source="uoft-cs/cifar10"))).split("---")[1])
     assert header["datasets"] == ["uoft-cs/cifar10"]
 
 
 def test_texts_of_the_user_stay_texts():
-    text = str(render_card(facts(description="# Heading\n[link](http://x) <script>", name="a|b")))
+    text = str(render_model_card(facts(description="# Heading\n[link](http://x) <script>", name="a|b")))
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert "[link](" not in text
@@ -78,7 +78,7 @@ def test_texts_of_the_user_stay_texts():
 
 def test_each_family_cites_its_paper_and_nothing_of_it_is_lost():
     assert all(family.papers for family in FAMILIES.values())
-    card = str(render_card(facts(family="swin")))
+    card = str(render_model_card(facts(family="swin")))
     assert "A Swin Transformer with" in card
     assert FAMILIES["swin"].papers in f"{card}\n"
     assert "Dosovitskiy" not in card
@@ -87,7 +87,7 @@ def test_each_family_cites_its_paper_and_nothing_of_it_is_lost():
 
 def test_the_card_says_how_large_how_fast_and_how_sure():
     text = str(
-        render_card(
+        render_model_card(
             facts(
                 operations=3516160,
                 images_per_second=3676.2,
@@ -115,7 +115,7 @@ def test_a_fence_in_the_recipe_does_not_end_its_block():
 
 
 def test_nothing_is_left_to_be_filled_in():
-    text = str(render_card(facts()))
+    text = str(render_model_card(facts()))
     for leftover in ("More information needed", "{{", "}}", "{%", "None", "nan"):
         assert leftover not in text
 

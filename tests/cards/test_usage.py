@@ -10,7 +10,7 @@ from tiny import tiny
 from vit_hf import TimeSformerVideoProcessor, VisionTransformerForImageClassification
 from vit_hf.cards.conversion import ConversionFacts, conversion_card
 from vit_hf.cards.short import processor_card, short_card
-from vit_hf.cards.trained import render_card
+from vit_hf.cards.trained import render_model_card
 from vit_hf.cards.usage import ADDRESS_LINE, readdressed
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
 
@@ -32,7 +32,7 @@ def conversion(target: str) -> str:
 
 
 CARDS = {
-    "trained": lambda: str(render_card(facts_of_a_run())),
+    "trained": lambda: str(render_model_card(facts_of_a_run())),
     "short": lambda: str(short_card(tiny(VisionTransformerForImageClassification), "you/short", note="")),
     "images": lambda: str(processor_card(VisionTransformerImageProcessor(), "you/images")),
     "videos": lambda: str(processor_card(TimeSformerVideoProcessor(), "you/videos")),

@@ -148,7 +148,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
     )
 
 
-def render_card(facts: CardFacts) -> ModelCard:
+def render_model_card(facts: CardFacts) -> ModelCard:
     """The card as it will stand in README.md. Texts that people wrote are escaped on their way in."""
     data = metadata(facts)
     # The class adds itself to the template's variables under the name card_data.

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from ..cards.trained import PICTURES, CardFacts, render_card
+from ..cards.trained import PICTURES, CardFacts, render_model_card
 from ..conversion.pretrained import Loaded, license_sentence
 from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
@@ -74,7 +74,7 @@ class FinishedRun:
         record = {"split": self.data.held_out, **self.metrics, "training_seconds": round(self.seconds, 1)}
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
-        render_card(self.facts()).save(self.folder / "README.md")
+        render_model_card(self.facts()).save(self.folder / "README.md")
         return save_examples(self.tested, self.data.label_names, self.folder / "examples")
 
     def facts(self) -> CardFacts:
