@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models.vision_transformer import VisionTransformer as OfTorchvision
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
-from vit_hf.conversion.original.detect import authors_processor, convert_from_original, from_original
+from vit_hf.conversion.original.convert import authors_processor, convert_from_original, from_original
 from vit_hf.conversion.pretrained import load_any
 
 SIZES = {"img_size": 24, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2, "num_classes": 5}

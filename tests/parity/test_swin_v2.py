@@ -20,7 +20,7 @@ from vit_hf import (
 from vit_hf.commands.convert import main as convert
 from vit_hf.conversion import from_original, from_timm, from_transformers, load_any, to_timm, to_transformers
 from vit_hf.conversion.core.swin_rules import V2_WORDS
-from vit_hf.conversion.original.detect import convert_from_original
+from vit_hf.conversion.original.convert import convert_from_original
 from vit_hf.conversion.timm import swin as swin_timm
 from vit_hf.conversion.transformers import swin as swin_transformers
 

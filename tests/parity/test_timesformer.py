@@ -18,7 +18,7 @@ from vit_hf.conversion import from_original, from_transformers, load_any, to_tra
 from vit_hf.conversion.core.preprocessing import preprocessing_words
 from vit_hf.conversion.core.rules import translate, turned, under, weight_and_bias
 from vit_hf.conversion.core.timesformer_rules import FACEBOOK, lucidrains_table, trunk_table
-from vit_hf.conversion.original.detect import authors_processor, convert_from_original
+from vit_hf.conversion.original.convert import authors_processor, convert_from_original
 from vit_hf.conversion.transformers.timesformer import frames_first
 from vit_hf.training.recipe.yaml_files import model_sizes
 

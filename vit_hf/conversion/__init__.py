@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .original.detect import from_original
+    from .original.convert import from_original
     from .original.vit_pytorch import from_vit_pytorch
     from .pretrained import load_any
     from .timm.convert import from_timm, to_timm
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # What is public, and the module that is imported when it is first asked for.
 WHERE = {
-    "from_original": "original.detect",
+    "from_original": "original.convert",
     "from_timm": "timm.convert",
     "from_transformers": "transformers.convert",
     "from_vit_pytorch": "original.vit_pytorch",

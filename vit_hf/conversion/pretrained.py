@@ -117,7 +117,7 @@ def read_transformers(source: str, path: Path) -> Loaded:
 
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
     from .core.checkpoint_files import open_checkpoint, under_prefix
-    from .original.detect import authors_processor, convert_from_original
+    from .original.convert import authors_processor, convert_from_original
     from .original.peers import of_vit_pytorch, peer_of
     from .original.vit_pytorch import ANCHORS, convert_from_vit_pytorch
     from .timm.convert import convert_from_timm, open_timm, timm_runnable

@@ -1,4 +1,4 @@
-"""Sizes as plain numbers, and the letters of every shape in this folder.
+"""Sizes as plain numbers, the words of every configuration, and the letters of every shape in this folder.
 
 b  images of a batch      n  tokens             p  pixels along a patch's side
 c  channels               d  width of a token   m  patches along a window's side

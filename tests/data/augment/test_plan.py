@@ -57,7 +57,7 @@ def test_all_of_it_together_gives_each_image_its_own_whatever_the_batch():
     pixels, numbers = pictures(12), plan.numbers(0, 3, np.arange(12))
 
     def whole(rows) -> torch.Tensor:
-        return plan.erase(plan.augment(pixels[rows], numbers[rows]), numbers[rows])
+        return plan.augment_normalized(plan.augment(pixels[rows], numbers[rows]), numbers[rows])
 
     together = whole(np.arange(12))
     for rows in ([7], [3, 11, 0], [5, 4, 3, 2, 1]):

@@ -33,6 +33,8 @@ ACT_LAYERS = {
     "tanh": "tanh",
 }
 GLOBAL_POOLS = {"cls": "token", "mean": "avg", "mean_all": "avg", "attention": "map", "attention_patches": "map"}
+# Those that are one row of a table for each token, or none.
+POSITIONS_OF_TOKENS = ("learned", "embedding", "sincos_2d", "none")
 
 
 def kind(module: Any) -> str:
@@ -177,13 +179,12 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
     """
     if reasons := list(unsupported_by_timm(config)):
         raise UserError(f"timm's VisionTransformer cannot represent {'; '.join(reasons)}.")
-    pooling = config.pooling if pooled else ""
     return {
         "img_size": config.image_size,
         "patch_size": config.patch_size,
         "in_chans": config.num_channels,
         "num_classes": config.num_labels if pooled else 0,
-        "global_pool": GLOBAL_POOLS.get(pooling, ""),
+        "global_pool": GLOBAL_POOLS[config.pooling] if pooled else "",
         "embed_dim": config.hidden_size,
         "depth": config.num_hidden_layers,
         "num_heads": config.num_attention_heads,
@@ -198,7 +199,7 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
         "pre_norm": config.pre_norm,
         "final_norm": config.final_norm != "none",
         "fc_norm": pooled and config.final_norm == "pooled",
-        "pool_include_prefix": pooling == "mean_all" or (pooling == "attention" and config.num_prefix_tokens > 0),
+        "pool_include_prefix": pooled and pools_prefix(config),
         "dynamic_img_size": True,
         "pos_drop_rate": config.embedding_dropout_prob,
         "proj_drop_rate": config.hidden_dropout_prob,
@@ -208,9 +209,16 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
     }
 
 
+def pools_prefix(config: VisionTransformerConfig) -> bool:
+    """Whether class token and registers are pooled with the patches."""
+    return config.pooling == "mean_all" or (config.pooling == "attention" and config.num_prefix_tokens > 0)
+
+
 def unsupported_by_timm(config: VisionTransformerConfig) -> Iterator[str]:
-    if config.position_embedding in ("rotary", "relative_bias"):
+    if config.position_embedding not in POSITIONS_OF_TOKENS:
         yield f"position_embedding={config.position_embedding!r}"
+    if config.pooling not in GLOBAL_POOLS:
+        yield f"pooling={config.pooling!r}"
     if config.dual_patch_norm:
         yield "dual_patch_norm=True"
     for name in ("add_pooling_layer", "distillation_token"):

@@ -4,10 +4,10 @@ An entry is a name with its strength, or with a mapping of its fields:
 
     train: {random_resized_crop: {scale: [0.08, 1.0]}, flip: 0.5, randaugment: {n: 2, magnitude: 9}, erase: 0.25}
 
-They follow one another in this order, but for three: `random_clip` and `random_resized_crop` come first, as they choose
-what is decoded, and `erase` last, on normalized pixels. A bare number is for the fields that an entry names as its
-`strength`. Every random number is a function of the seed, the epoch and the sample (see random_numbers.py), and the
-same for all frames of a clip.
+They follow one another in this order, phase by phase: first what chooses what is decoded, such as `random_clip` and
+`random_resized_crop`, then what changes its bytes, and last what changes normalized pixels, such as `erase`. A bare
+number is for the fields that an entry names as its `strength`. Every random number is a function of the seed, the
+epoch and the sample (see random_numbers.py), and the same for all frames of a clip.
 """
 
 from collections.abc import Mapping

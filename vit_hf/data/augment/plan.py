@@ -90,7 +90,7 @@ class AugmentationPlan:
             pixels, matrices = augmentation(to_uint8(moved(pixels, matrices)), own), None
         return in_shares(moved(pixels, matrices))
 
-    def erase(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
+    def augment_normalized(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
         """b c h w (normalized), b draws -> b c h w, in place"""
         for step in self.in_phase("normalized"):
             pixels = step.augmentation(pixels, numbers[:, step.columns])

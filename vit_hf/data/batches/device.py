@@ -84,7 +84,7 @@ class DevicePreparation:
         images = rearrange(pixels, "b ... c h w -> (b ...) c h w")  # all frames, each of which changes as its clip does
         of_images = np.repeat(numbers, len(images) // len(pixels), axis=0)
         images = self.preparation.normalize_(self.plan.augment(images, of_images))
-        images = self.plan.erase(images, of_images)
+        images = self.plan.augment_normalized(images, of_images)
         wholes = rearrange(images, "(b t) c h w -> b (t c) h w", b=len(pixels))  # clips are mixed as wholes
         mixed, labels = self.plan.mix(wholes, labels, numbers, self.classes)
         return mixed.reshape(pixels.shape), labels
