@@ -1,1 +1,1 @@
-"""Folders that are whole Hub repositories: their cards, their loading, and the proof that strangers can load them."""
+"""The way to the Hub and back: downloads, pushes, what may go wrong on it, and what is safe to open."""

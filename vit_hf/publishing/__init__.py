@@ -1,0 +1,1 @@
+"""From a folder to a repository that strangers can load, and the proof that they can."""

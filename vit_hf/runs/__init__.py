@@ -1,0 +1,1 @@
+"""What the commands run, as Python functions: prepare, train, evaluate, predict, convert."""

@@ -1,0 +1,1 @@
+"""What happens to images in training: augmentations.py lists it, the other files are the arithmetic."""

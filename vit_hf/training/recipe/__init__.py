@@ -1,0 +1,1 @@
+"""From YAML to what a training is told."""
