@@ -27,12 +27,12 @@ MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
 def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
     """A new model with random weights, that knows its labels by name."""
-    config = FAMILIES[family].config_class(
-        **settings,
-        id2label=dict(enumerate(label_names)),
-        label2id={name: number for number, name in enumerate(label_names)},
-    )
-    return FAMILIES[family].classifier(config)
+    return FAMILIES[family].classifier(FAMILIES[family].config_class(**settings, **label_fields(label_names)))
+
+
+def label_fields(names: list[str]) -> dict[str, Any]:
+    """What a configuration says of labels."""
+    return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
 def build_masked_image_model(family: str, settings: dict[str, Any]):
@@ -58,14 +58,7 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
                 f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
                 f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )
-    config = type(old).from_dict(
-        {
-            **old.to_dict(),
-            **settings,
-            "id2label": dict(enumerate(label_names)),
-            "label2id": {name: number for number, name in enumerate(label_names)},
-        }
-    )
+    config = type(old).from_dict({**old.to_dict(), **settings, **label_fields(label_names)})
     model_class = family.classifier
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
     return adapted(classifier.float(), config, source)
@@ -87,15 +80,9 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     words = preprocessing_words(loaded.processor)
     for name in ("mean", "std"):
         words[name] = for_channels(words[name], channels)
-    said = settings.model_fields_set
+    given = settings.model_dump(include=set(settings.model_fields_set))
     with explain_wrong_fields(f"The preprocessing of {loaded.source}"):
-        return DataSettings(
-            **{**{name: value for name, value in words.items() if name not in said}, **given_of(settings)}
-        )
-
-
-def given_of(settings: DataSettings) -> dict[str, Any]:
-    return settings.model_dump(include=set(settings.model_fields_set))
+        return DataSettings(**{**words, **given})
 
 
 def initial_model(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe, Loaded | None]:
