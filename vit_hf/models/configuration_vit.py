@@ -4,6 +4,7 @@ from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 from transformers.configuration_utils import strict  # pyright: ignore[reportPrivateImportUsage]
 
+from .configuration_base import CheckedConfig, errors_as_sentences
 from .shapes import (
     FinalNorm,
     HiddenAct,
@@ -14,21 +15,6 @@ from .shapes import (
     Size,
     grid_of,
 )
-
-try:  # in the package: misspelt fields and impossible combinations are refused, each in a sentence
-    if not __name__.startswith("vit_hf."):
-        raise ImportError
-    from vit_hf.completion.configurations import CheckedConfig, errors_as_sentences  # pyright: ignore[reportAssignmentType]
-except ImportError:
-    if __name__.startswith("vit_hf."):
-        raise  # a circle of imports, which must not pass for a machine without the package
-
-    class CheckedConfig:
-        """Without the package a configuration is checked by transformers alone."""
-
-    def errors_as_sentences(config_class):
-        return config_class
-
 
 AUTO_MAP = {
     "AutoConfig": "configuration_vit.VisionTransformerConfig",
