@@ -27,6 +27,10 @@ OWN_FILES = ("*.py", "*.safetensors", "*.safetensors.index.json")
 UNCHANGED = "The repository is as it was."
 
 
+def is_own_file(path: str) -> bool:
+    return any(fnmatch(path, pattern) for pattern in OWN_FILES)
+
+
 def is_transient(error: Exception) -> bool:
     """Whether the same request may go well a little later. The storage refuses what did not arrive as it was sent."""
     uploading = isinstance(error, RuntimeError)
@@ -97,7 +101,7 @@ def push_files(
     create_pr: bool = False,
     message: str | None = None,
     token: str | None = None,
-    replaces: Callable[[str], bool] = lambda path: any(fnmatch(path, pattern) for pattern in OWN_FILES),
+    replaces: Callable[[str], bool] = is_own_file,
 ) -> Pushed:
     """These files, in one commit; of the others in the repository those vanish that `replaces` names. See PushOptions.
 

@@ -2,14 +2,15 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 from ..hub.errors import explain_hub_errors
-from ..hub.push import UNCHANGED, Pushed, full_name, push_files, with_retries
+from ..hub.push import UNCHANGED, Pushed, full_name, is_own_file, push_files, with_retries
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
 
 BLANK = "This model card has been automatically generated."  # as transformers writes it
@@ -17,47 +18,38 @@ NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 NOTE = "Nothing is known here of how it was trained, or how well it does."
 
 
+class HubOptions(TypedDict, total=False):
+    """As transformers' `push_to_hub` takes them; `revision` is a branch."""
+
+    commit_message: str | None
+    private: bool | None
+    token: str | None
+    revision: str | None
+    create_pr: bool
+
+
 def push_model(
     self: Any,
     repo_id: str,
     *,
-    commit_message: str | None = None,
-    private: bool | None = None,
-    token: str | None = None,
-    revision: str | None = None,
-    create_pr: bool = False,
     max_shard_size: int | str = "5GB",
     tags: list[str] | None = None,
+    **options: Unpack[HubOptions],
 ) -> Pushed:
-    """As in transformers: weights, configuration and code, on the branch `revision`. A card that is there stays."""
+    """As in transformers: weights, configuration and code. A card that is there stays."""
     from ..cards.short import short_card
 
     def save(folder: Path) -> list[str]:
         self.save_pretrained(folder, max_shard_size=max_shard_size)
         return repository_files(folder, card=False)
 
-    return push_saved(
-        save,
-        lambda name: short_card(self, name, note=NOTE, tags=tags),
-        repo_id,
-        branch=revision,
-        private=bool(private),
-        create_pr=create_pr,
-        message=commit_message or f"Upload {type(self).__name__}",
-        token=token,
-    )
+    def card(name: str) -> ModelCard:
+        return short_card(self, name, note=NOTE, tags=tags)
+
+    return push_saved(self, save, card, repo_id, **options)
 
 
-def push_processor(
-    self: Any,
-    repo_id: str,
-    *,
-    commit_message: str | None = None,
-    private: bool | None = None,
-    token: str | None = None,
-    revision: str | None = None,
-    create_pr: bool = False,
-) -> Pushed:
+def push_processor(self: Any, repo_id: str, **options: Unpack[HubOptions]) -> Pushed:
     """As in transformers: the configuration and the code. A card that is there stays."""
     from ..cards.short import processor_card
 
@@ -65,39 +57,42 @@ def push_processor(
         self.save_pretrained(folder)
         return [PROCESSOR, *code_files(folder)]
 
-    return push_saved(
-        save,
-        lambda name: processor_card(self, name),
-        repo_id,
-        branch=revision,
-        private=bool(private),
-        create_pr=create_pr,
-        message=commit_message or f"Upload {type(self).__name__}",
-        token=token,
-        replaces=lambda path: False,
-    )
+    return push_saved(self, save, partial(processor_card, self), repo_id, replaces=lambda path: False, **options)
 
 
 def push_saved(
+    one: Any,
     save: Callable[[Path], list[str]],
     card: Callable[[str], ModelCard],
     repo_id: str,
     *,
-    branch: str | None,
-    token: str | None,
-    **options: Any,
+    replaces: Callable[[str], bool] = is_own_file,
+    commit_message: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
 ) -> Pushed:
     """Push the files that `save` writes into a folder and names, with a `card` of owner/name where none is there.
 
-    options: those of `push_files`.
+    one: the model or processor that they are of. replaces: as `push_files` takes it; the rest as `HubOptions`.
     """
-    repo_id, card_there = look(repo_id, branch, token)
+    repo_id, card_there = look(repo_id, revision, token)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         files: dict[str, Path | bytes] = {name: folder / name for name in save(folder)}
         if not card_there:
             files[CARD] = str(card(repo_id)).encode()
-        return push_files(files, repo_id, branch=branch, token=token, **options)
+        return push_files(
+            files,
+            repo_id,
+            branch=revision,
+            private=bool(private),
+            create_pr=create_pr,
+            message=commit_message or f"Upload {type(one).__name__}",
+            token=token,
+            replaces=replaces,
+        )
 
 
 def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bool]:
