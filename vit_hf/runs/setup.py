@@ -5,7 +5,7 @@ from typing import Any
 import transformers
 
 from ..completion.loading import adapted
-from ..conversion.core.preprocessing import for_channels, preprocessing_words
+from ..conversion.core.preprocessing import words_for_channels
 from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..data.augment.plan import AugmentationPlan
 from ..data.batches.load_batches import load_batches
@@ -77,9 +77,7 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     """The source's own preprocessing, where the recipe does not say another."""
     if loaded.processor is None:
         return settings
-    words = preprocessing_words(loaded.processor)
-    for name in ("mean", "std"):
-        words[name] = for_channels(words[name], channels)
+    words = words_for_channels(loaded.processor, channels)
     given = settings.model_dump(include=set(settings.model_fields_set))
     with explain_wrong_fields(f"The preprocessing of {loaded.source}"):
         return DataSettings(**{**words, **given})

@@ -67,6 +67,12 @@ def preprocessing_words(processor: Any) -> dict[str, Any]:
     }
 
 
+def words_for_channels(processor: Any, channels: int) -> dict[str, Any]:
+    """As `preprocessing_words`, of a model with so many channels."""
+    words = preprocessing_words(processor)
+    return {**words, **{name: for_channels(words[name], channels) for name in ("mean", "std")}}
+
+
 def crop_pct_of(processor: Any) -> float | None:
     """The share of a side that is left of it; None where images are squeezed into the size as a whole.
 
@@ -128,7 +134,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
     if path is None:
         return None
     said = read_json(path)
-    words = preprocessing_words(
+    words = words_for_channels(
         SimpleNamespace(
             size=as_sides(said.get("size")),
             crop_size=as_sides(said.get("crop_size")),
@@ -139,10 +145,9 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             image_std=said.get("image_std") or [0.5] * 3,
             sampling=said.get("sampling"),
             sampling_rate=said.get("sampling_rate"),
-        )
+        ),
+        config.num_channels,
     )
-    for name in ("mean", "std"):
-        words[name] = for_channels(words[name], config.num_channels)
     return modality_of(config).make_processor(config, **words)
 
 
