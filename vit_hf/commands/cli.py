@@ -85,7 +85,7 @@ def usage() -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The `vit-hf` of the command line. Only the asked-for command is imported."""
-    name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    name, *rest = given_arguments(words) or ["--help"]
     if name in ("-h", "--help"):
         print(usage())
         return 0

@@ -68,7 +68,7 @@ class AugmentationPlan:
     @property
     def chooses(self) -> bool:
         """Whether a sample's numbers decide which part of an image or video is decoded."""
-        return any(self.in_phase("decoding"))
+        return bool(self.in_phase("decoding"))
 
     def view(self, numbers: np.ndarray | None) -> View:
         """draws -> what is decoded of a sample"""

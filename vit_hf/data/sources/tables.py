@@ -17,18 +17,6 @@ from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
 
 
-def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """read(0), read(1), ...: by several threads, as Pillow decodes without holding the interpreter's lock."""
-    workers = min(16, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        indices = iter(range(count))
-        waiting = [pool.submit(read, index) for index in islice(indices, 16 * workers)]
-        for index in range(count):
-            yield waiting[index % len(waiting)].result()
-            if (following := next(indices, None)) is not None:
-                waiting[index % len(waiting)] = pool.submit(read, following)
-
-
 @dataclass(frozen=True)
 class ImageTable:
     """Images or videos (undecoded) and labels of one split. `source(item, name)` is where an item's is: whatever its
@@ -99,6 +87,18 @@ class ImageTable:
     def with_labels(self, labels: np.ndarray) -> "ImageTable":
         """The same images with these labels."""
         return replace(self, labels=np.asarray(labels, dtype=np.int64))
+
+
+def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """read(0), read(1), ...: by several threads, as Pillow decodes without holding the interpreter's lock."""
+    workers = min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        indices = iter(range(count))
+        waiting = [pool.submit(read, index) for index in islice(indices, 16 * workers)]
+        for index in range(count):
+            yield waiting[index % len(waiting)].result()
+            if (following := next(indices, None)) is not None:
+                waiting[index % len(waiting)] = pool.submit(read, following)
 
 
 class Shards(Protocol):
