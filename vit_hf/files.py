@@ -38,6 +38,11 @@ def name_for_others(source: str | Path) -> str:
     return path.resolve().name if path.exists() else str(source)
 
 
+def user_cache() -> Path:
+    """Where this user's machine keeps what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vit_hf"
+
+
 def hash_of(path: Path, kind: Literal["sha256", "git"] = "sha256") -> str:
     """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
     if kind == "sha256":

@@ -1,10 +1,19 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from made_images import class_folders
+from made_images import class_folders, noise
 
 from vit_hf.commands.evaluate import main
+from vit_hf.data.settings import DataSettings
+from vit_hf.data.sources.open_data import open_data
+from vit_hf.data.sources.split_record import SplitRecord
+from vit_hf.hub.repository import repository_files
+from vit_hf.runs.evaluate import evaluate
+from vit_hf.runs.setup import prepare
+from vit_hf.runs.train import train_prepared
+from vit_hf.training.recipe.recipe import Recipe
 
 
 def test_evaluation_finds_the_figures_that_training_found(trained: Path, tmp_path: Path, capsys):
@@ -55,3 +64,84 @@ def test_a_folder_that_is_no_model_is_one_sentence(tmp_path: Path, capsys):
     (tmp_path / "notes.txt").touch()
     assert main([str(tmp_path), "--data", "digits"]) == 2
     assert "has no config.json (in it: notes.txt)" in capsys.readouterr().err
+
+
+PHOTOS = {"cat": 30, "dog": 30}
+TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `photos`, and the `model` that was trained on them for a step."""
+    root = tmp_path_factory.mktemp("learned")
+    sections = {
+        "model": {**TINY, "intermediate_size": 32},
+        "data": {"name": str(class_folders(root / "photos", PHOTOS))},
+        "training": {"max_steps": 1, "output_dir": str(root / "model"), "save_strategy": "no", "disable_tqdm": True},
+    }
+    train_prepared(prepare(Recipe(**sections))).save()  # pyright: ignore[reportArgumentType]
+    return root
+
+
+def test_the_images_of_the_test_part_are_known_under_any_spelling_and_place(learned: Path, tmp_path: Path, monkeypatch):
+    own = evaluate(str(learned / "model"))
+    card = json.loads((learned / "model" / "metrics.json").read_text())
+    assert own.metrics["loss"] == pytest.approx(card["loss"], rel=1e-5)
+    monkeypatch.chdir(learned)
+    shutil.copytree(learned / "photos", tmp_path / "moved" / "renamed")
+    for data in ("./photos/", "../" + learned.name + "/photos", str(tmp_path / "moved" / "renamed")):
+        found = evaluate(str(learned / "model"), data)
+        assert found.metrics["loss"] == pytest.approx(own.metrics["loss"], rel=1e-6)
+        assert f"of its test part; {len(own.images):,} are measured" in (found.told or "")
+
+
+def test_images_that_it_trained_on_are_counted_and_left_out(learned: Path, tmp_path: Path):
+    photos = tmp_path / "photos"
+    shutil.copytree(learned / "photos", photos)
+    for number in range(7):
+        noise(7000 + number).save(photos / "cat" / f"new{number}.png")
+    counts = {part: len(table) for part, table in open_data(DataSettings(name=str(learned / "photos"))).splits.items()}
+    found = evaluate(str(learned / "model"), str(photos))
+    assert len(found.images) == counts["test"] + 7
+    assert found.told == (
+        f"Of 67 images, {counts['train']} it has trained on, {counts['validation']} chose among its checkpoints, "
+        f"{counts['test']} are of its test part, 7 are new to it; {counts['test'] + 7} are measured."
+    )
+    assert len(evaluate(str(learned / "model"), str(photos), split="all").images) == 67
+    assert len(evaluate(str(learned / "model"), str(photos), split="train").images) == counts["train"]
+
+
+def test_where_it_has_trained_on_everything_nothing_is_measured(learned: Path, tmp_path: Path):
+    record = SplitRecord.load(learned / "model" / "split.jsonl")
+    for entry in record.entries:
+        if entry.part == "train":
+            (tmp_path / entry.name).parent.mkdir(exist_ok=True)
+            shutil.copy(learned / "photos" / entry.name, tmp_path / entry.name)
+    with pytest.raises(ValueError, match=r"Nothing is left to measure; --split all measures"):
+        evaluate(str(learned / "model"), str(tmp_path))
+
+
+def test_data_of_a_strangers_model_are_measured_whole(learned: Path, tmp_path: Path):
+    shutil.copytree(learned / "model", tmp_path / "model")
+    (tmp_path / "model" / "split.jsonl").unlink()
+    (tmp_path / "model" / "recipe.yaml").unlink()
+    found = evaluate(str(tmp_path / "model"), str(learned / "photos"))
+    assert (len(found.images), found.split, found.told) == (60, "whole", None)
+
+
+def test_a_moved_folder_of_data_is_asked_for(learned: Path, tmp_path: Path):
+    shutil.copytree(learned / "model", tmp_path / "model")
+    record = (tmp_path / "model" / "split.jsonl").read_text().replace(str(learned), "/nowhere")
+    (tmp_path / "model" / "split.jsonl").write_text(record)
+    with pytest.raises(
+        ValueError, match=r"lay in /nowhere/photos, and is not there any more; say where it is with --data"
+    ):
+        evaluate(str(tmp_path / "model"))
+
+
+def test_nothing_that_is_published_says_where_the_photos_lie_or_what_they_are_called(learned: Path):
+    names = repository_files(learned / "model")
+    assert "split.jsonl" not in names
+    for name in names:
+        content = (learned / "model" / name).read_bytes()
+        assert str(learned).encode() not in content, name

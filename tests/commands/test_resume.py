@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -92,6 +93,24 @@ def test_a_changed_recipe_and_a_wrong_checkpoint_are_one_sentence(tmp_path: Path
     assert "There is no checkpoint" in capsys.readouterr().err
     assert main([str(recipe), "--resume-anyway", "--training.learning_rate", "0.5", "--training.max_steps", "3"]) == 0
     assert "Going on all the same" in capsys.readouterr().out
+
+
+def test_data_that_changed_are_named_before_a_run_goes_on(tmp_path: Path, recipe: Path, capsys):
+    assert main([str(recipe)]) == 0
+    shutil.move(tmp_path / "photos" / "cat" / "0.png", tmp_path / "photos" / "dog" / "cat0.png")
+    capsys.readouterr()
+    assert main([str(recipe), "--resume"]) == 2
+    error = capsys.readouterr().err
+    assert "1 renamed: cat/0.png (now dog/cat0.png)" in error
+    assert "1 of another label: cat/0.png (cat before, dog now)" in error
+    assert f"--data.split {tmp_path / 'out'}" in error
+    assert main([str(recipe), "--resume-anyway"]) == 0
+
+
+def test_data_that_moved_as_a_whole_are_the_same(tmp_path: Path, recipe: Path, capsys):
+    assert main([str(recipe)]) == 0
+    shutil.move(tmp_path / "photos", tmp_path / "elsewhere" / "photos")
+    assert main([str(recipe), "--resume", "--data.name", str(tmp_path / "elsewhere" / "photos")]) == 0
 
 
 def test_a_lack_of_memory_is_a_sentence_with_a_smaller_batch(recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys):

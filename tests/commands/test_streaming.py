@@ -63,7 +63,7 @@ def recipe_of(photos: Path, **data: Any) -> Path:
     augmentation = {"train": {"random_resized_crop": 0.5, "flip": 0.5}, "mix": {"mixup": 0.8}}
     sections = {
         "model": {**TINY, "intermediate_size": 32, "drop_path_rate": 0.2},
-        "data": {"name": str(photos), "streaming": True, **augmentation, **data},
+        "data": {"name": str(photos), "streaming": True, "validation_fraction": 0, **augmentation, **data},
         "training": training,
     }
     path = photos.parent / "recipe.yaml"

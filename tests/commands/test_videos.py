@@ -166,7 +166,7 @@ def test_videos_of_a_table_are_trained_on_whole_or_streamed(tmp_path: Path):
     datasets.disable_progress_bars()
     write("train", [0, 1, 0, 1, 0, 1])
     write("test", [0, 1])
-    sections = {"model": TINY, "data": {"name": str(tmp_path)}}
+    sections: dict[str, Any] = {"model": TINY, "data": {"name": str(tmp_path), "validation_fraction": 0}}
     training = {
         "max_steps": 1,
         "per_device_train_batch_size": 2,

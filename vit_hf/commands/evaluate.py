@@ -12,7 +12,8 @@ EXAMPLES = """\
   {program} outputs/videos --views 1x3
 
 The data is what a recipe calls data.name, and its other fields are set the same way, as in --data.label_column.
-Left out, it is the data in the recipe that lies in the model's folder, with the same test split.
+Left out, it is the data that the model was trained on, with the same test split. Images that the model has learned from
+are recognized in any data, under any name, and left out unless --split asks for them.
 """
 
 
@@ -30,6 +31,8 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
         trust_remote_code=given.trust_remote_code,
     )
     plural = found.images.table.modality.plural
+    if found.told:
+        print(found.told)
     print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{figures(found.metrics, plural)}")
     if given.output is not None:
         found.save(given.output)
@@ -42,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
     parse.add_argument("--data", help="digits, moving_digits, a folder of class folders, parquet files, or a Hub id")
     parse.add_argument(
-        "--split", default="test", choices=["train", "validation", "test", "all"], help="test, where not said"
+        "--split", choices=["train", "validation", "test", "all"], help="test, or all new images of data without splits"
     )
     parse.add_argument("--output", type=Path, help="a folder for metrics.json and the pictures")
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")

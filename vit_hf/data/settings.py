@@ -10,6 +10,7 @@ from ..settings import Section
 from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
 
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -24,8 +25,13 @@ class DataSettings(Section):
     train_split: str | None = None
     validation_split: str | None = None
     test_split: str | None = None
-    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="of the data, where it has no split to test on")
-    split_seed: int = Field(default=0, ge=0, description="draws that split; apart from the seed of the training")
+    test_fraction: float = Field(default=0.2, ge=0, lt=1, description="of the data, where it has no split to test on")
+    validation_fraction: float = Field(
+        default=0.15, ge=0, lt=1, description="of the train split, where the data has none to choose checkpoints by"
+    )
+    folds: int | None = Field(default=None, ge=2, description="of the train split, each tested by a model of its own")
+    split_seed: int = Field(default=0, ge=0, description="decides who is in which part; apart from the training's seed")
+    split: str | None = Field(default=None, description="a model whose parts are taken over, or its split.jsonl")
     streaming: bool = Field(default=False, description="parquet and Hub: read the train split while training")
     on_error: Literal["fail", "skip"] = "fail"
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")

@@ -16,26 +16,28 @@ from tqdm import tqdm
 from ..data.batches.dataset import ImageBatches, ViewedVideos, collate
 from ..data.batches.load_batches import load_batches
 from ..data.settings import DataSettings
-from ..data.sources.open_data import open_data, open_source
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..files import write_json
-from ..modality import Modality, modality_of
+from ..modality import modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..settings import explain_wrong_fields
 from ..training.losses import label_order
 from ..training.metrics import classification_metrics
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
+from .recognize import choose_images, record_of_model
 from .report import draw_report
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of a split. labels: the model's names of its classes, in the order of the logits."""
+    """What a model says of a split. told: what it knew of the images before. labels: the model's names of its classes,
+    in the order of the logits."""
 
     model: str
     settings: DataSettings
     split: str
+    told: str | None
     views: str | None
     images: ImageBatches
     logits: Tensor  # b labels
@@ -58,7 +60,7 @@ def evaluate(
     data: str | None = None,
     overrides: Sequence[str] = (),
     *,
-    split: str = "test",
+    split: str | None = None,
     views: str | None = None,
     batch_size: int = 64,
     trust_remote_code: bool = False,
@@ -66,7 +68,8 @@ def evaluate(
     """Measure a classifier: the output folder of a training, or an id on the Hub, owner/name or owner/name@revision.
 
     data: as `data.name` of a recipe; None for the data of the model's own recipe. overrides: ["--data.field", "value"].
-    split: train, validation, test or all. views: of each video, as "3x1", clips and crops.
+    split: train, validation, test or all; None as `choose_images` takes it.
+    views: of each video, as "3x1", clips and crops.
 
     Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
     """
@@ -75,16 +78,16 @@ def evaluate(
     modality = modality_of(model.config)
     preparation = modality.preparation(processor, channels_of(model))
     each = modality.views(views)
-    table, names, found = choose_split(settings, split, modality)
+    chosen = choose_images(settings, split, modality, record_of_model(model_name), own=data is None)
     known = label_names_of(model)
-    table = in_the_models_order(table, names, known)
-    images = load_batches(table, preparation, settings, split=found)
+    table = in_the_models_order(chosen.table, chosen.label_names, known)
+    images = load_batches(table, preparation, settings, split=chosen.name)
     if each.count > 1:
         viewed = ViewedVideos(images.table, preparation, each)
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
     else:
         logits = predict_logits(model, images, batch_size=batch_size)
-    return Evaluation(model_name, settings, found, views, images, logits, known)
+    return Evaluation(model_name, settings, chosen.name, chosen.told, views, images, logits, known)
 
 
 def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
@@ -97,18 +100,6 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
         raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
     with explain_wrong_fields("--data"):
         return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
-
-
-def choose_split(settings: DataSettings, split: str, modality: Modality) -> tuple[ImageTable, list[str], str]:
-    """-> the images or videos, the names of their labels, and how to call the split."""
-    if split == "all":
-        data = open_source(settings, modality=modality)
-        if len(data.splits) > 1:
-            raise UserError(f"The data has the splits {', '.join(data.splits)}; name one of them with --split.")
-        return next(iter(data.splits.values())), data.label_names, "whole"
-    data = open_data(settings, modality=modality)
-    name = data.held_out if split == "test" and "test" not in data.splits else split
-    return data.split(name), data.label_names, name
 
 
 def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence[str]) -> ImageTable:

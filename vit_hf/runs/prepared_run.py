@@ -1,12 +1,14 @@
 """What a recipe becomes before its first step, and the Trainer that takes it from there."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..conversion.pretrained import Loaded
 from ..data.batches.dataset import ImageBatches
 from ..data.batches.streaming import StreamedBatches
 from ..data.decode.preparation import ClipPreparation, Preparation
+from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageData
 from ..modality import Modality, modality_of
 from ..models.shapes import grid_of, pair
@@ -54,9 +56,13 @@ class PreparedRun:
         return self.stream.prepare.skipped if self.stream is not None else self.batches["train"].skipped
 
     @property
-    def watched(self) -> str:
-        """A validation split, where there is one, is looked at during training, and the test split at the end only."""
-        return "validation" if "validation" in self.batches else "test"
+    def watched(self) -> str | None:
+        """What is looked at during training; the test split is at the end alone."""
+        return "validation" if "validation" in self.batches else None
+
+    @cached_property
+    def split_record(self) -> SplitRecord:
+        return SplitRecord.of(self.data, self.recipe.data.name)
 
     def describe(self) -> str:
         data, recipe = self.data, self.recipe
@@ -101,13 +107,13 @@ class PreparedRun:
             return Trainer(
                 **common,
                 train_dataset=self.masked("train"),
-                eval_dataset=self.masked(self.watched),
+                eval_dataset=self.masked(self.watched) if self.watched else None,
                 data_collator=collate_masked,
                 compute_metrics=None,
             )
         return Trainer(
             **common,
             train_dataset=self.batches["train"] if self.stream is None else self.stream,
-            eval_dataset=self.batches[self.watched],
+            eval_dataset=self.batches.get("validation"),
             teacher=self.teacher(),
         )

@@ -27,12 +27,12 @@ from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
 
 
-def save_history(recipe: Recipe, trainer: Trainer, figures: dict[str, Any], folder: Path, *, split: str) -> None:
-    """recipe.yaml, metrics.json with the `figures` and how they came to be, and training_curve.png of a split"""
+def save_history(recipe: Recipe, trainer: Trainer, figures: dict[str, Any], folder: Path, *, split: str | None) -> None:
+    """recipe.yaml, metrics.json with the `figures` and how they came to be, and training_curve.png, of a split too"""
     recipe.save(folder / "recipe.yaml")
     history = trainer.state.log_history
     write_json(folder / "metrics.json", {**figures, "speed": trainer.speed.summary(), "history": history})
-    draw_training_curve(history, folder / "training_curve.png", split=split)
+    draw_training_curve(history, folder / "training_curve.png", split=split or "")
 
 
 @dataclass
@@ -44,7 +44,7 @@ class FinishedRun:
     batches: dict[str, ImageBatches]
     trainer: Trainer
     logits: Tensor  # b labels, of the held-out split
-    watched: str  # the split that the training curve shows
+    watched: str | None  # the split that the training curve shows beside that of training
     seconds: float
     counts: dict[str, int | None]  # images of each split; None for one that was streamed
     loaded: Loaded | None = None  # what it began from, where that was no random model

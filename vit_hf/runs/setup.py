@@ -3,6 +3,7 @@
 from typing import Any
 
 import transformers
+from transformers.trainer_utils import IntervalStrategy
 
 from ..completion.loading import adapted
 from ..conversion.core.preprocessing import words_for_channels
@@ -12,7 +13,7 @@ from ..data.batches.load_batches import load_batches
 from ..data.batches.streaming import StreamedBatches, StreamedImages
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
-from ..data.sources.tables import StreamedTable, refuse_empty_classes
+from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES, family_of
 from ..modality import modality_of
@@ -139,6 +140,20 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
         )
 
 
+def evaluate_on_validation_alone(arguments: TrainingArguments, data: ImageData) -> list[str]:
+    """Without a validation split nothing is evaluated while training goes on. -> a line that says so, if it is news
+
+    Raises: UserError where something was to be chosen by it.
+    """
+    if "validation" in data.splits or arguments.eval_strategy == IntervalStrategy.NO:
+        return []
+    way_out = "Give data.validation_fraction a share of the train split, or the data a validation split"
+    if arguments.load_best_model_at_end:
+        raise UserError(f"training.load_best_model_at_end chooses by a validation split, and there is none. {way_out}.")
+    arguments.eval_strategy, arguments.eval_on_start = IntervalStrategy.NO, False
+    return [f"Validation: none, and so nothing is evaluated before the end. {way_out}, to see how training goes"]
+
+
 def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
     """What this process reads of the train split, and its workers."""
     settings, arguments = run.recipe.data, run.arguments
@@ -166,7 +181,9 @@ def prepare(recipe: Recipe) -> PreparedRun:
     arguments = training_arguments(recipe.training)
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimization, recipe.training)
-    data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
+    with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
+        data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
+    plan += evaluate_on_validation_alone(arguments, data)
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's

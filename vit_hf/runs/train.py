@@ -8,18 +8,19 @@ from typing import Any
 
 import torch
 
+from ..data.sources.split_record import SPLIT_FILE, SplitRecord
 from ..errors import UserError
 from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
-from ..training.trainer.checkpoints import newest_complete
+from ..training.trainer.checkpoints import checkpoints_in, newest_complete
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
 from .results import FinishedRun
 
 
-def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> FinishedRun:
+def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> FinishedRun:
     """Train a classifier, and measure it on the held-out split.
 
     resume: a checkpoint, or True for the newest complete one. anyway: also where the recipe has changed since.
@@ -28,6 +29,7 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
     """
     data, batches = prepared.data, prepared.batches
     trainer = prepared.trainer(resume_anyway=anyway)
+    keep_split(prepared, trainer, resume, anyway=anyway)
     seconds = run_trainer(trainer, resume)
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
@@ -46,6 +48,29 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
         prepared.loaded,
         tested.metrics.get("test_samples_per_second"),
     )
+
+
+def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | None, *, anyway: bool) -> None:
+    """Write down which image is in which part; or, where the run goes on, see that all are where they were.
+
+    Raises: UserError that names what changed, unless told to go on `anyway`.
+    """
+    if not trainer.is_world_process_zero():
+        return
+    folder = Path(resume).parent if isinstance(resume, str) else trainer.run_folder
+    before = folder / SPLIT_FILE
+    if resume and before.is_file() and checkpoints_in(folder):
+        record = SplitRecord.load(before)
+        if record.digest != prepared.split_record.digest:
+            changed = "\n  ".join(record.differences(prepared.split_record)) or "the order of the images"
+            text = f"The data has changed since the checkpoints in {folder}:\n  {changed}\n"
+            if not anyway:
+                raise UserError(
+                    f"{text}Undo the change, go on all the same with --resume-anyway, or begin a new run with these "
+                    f"parts: --data.split {folder}."
+                )
+            print(f"{text}Going on all the same.")
+    prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
 
 
 def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:

@@ -70,7 +70,7 @@ def theirs(prepared: PreparedRun) -> transformers.Trainer:
         model=ViTForImageClassification(config),
         args=prepared.arguments,
         train_dataset=train_data,
-        eval_dataset=prepared.batches[prepared.watched],
+        eval_dataset=prepared.batches.get("validation"),
         data_collator=collate,
         compute_metrics=accuracy,
     )

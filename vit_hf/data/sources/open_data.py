@@ -1,16 +1,13 @@
 """From `data.name` to tables of images or videos: the one place that knows every kind of source."""
 
-import math
 from pathlib import Path
-
-import numpy as np
-from sklearn.model_selection import train_test_split
 
 from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..settings import DataSettings
 from .digits import digits, moving_digits
 from .folders import holds, scan_folder
+from .splits import cut
 from .tables import ImageData, refuse_strange_labels
 
 FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column")
@@ -68,27 +65,4 @@ def open_data(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageDat
         if not len(table):
             raise UserError(f"The split {split!r} of {settings.name} is empty.")
         refuse_strange_labels(table, data.label_names, split)
-    if "train" not in data.splits:
-        return data
-    return hold_out(data, settings.test_fraction, settings.split_seed)
-
-
-def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
-    """Take `fraction` of every class away from training, unless there is a validation or test split."""
-    if "test" in data.splits or "validation" in data.splits:
-        return data
-    whole = data.split("train")
-    counts = np.bincount(whole.labels, minlength=len(data.label_names))
-    for name, count in zip(data.label_names, counts, strict=True):
-        if count < 2:
-            raise UserError(
-                f"The class {name!r} has {whole.modality.counted(count)}, and needs at least 2: one to train on and "
-                f"one to test on. Add {whole.modality.plural}, remove the class, or bring a test split of your own."
-            )
-    wanted = max(math.ceil(fraction * len(whole)), len(counts))
-    train, test = train_test_split(np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed)
-    return ImageData(
-        {"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
-        data.label_names,
-        split_origin=f"a fixed, stratified {fraction:.0%} of the {whole.modality.counted(len(whole))} (seed {seed})",
-    )
+    return cut(data, settings) if "train" in data.splits or data.stream is not None else data

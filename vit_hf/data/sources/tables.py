@@ -15,12 +15,15 @@ from tqdm import tqdm
 from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
+from ..settings import ProblemType
 
 
 @dataclass(frozen=True)
 class ImageTable:
     """Images or videos (undecoded) and labels of one split. `source(item, name)` is where an item's is: whatever its
     modality opens, such as a file, or the bytes of one.
+
+    groups: of each, as a text: those of one group stay together where a split is cut. hashes: of each one's content.
     """
 
     items: Sequence[Any]
@@ -30,6 +33,8 @@ class ImageTable:
     order: np.ndarray
     check_finite: bool = False
     modality: Modality = IMAGE
+    groups: np.ndarray | None = None
+    hashes: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -82,11 +87,16 @@ class ImageTable:
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
         """The same images, fewer and in this order."""
         indices = np.asarray(indices, dtype=np.int64)
-        return replace(self, labels=self.labels[indices], order=self.order[indices])
+        groups, hashes = (None if each is None else each[indices] for each in (self.groups, self.hashes))
+        return replace(self, labels=self.labels[indices], order=self.order[indices], groups=groups, hashes=hashes)
+
+    def with_groups(self, groups: np.ndarray) -> "ImageTable":
+        """The same images; those of one group, a text, stay together where a split is cut."""
+        return replace(self, groups=groups)
 
     def with_labels(self, labels: np.ndarray) -> "ImageTable":
         """The same images with these labels."""
-        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+        return replace(self, labels=np.asarray(labels))
 
 
 def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -136,8 +146,10 @@ class ImageData:
 
     splits: dict[str, ImageTable]
     label_names: list[str]
-    split_origin: str | None = None  # how the test split came about, where the data has none
+    split_origin: str | None = None  # how validation and test came about, where the data has none
     stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
+    problem_type: ProblemType = "single_label_classification"
+    unlabeled: ImageTable | None = None  # what lies beside the splits to be named
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:
@@ -146,7 +158,7 @@ class ImageData:
 
     @property
     def held_out(self) -> str:
-        """The split that a finished model is judged on."""
+        """The split that a finished model is judged on: validation only where nothing tests it."""
         return "test" if "test" in self.splits else "validation"
 
 
