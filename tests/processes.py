@@ -111,12 +111,12 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
 def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: dict[str, str]) -> None:
     """What a process of `vit-hf train` does, up to the finished model."""
     from vit_hf.runs.setup import prepare
-    from vit_hf.runs.train import train
+    from vit_hf.runs.train import train_prepared
     from vit_hf.training.recipe.recipe import load_recipe
 
     begin_in(environment)
     config.HF_DATASETS_CACHE = recipe.parent / "cache"
-    train(prepare(load_recipe(recipe, words)), resume)
+    train_prepared(prepare(load_recipe(recipe, words)), resume)
 
 
 def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):

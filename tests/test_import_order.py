@@ -61,7 +61,14 @@ PROCESSORS_TRAVEL_WITH = {"numpy", "PIL"}
 
 
 # Files that call upward: what they import within a function may lie on any floor, for it is imported when it is called.
-CALL_UPWARD = ["completion.adaptation", "completion.configurations", "completion.loading", "families.*", "modality"]
+CALL_UPWARD = [
+    "__init__",
+    "completion.adaptation",
+    "completion.configurations",
+    "completion.loading",
+    "families.*",
+    "modality",
+]
 # What a file that travels may take from the package, and only where it is a part of it.
 OF_THE_PACKAGE = """\
 if not __name__.startswith('vit_hf.'):

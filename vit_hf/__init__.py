@@ -6,6 +6,7 @@ Importing it tells transformers' Auto classes of every family, those of other in
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # Threads that wait in a busy loop stall everything on a machine that runs anything else, and torch asks only once, when
 # it is imported. A command decides it, where its user has not; to a library it is not given.
@@ -46,7 +47,18 @@ __all__ = [
     "VisionTransformerForMaskedImageModeling",
     "VisionTransformerModel",
     "__version__",
+    "train",  # pyright: ignore[reportUnsupportedDunderAll]
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What trains is imported once it is asked for, as most who import the package only load a model."""
+    if name == "train":
+        from .runs.begin import train
+
+        return train
+    raise AttributeError(f"module 'vit_hf' has no attribute {name!r}")
+
 
 register_own()
 register_installed()

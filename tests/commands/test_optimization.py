@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from vit_hf import VisionTransformerForImageClassification
 from vit_hf.commands.train import main
 from vit_hf.runs.setup import prepare
-from vit_hf.runs.train import train
+from vit_hf.runs.train import train_prepared
 from vit_hf.training.recipe.recipe import find_recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import read_yaml
 
@@ -42,7 +42,7 @@ def photos(tmp_path: Path) -> Path:
 def run(tmp_path: Path, photos: Path, **fields: object):
     """A finished run on small photos, saved but not loaded again in another process."""
     places = {"data.name": photos, "data.train": "{}", "training.output_dir": tmp_path / "out"}
-    finished = train(prepare(load_recipe(digits_recipe(), words(**{**places, **fields}))))
+    finished = train_prepared(prepare(load_recipe(digits_recipe(), words(**{**places, **fields}))))
     finished.save()
     return finished
 
@@ -87,7 +87,7 @@ def test_a_recipe_that_everything_was_said_to_trains_again_from_its_saved_form(t
     saved = read_yaml(tmp_path / "out" / "recipe.yaml")["optimization"]
     assert saved["ema"] == {"decay": 0.9999, "warm_up": True, "final": True}
     again = load_recipe(tmp_path / "out" / "recipe.yaml", ["--training.output_dir", str(tmp_path / "again")])
-    finished = train(prepare(again))
+    finished = train_prepared(prepare(again))
     weights = load_file(tmp_path / "out" / "model.safetensors")
     for name, tensor in finished.model.state_dict().items():
         assert torch.equal(weights[name], tensor.cpu())

@@ -46,7 +46,8 @@ def test_the_card_tells_the_figures_of_the_run(trained: Path):
     data: Any = card.data
     results = {result.metric_type: result.metric_value for result in data.eval_results}
     assert results["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
-    assert "| train | 1,437 | `" in card.text
+    assert "| train | 1,215 | `" in card.text
+    assert "each by the hash of its content, class by class (seed 0)" in card.text
     for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
         assert f"]({picture})" in card.text
 
@@ -62,7 +63,7 @@ def test_training_ends_with_predictions_of_a_fresh_process_and_three_commands(
 ):
     assert "fresh process without vit_hf" in training.stdout
     following = training.stdout.split("Next, you could")[1].strip().splitlines()
-    assert [Path(line.split()[1]).name for line in following] == ["predict.py", "evaluate.py", "train.py"]
+    assert [Path(line.split()[1]).name for line in following] == ["predict.py", "evaluate.py", "train.py", "train.py"]
     assert str(trained / "examples") in following[0]
 
 
@@ -121,7 +122,7 @@ def test_a_recipe_with_every_augmentation_trains_from_jpegs(tmp_path: Path, reci
             "a batch of one image has none",
         ),
         (["--data.train", "{{flup: 0.5}}"], "did you mean 'flip'"),
-        (["--training.per_device_train_batch_size", "64"], "larger than the 9 training images"),
+        (["--training.per_device_train_batch_size", "64"], "larger than the 8 training images"),
         (["--model.patch_size", "3"], "patches of 3"),
         (["--model.pach_size", "3"], "did you mean 'patch_size'"),
         (["--data.mean", "[0.1, 0.2]"], "for 3 channels"),

@@ -62,8 +62,7 @@ def next_commands(given: Any, config: Any) -> str:
     predict = f"{program('predict')} {dest} {family.modality.example_file} folder/"
     lines = [
         predict if given.to == "vit_hf" else f"ls {dest}",
-        f"{program('train')} folder_finetune --model.family {family.name} --model.from {dest} "
-        "--data.name FOLDER_OF_CLASS_FOLDERS",
+        f"{program('train')} FOLDER_OR_TABLE --from {dest} --model.family {family.name}",
     ]
     if (other := other_target(given.to, config)) is not None:
         lines.append(f"{program('convert')} {dest} {dest}-{other} --to {other}")

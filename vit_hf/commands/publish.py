@@ -38,6 +38,7 @@ def run(given: Namespace) -> int:
         given.repo_id,
         stock="only" if given.stock_only else "beside" if given.stock else "no",
         max_shard_size=given.max_shard_size,
+        with_split=given.with_split,
         dry_run=given.dry_run,
         say=partial(print, flush=True),
         branch=given.branch,
@@ -82,6 +83,11 @@ def main(words: Sequence[str] | None = None) -> int:
     stock.add_argument("--stock", action="store_true", help="also OWNER/NAME-stock, for transformers without our code")
     stock.add_argument("--stock-only", action="store_true", help="only that, as OWNER/NAME")
     parse.add_argument("--max-shard-size", default="5GB", help="above which weights are divided (5GB where not said)")
+    parse.add_argument(
+        "--with-split",
+        action="store_true",
+        help="also names, hashes and labels of the images, which are private otherwise",
+    )
     parse.add_argument("--dry-run", action="store_true", help="verify and list, and upload nothing")
     parse.add_argument("--verify", metavar="OWNER/NAME@REVISION", help="download again, and compare hashes and logits")
     return guarded(run, parse.parse_args(given_arguments(words)))

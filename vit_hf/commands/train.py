@@ -1,5 +1,6 @@
 """From a recipe to a folder that is a whole Hub repository."""
 
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from ..runs.results import FinishedRun
 
 EXAMPLES = """\
-  {program} configuration/recipes/digits.yaml
-  {program} digits --data.name photos/ --model.image_size 32 --model.patch_size 4 \\
-      --training.num_train_epochs 30 --training.output_dir outputs/photos
+  {program} photos/
+  {program} labels.csv --from google/vit-base-patch16-224 --training.num_train_epochs 5
+  {program} digits
 
-where photos/ holds one folder of images for each class (of videos, for moving_digits). Every field of the recipe can be
-set like this, by its path; data.name is also the id of a data set on the Hub, or parquet files.
+where photos/ holds one folder of images for each class. Data of one's own are trained on by the recipe `photos`, or by
+`photos_finetune` where --from names a model, and their model is left in outputs/photos. Every field of a recipe can be
+set by its path; data.name is also the id of a data set on the Hub.
 
 With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
 complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.
@@ -28,14 +30,15 @@ SIGTERM and SIGUSR1 save at the end of the step and exit with {resumable}.
 
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
+    from ..runs.begin import begin
     from ..runs.dry_run import show_plan
     from ..runs.pretrain import pretrain
     from ..runs.setup import prepare
-    from ..runs.train import how_to_resume, train
-    from ..training.recipe.recipe import find_recipe, load_recipe
+    from ..runs.train import how_to_resume, train_prepared
+    from ..training.recipe.yaml_files import parse_overrides
     from ..training.trainer.callbacks import Interrupted
 
-    prepared = prepare(load_recipe(find_recipe(given.recipe), overrides))
+    prepared = prepare(begin(given.recipe, given.source, parse_overrides(overrides)))
     if given.dry_run:
         return show_plan(prepared)
     resume = given.resume or given.resume_anyway or prepared.arguments.resume_from_checkpoint
@@ -45,16 +48,16 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
             if pretrained.trainer.is_world_process_zero():
                 finish_pretraining(pretrained)
             return 0
-        finished = train(prepared, resume, anyway=given.resume_anyway)
+        finished = train_prepared(prepared, resume, anyway=given.resume_anyway)
     except Interrupted as interruption:
         print(f"{interruption}. {how_to_resume(interruption.checkpoint)}", file=sys.stderr)
         return RESUMABLE
     if finished.trainer.is_world_process_zero():
-        finish(finished, given.recipe, prepared.push)
+        finish(finished, prepared.push)
     return 0
 
 
-def finish(run: "FinishedRun", recipe: str, to: "HubPush | None") -> None:
+def finish(run: "FinishedRun", to: "HubPush | None") -> None:
     """Save the run, load it again as a stranger would, publish it where it is asked for, and say all that."""
     from ..runs.report import table
     from ..runs.train import push_run, reload_as_stranger
@@ -70,7 +73,7 @@ def finish(run: "FinishedRun", recipe: str, to: "HubPush | None") -> None:
     print(table([modality.noun, "is", "predicted", "probability"], rows))
     if to is not None:
         print(f"\nPublished: {push_run(run, to).commit_url}")
-    print(next_commands(run.folder, recipe))
+    print(next_commands(run.folder))
 
 
 def finish_pretraining(run: "PretrainedRun") -> None:
@@ -79,18 +82,21 @@ def finish_pretraining(run: "PretrainedRun") -> None:
         f"\n{run.seconds:.0f} s of training; mean absolute error of the hidden pixels of the {run.split} split, in "
         f"standard deviations: {run.loss:.4f}; written to {run.folder}\n\n"
         f"Next, you could make a classifier of it, with the labels of your data:\n"
-        f"  {program('train')} folder_finetune --model.from {run.folder} --data.name FOLDER_OF_CLASS_FOLDERS"
+        f"  {program('train')} FOLDER_OR_TABLE --from {shlex.quote(str(run.folder))}"
     )
 
 
-def next_commands(folder: Path, recipe: str) -> str:
-    another = "--data.name FOLDER_OF_CLASS_FOLDERS --training.output_dir outputs/mine"
+def next_commands(folder: Path) -> str:
+    model, examples, evaluation = (
+        shlex.quote(str(path)) for path in (folder, folder / "examples", folder / "evaluation")
+    )
     return "\n".join(
         [
             "\nNext, you could",
-            f"  {program('predict')} {folder} {folder / 'examples'}",
-            f"  {program('evaluate')} {folder} --output {folder / 'evaluation'}",
-            f"  {program('train')} {recipe} {another}",
+            f"  {program('predict')} {model} {examples}",
+            f"  {program('evaluate')} {model} --output {evaluation}",
+            f"  {program('train')} FOLDER_OR_TABLE",
+            f"  {program('train')} FOLDER_OR_TABLE --from {model}",
         ]
     )
 
@@ -98,7 +104,12 @@ def next_commands(folder: Path, recipe: str) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     examples = EXAMPLES.replace("{resumable}", str(RESUMABLE))
     parse = parser("train", "Train a classifier of images or videos from a recipe.", examples)
-    parse.add_argument("recipe", help="a YAML file, or the name of one that comes with the package, such as digits")
+    parse.add_argument(
+        "recipe", metavar="DATA_OR_RECIPE", help="a folder, table or archive; or a recipe, by name or file"
+    )
+    parse.add_argument(
+        "--from", dest="source", metavar="MODEL", help="pretrained weights to begin with, of any library"
+    )
     parse.add_argument("--dry-run", action="store_true", help="print what would run, draw some images, and stop")
     parse.add_argument(
         "--resume",
@@ -108,6 +119,8 @@ def main(words: Sequence[str] | None = None) -> int:
         help="go on from this checkpoint, or from the newest complete one in training.output_dir",
     )
     parse.add_argument("--resume-anyway", action="store_true", help="even if the recipe has changed since")
-    parse.usage = f"{parse.prog} RECIPE [--dry-run] [--resume [CHECKPOINT]] [--section.field value ...]"
+    parse.usage = (
+        f"{parse.prog} DATA_OR_RECIPE [--from MODEL] [--dry-run] [--resume [CHECKPOINT]] [--section.field value ...]"
+    )
     given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(run, given, overrides)

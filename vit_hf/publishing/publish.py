@@ -9,6 +9,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
 from ..cards.usage import readdressed
+from ..data.sources.split_record import SPLIT_FILE
 from ..errors import UserError
 from ..files import read_json
 from ..hub.errors import explain_hub_errors
@@ -28,6 +29,7 @@ def publish(
     *,
     stock: Literal["no", "beside", "only"] = "no",
     max_shard_size: str = "5GB",
+    with_split: bool = False,
     dry_run: bool = False,
     say: Callable[[str], None] = print,
     **options: Unpack[PushOptions],
@@ -35,13 +37,14 @@ def publish(
     """Publish the output folder of a training or a conversion, after fresh processes have loaded it.
 
     stock: whether its twin for transformers alone is published too, as OWNER/NAME-stock, or only that, as OWNER/NAME.
+    with_split: whether the names, hashes and labels of the images that it was trained and tested on are published too.
     say: hears of every step. options: see PushOptions.
 
     -> the commit of the model, or of the twin where that is all; None on a dry run, which lists the files instead.
     Raises: UserError for what does not belong on the Hub, does not load, or is another model elsewhere.
     """
     revision = options.get("tag") or options.get("branch") or "main"
-    files = collect(folder, repo_id, revision)
+    files = collect(folder, repo_id, revision) | ({SPLIT_FILE: split_file(folder)} if with_split else {})
     if not dry_run:
         repo_id = full_name(HfApi(token=options.get("token")), repo_id)
         if options.get("branch") is None and stock != "only":
@@ -82,6 +85,12 @@ def collect(folder: Path, repo_id: str, revision: str) -> Files:
     card = (folder / CARD).read_text(encoding="utf-8")
     card = readdressed(card, repo_id, revision)
     return {**{name: folder / name for name in names}, CARD: card.encode()}
+
+
+def split_file(folder: Path) -> Path:
+    if not (folder / SPLIT_FILE).is_file():
+        raise UserError(f"{folder} has no {SPLIT_FILE} to publish, which a training writes; leave --with-split out.")
+    return folder / SPLIT_FILE
 
 
 def with_shards(files: Files, into: Path, limit: str) -> Files:

@@ -38,8 +38,12 @@ def refuse_missing_reporters(report_to: Any) -> None:
             )
 
 
+def argument_names() -> list[str]:
+    return [argument.name for argument in fields(TrainingArguments) if argument.init]
+
+
 def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
-    known = [argument.name for argument in fields(TrainingArguments) if argument.init]
+    known = argument_names()
     for name in training:
         if name not in known:
             raise UserError(unknown_name("training argument", name, known))

@@ -1,6 +1,6 @@
 """A recipe: one YAML file that says which model learns what from which images, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,23 @@ class ModelSettings(BaseModel):
         """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
         named = FAMILIES[self.family].sizes()[self.size] if self.size else {}
         return {**named, **(self.model_extra or {})}
+
+
+# Fields that may name a file or folder of this machine.
+PLACES = (
+    ("model", "from"),
+    ("data", "name"),
+    ("data", "split"),
+    ("data", "cache"),
+    ("training", "output_dir"),
+    ("training", "resume_from_checkpoint"),
+)
+
+
+def is_private(place: str) -> bool:
+    """Whether a path says more than where something lies below the folder that one works in."""
+    path = Path(place)
+    return path.is_absolute() or place.startswith("~") or ".." in path.parts
 
 
 class CardSettings(Section):
@@ -96,18 +113,24 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """Plain types, under the names that a recipe has them, and no key to anything."""
+        """Plain types, under the names that a recipe has them, no key to anything, and of the places on this machine
+        no more than their names: where they lie is nobody's business, and repeats nothing."""
         content = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         content["training"].pop("hub_token", None)
+        for section, field in PLACES:
+            value = content.get(section, {}).get(field)
+            if isinstance(value, str) and is_private(value):
+                content[section][field] = Path(value).expanduser().resolve().name
         return content
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        content = self.content()
-        # Where it was written is nobody's business, and repeats nothing.
-        if Path(folder := content["training"].get("output_dir") or "").is_absolute():
-            content["training"]["output_dir"] = Path(folder).name
-        write_yaml(path, content)
+        write_yaml(path, self.content())
+
+
+def recipe_names() -> list[str]:
+    """Of those that come with the package."""
+    return sorted(file.stem for file in (configuration_folder() / "recipes").glob("*.yaml"))
 
 
 def find_recipe(name: str) -> Path:
@@ -121,8 +144,12 @@ def find_recipe(name: str) -> Path:
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a file, with `--section.field value` words laid over it."""
-    content = read_yaml(Path(path))
+    return resolve_recipe(read_yaml(Path(path)), parse_overrides(overrides), str(path))
+
+
+def resolve_recipe(content: Any, overrides: Mapping[str, Any], where: str) -> Recipe:
+    """overrides: by dotted paths. where: the file that an error names."""
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a recipe: it holds no sections model, data and training.")
-    with explain_wrong_fields(str(path)):
-        return Recipe(**apply_overrides(content, parse_overrides(overrides)))
+        raise UserError(f"{where} is not a recipe: it holds no sections model, data and training.")
+    with explain_wrong_fields(where):
+        return Recipe(**apply_overrides(content, dict(overrides)))

@@ -1,0 +1,122 @@
+"""One way in: a recipe by its name, or data of one's own and, where there is one, the model to begin with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..data.settings import DataSettings
+from ..errors import UserError, unknown_name
+from ..families import FAMILIES
+from ..training.recipe.arguments import argument_names
+from ..training.recipe.optimization import OptimizationSettings
+from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, find_recipe, recipe_names, resolve_recipe
+from ..training.recipe.yaml_files import read_yaml
+from .results import FinishedRun
+from .setup import prepare
+from .train import train_prepared
+
+FROM_SCRATCH, FINE_TUNING = "photos", "photos_finetune"
+
+
+def begin(given: str, source: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """given: a recipe's name or file; or data of one's own, which the recipe `photos` takes, or `photos_finetune` where
+    `source` names a model. overrides: by dotted paths; they win.
+
+    Raises: UserError for what is none of these, and for wrong fields.
+    """
+    first: dict[str, Any] = {}
+    if is_recipe(given):
+        recipe = find_recipe(given)
+    else:
+        refuse_nothing(given)
+        recipe = find_recipe(FINE_TUNING if source else FROM_SCRATCH)
+        first = {"data.name": given, "training.output_dir": f"outputs/{name_of_data(given)}"}
+    if source is not None:
+        first["model.from"] = source
+    return resolve_recipe(read_yaml(recipe), {**first, **overrides}, str(recipe))
+
+
+def is_recipe(given: str) -> bool:
+    if given == FROM_SCRATCH and Path(given).exists():
+        return False  # the folder that this recipe would take anyway
+    return given in recipe_names() or Path(given).suffix in (".yaml", ".yml")
+
+
+def refuse_nothing(given: str) -> None:
+    """Raises: UserError for what is no recipe, nothing that is there, and no id of a data set on the Hub."""
+    if Path(given).expanduser().exists() or given.count("/") == 1:
+        return
+    raise UserError(
+        f"{unknown_name('recipe', given, recipe_names())} Nor is {given!r} a folder, a table or an archive here. "
+        "`vit-hf recipes` lists the recipes."
+    )
+
+
+def name_of_data(given: str) -> str:
+    """What to call the folder of a run on these data: photos of ./photos/, labels of labels.csv."""
+    path = Path(given).expanduser()
+    return (path.resolve().stem if path.is_file() else path.resolve().name if path.exists() else path.name) or "photos"
+
+
+def sections_of(name: str, family: str) -> list[str]:
+    """The sections of a recipe that have a field of this name."""
+    fields = {
+        "model": {"from", *ModelSettings.model_fields, *FAMILIES[family].config_fields()},
+        "data": set(DataSettings.model_fields),
+        "optimization": set(OptimizationSettings.model_fields),
+        "training": set(argument_names()),
+        "card": set(CardSettings.model_fields),
+    }
+    return [section for section, names in fields.items() if name in names]
+
+
+def as_overrides(fields: Mapping[str, Any], family: str = "vit") -> dict[str, Any]:
+    """{"learning_rate": 1e-3, "data": {"mean": ...}} -> by dotted paths, in the section that has a field of the name.
+
+    Raises: UserError for a name that no section has, or several have.
+    """
+    overrides: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in Recipe.model_fields:
+            overrides |= {f"{name}.{field}": own for field, own in value.items()}
+            continue
+        found = sections_of(name, family)
+        if not found:
+            known = [*DataSettings.model_fields, *OptimizationSettings.model_fields, *argument_names()]
+            raise UserError(unknown_name("field", name, [*known, *FAMILIES[family].config_fields()]))
+        if len(found) > 1:
+            written = " or ".join(f"{section}={{{name!r}: ...}}" for section in found)
+            raise UserError(f"{name}={value!r} could be of {' or '.join(found)}; write {written}.")
+        overrides[f"{found[0]}.{name}"] = value
+    return overrides
+
+
+def train(
+    data: str | Path,
+    *,
+    model: str | Path | None = None,
+    resume: str | bool | None = None,
+    **fields: Any,
+) -> FinishedRun:
+    """Train a classifier on images of one's own, as `vit-hf train DATA --from MODEL` does. -> the run, whose `metrics`,
+    `model` and `folder` are what it led to
+
+    data: a folder, a table, an archive, the id of a data set on the Hub, or a recipe. model: where pretrained weights
+    lie; None trains from scratch. resume: as `--resume`. fields: any of a recipe,
+    by its name (learning_rate=1e-3), or by section (optimization={"ema": {"decay": 0.99}}).
+
+    Raises: UserError for whatever is wrong, before the first step.
+    """
+    recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields)))
+    run = train_prepared(prepare(recipe), resume)
+    if run.trainer.is_world_process_zero():
+        run.save()
+    return run
+
+
+def family_named(fields: Mapping[str, Any]) -> str:
+    """Whose configuration the fields are of."""
+    named = fields.get("family") or fields.get("model", {}).get("family") or ModelSettings().family
+    if named not in FAMILIES:
+        raise UserError(unknown_name("model family", named, FAMILIES))
+    return named
