@@ -196,7 +196,7 @@ def folds_of(data: ImageData, settings: DataSettings) -> list[ImageData]:
     """
     if settings.folds is None:
         return []
-    pool = join([data.splits[part] for part in ("train", "validation") if comes_from(data, part)])
+    pool = rejoin([data.splits[part] for part in ("train", "validation") if comes_from(data, part)])
     classes = pool.labels if pool.labels.ndim == 1 and pool.labels.dtype.kind == "i" else np.zeros(len(pool), dtype=int)
     kind = StratifiedKFold if pool.groups is None else StratifiedGroupKFold
     divider = kind(settings.folds, shuffle=True, random_state=settings.split_seed)
@@ -216,7 +216,7 @@ def comes_from(data: ImageData, part: str) -> bool:
     return part in data.splits and data.splits[part].items is data.splits["train"].items
 
 
-def join(tables: Sequence[ImageTable]) -> ImageTable:
+def rejoin(tables: Sequence[ImageTable]) -> ImageTable:
     """Parts that were cut from one table, in its order again."""
     order = np.concatenate([table.order for table in tables])
     places = np.argsort(order, kind="stable")
