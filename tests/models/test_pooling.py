@@ -1,9 +1,10 @@
 from typing import Any
 
+import pytest
 import torch
 from tiny import images, tiny, tiny_config
 
-from vit_hf import VisionTransformerModel
+from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
 from vit_hf.models.pooling import AttentionPool, MeanPool, build_pool
 
 TOKENS = torch.tensor([[[8.0], [4.0], [1.0], [3.0]]])  # a class token, a register, two patches
@@ -17,6 +18,31 @@ def test_each_word_pools_what_it_says():
     assert pooled("cls") == 8.0
     assert pooled("mean") == 2.0
     assert pooled("mean_all") == 4.0
+
+
+def test_the_class_token_and_the_mean_of_the_patches_lie_beside_each_other():
+    pool = build_pool(tiny_config(pooling="cls_mean", num_register_tokens=1))
+    assert pool(TOKENS).tolist() == [[8.0, 2.0]]
+    assert pool(TOKENS, torch.tensor([[True, True, False, True]])).tolist() == [[8.0, 3.0]]
+
+
+def test_a_classifier_of_one_pooling_says_the_same_beside_the_other(tmp_path):
+    for pooling in ("cls", "mean"):
+        model: Any = tiny(VisionTransformerForImageClassification, pooling=pooling, num_labels=3)
+        model.save_pretrained(tmp_path)
+        wide: Any = VisionTransformerForImageClassification.from_pretrained(tmp_path, pooling="cls_mean")
+        assert wide.classifier.in_features == 2 * model.config.hidden_size
+        pixels = images()
+        torch.testing.assert_close(wide.eval()(pixels).logits, model.eval()(pixels).logits)
+        wide.save_pretrained(tmp_path)
+        narrow: Any = VisionTransformerForImageClassification.from_pretrained(tmp_path, pooling="cls")
+        assert narrow.classifier.in_features == model.config.hidden_size
+
+
+@pytest.mark.parametrize("words", [{"class_token": False}, {"final_norm": "pooled"}, {"add_pooling_layer": True}])
+def test_what_the_class_token_and_the_mean_cannot_be_pooled_with_is_refused(words):
+    with pytest.raises(ValueError, match="pooling='cls_mean'"):
+        tiny_config(**{"pooling": "cls_mean", **words})
 
 
 def test_the_mean_is_over_what_is_seen():

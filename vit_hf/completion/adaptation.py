@@ -20,8 +20,13 @@ def changed_fields(old, new) -> set[str]:
 
     family = find_family(old.model_type)
     named = () if family is None else family.adapts
-    numbers = {name for name in named if pair(getattr(old, name)) != pair(getattr(new, name))}
+    numbers = {name for name in named if differ(getattr(old, name), getattr(new, name))}
     return numbers | ({"id2label"} if labels_differ(old.id2label, new.id2label) else set())
+
+
+def differ(one, other) -> bool:
+    """Of words, or of sizes that may be written as one number or as two."""
+    return one != other if isinstance(one, str) or isinstance(other, str) else pair(one) != pair(other)
 
 
 def labels_differ(old: dict[int, str], new: dict[int, str]) -> bool:
@@ -153,6 +158,23 @@ def adapt_labels(state: dict[str, Tensor], old: dict[int, str], new: dict[int, s
     for key in heads:
         del state[key]
     return [f"a new, untrained classifier for {len(new)} labels in place of {len(old)}"]
+
+
+def adapt_pooled_width(state: dict[str, Tensor], old, new) -> list[str]:
+    """A head of one token, b d, for the class token and the mean beside each other, b (2 d): what it did not look at
+    counts for nothing, so that it says the same. Any other head for another width starts anew."""
+    wide = [config.pooling == "cls_mean" for config in (old, new)]
+    heads = keys_with(state, "classifier")
+    if wide[0] == wide[1] or not heads:
+        return []
+    if wide[1] and old.pooling in ("cls", "mean"):
+        for key in keys_ending(state, "classifier.weight"):
+            parts = [state[key], torch.zeros_like(state[key])]
+            state[key] = torch.cat(parts if old.pooling == "cls" else parts[::-1], dim=1)
+        return [f"the classifier of pooling={old.pooling!r} widened to pooling='cls_mean'"]
+    for key in heads:
+        del state[key]
+    return [f"a new, untrained classifier for pooling={new.pooling!r} in place of {old.pooling!r}"]
 
 
 def linear_to_conv(weight: Tensor, channels: int, patch_size) -> Tensor:

@@ -37,8 +37,15 @@ def check_patch_norm(config: Any) -> None:
 
 
 def check_pooling(config: Any) -> None:
-    if config.pooling == "cls" and not config.class_token:
-        raise UserError("pooling='cls' needs class_token=True; without it take pooling='mean' or 'attention'.")
+    if config.pooling in ("cls", "cls_mean") and not config.class_token:
+        raise UserError(
+            f"pooling={config.pooling!r} needs class_token=True; without it take pooling='mean' or 'attention'."
+        )
+    if config.pooling == "cls_mean" and (config.final_norm == "pooled" or config.add_pooling_layer):
+        raise UserError(
+            "pooling='cls_mean' is twice as wide as a token, which final_norm='pooled' and add_pooling_layer=True are "
+            "not made for; take final_norm='tokens' and add_pooling_layer=False, or pooling='mean'."
+        )
     if config.pooling.startswith("attention") and config.hidden_size % config.num_attention_heads:
         raise UserError(
             f"pooling={config.pooling!r} divides hidden_size={config.hidden_size} into heads, which "
@@ -88,8 +95,13 @@ class VisionTransformer(Family):
         check_positions,
         check_distillation,
     )
-    adapts = ("image_size", "patch_size", "num_channels")
-    adapters = (adaptation.adapt_patches, adaptation.adapt_positions, adaptation.adapt_grid_biases)
+    adapts = ("image_size", "patch_size", "num_channels", "pooling")
+    adapters = (
+        adaptation.adapt_patches,
+        adaptation.adapt_positions,
+        adaptation.adapt_grid_biases,
+        adaptation.adapt_pooled_width,
+    )
     changeable = (*OF_TRAINING, "pooling", "add_pooling_layer")
     layer_classes = (Block,)
 

@@ -39,8 +39,8 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
         or "none".
     position_embedding_init: "trunc_normal" (std .02) or "normal" (std 1), of what is learned of the positions.
     rope_theta: base of the wavelengths of "rotary", which run from one half of the image up to nearly this many.
-    pooling: "cls" (the class token), "mean" (of the patches), "mean_all" (of all tokens), "attention" (a
-        learned query of all tokens) or "attention_patches".
+    pooling: "cls" (the class token), "mean" (of the patches), "cls_mean" (both, beside each other), "mean_all" (of all
+        tokens), "attention" (a learned query of all tokens) or "attention_patches".
     final_norm: LayerNorm of all "tokens" before they are pooled, only of what was "pooled", or "none".
     add_pooling_layer: Linear and tanh after pooling, as in BERT.
     distillation_token: the first register learns from a teacher, by a head of its own (arXiv:2012.12877).

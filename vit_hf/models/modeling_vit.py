@@ -194,7 +194,8 @@ class VisionTransformerForImageClassification(ClassificationLoss, VisionTransfor
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
         self.vit = VisionTransformerModel(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if config.num_labels else nn.Identity()
+        width = config.hidden_size * (2 if config.pooling == "cls_mean" else 1)
+        self.classifier = nn.Linear(width, config.num_labels) if config.num_labels else nn.Identity()
         taught = config.num_labels if config.distillation_token else None
         self.distillation_classifier = nn.Linear(config.hidden_size, taught) if taught else None
         self.post_init()

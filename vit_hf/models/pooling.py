@@ -31,6 +31,16 @@ class MeanPool(nn.Module):
         return (tokens * weights).sum(dim=1) / weights.sum(dim=1)
 
 
+class ClassTokenAndMeanPool(MeanPool):
+    """b n d, b n -> b (2 d): the first token, and beside it the mean of the `seen` ones after the first `skip`.
+
+    Source: DINOv2 (arXiv:2304.07193), released code.
+    """
+
+    def forward(self, tokens: Tensor, seen: Tensor | None = None) -> Tensor:
+        return torch.cat([tokens[:, 0], super().forward(tokens, seen)], dim=-1)
+
+
 class AttentionPool(nn.Module):
     """b n d -> b d: a learned query attends to the tokens after the first `skip`; then a residual feed-forward.
 
@@ -71,6 +81,7 @@ def attention_pool(config, skip: int) -> AttentionPool:
 POOLS = {
     "cls": lambda config: ClassTokenPool(),
     "mean": lambda config: MeanPool(skip=config.num_prefix_tokens),
+    "cls_mean": lambda config: ClassTokenAndMeanPool(skip=config.num_prefix_tokens),
     "mean_all": lambda config: MeanPool(skip=0),
     "attention": lambda config: attention_pool(config, skip=0),
     "attention_patches": lambda config: attention_pool(config, skip=config.num_prefix_tokens),

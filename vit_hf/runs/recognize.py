@@ -13,7 +13,7 @@ from ..data.sources.tables import ImageData, ImageTable
 from ..errors import UserError
 from ..modality import Modality
 
-PARTS = {
+KNOWN_AS = {
     "train": "it has trained on",
     "validation": "chose among its checkpoints",
     "test": "are of its test part",
@@ -84,7 +84,7 @@ def is_kept(parts: np.ndarray, name: str, *, own: bool, named: bool) -> np.ndarr
 
 def tell(table: ImageTable, parts: np.ndarray, kept: int) -> str:
     counts = Counter(parts.tolist())
-    known = ", ".join(f"{counts[part]:,} {words}" for part, words in PARTS.items() if counts[part])
+    known = ", ".join(f"{counts[part]:,} {words}" for part, words in KNOWN_AS.items() if counts[part])
     return f"Of {table.modality.counted(len(table))}, {known}; {kept:,} are measured."
 
 

@@ -149,6 +149,8 @@ TARGETS = [
     ("tokens", {"layer_scale_init_value": 0.1}, "Dinov2Model"),
     ("classifier", {"layer_scale_init_value": 0.1, "patch_embedding": "linear"}, "Dinov2ForImageClassification"),
     ("classifier", {"pooling": "mean"}, "Dinov2ForImageClassification"),
+    ("classifier", {"pooling": "cls_mean"}, "Dinov2ForImageClassification"),
+    ("classifier", {"pooling": "cls_mean", "num_register_tokens": 2}, "Dinov2WithRegistersForImageClassification"),
     ("classifier", {"pooling": "mean", "num_register_tokens": 3}, "Dinov2WithRegistersForImageClassification"),
     ("tokens", {"num_register_tokens": 4, "layer_scale_init_value": 1e-5}, "Dinov2WithRegistersModel"),
     ("tokens", {"position_embedding": "rotary", "hidden_size": 48}, "DINOv3ViTModel"),
@@ -280,7 +282,6 @@ def test_words_that_we_lack_are_refused_by_name_and_value(name, words, complaint
 @pytest.mark.parametrize(
     ("name", "config", "complaint"),
     [
-        ("Dinov2ForImageClassification", "Dinov2Config", "Dinov2Model.from_pretrained"),
         ("Dinov2Backbone", "Dinov2Config", "convert the encoder alone"),
         ("FocalNetModel", "FocalNetConfig", "vit, deit, vit_mae"),
         ("SwinForMaskedImageModeling", "SwinConfig", "no like among our models.* SwinModel"),

@@ -140,10 +140,7 @@ def pooled_words(theirs: Any, state: State) -> dict[str, Any]:
     if family.startswith("Dinov2") and "classifier.weight" in state:
         of_class, of_mean = state["classifier.weight"].chunk(2, dim=1)
         if of_class.any() and of_mean.any():
-            raise UserError(
-                f"{family} reads the class token and the mean of the patches at once, which none of our poolings does; "
-                f"convert its encoder alone, {family.replace('ForImageClassification', 'Model')}.from_pretrained(...)."
-            )
+            return {"pooling": "cls_mean"}
         return {"pooling": "mean" if of_mean.any() else "cls"}
     return {}
 

@@ -237,7 +237,9 @@ def channels_first(order: Tensor, painted: Tensor) -> Tensor:
 
 
 def classifier_of_both(pooling: str) -> Table:
-    """Of DINOv2, which reads the class token and the mean of the patches, of which ours pools one."""
+    """Of DINOv2, which reads the class token and the mean of the patches, of which ours may pool one."""
+    if pooling == "cls_mean":
+        return [mapped("classifier.weight", "classifier.weight"), mapped("classifier.bias", "classifier.bias")]
     first = pooling == "cls"
     return [
         mapped(

@@ -175,7 +175,7 @@ VIT_CLASSES = {
 DEIT_CLASSES = {name: vit.replace("ViT", "DeiT") for name, vit in VIT_CLASSES.items()}
 DINOV2_CLASSES = {"tokens": "Dinov2Model", "classifier": "Dinov2ForImageClassification"}
 REGISTER_CLASSES = {name: dino.replace("Dinov2", "Dinov2WithRegisters") for name, dino in DINOV2_CLASSES.items()}
-DINO_SAYS = PLAIN | {"layer_scale_init_value": ANY, "pooling": ("cls", "mean")}
+DINO_SAYS = PLAIN | {"layer_scale_init_value": ANY, "pooling": ("cls", "mean", "cls_mean")}
 
 # The first that fits is taken.
 VIT_TARGETS = {

@@ -19,7 +19,7 @@ WHOLE = 256 * 1024  # bytes, up to which all of a content is hashed
 PIECES = 4  # of a larger one, evenly from its first byte to its last
 TABLE = "hashes (path TEXT PRIMARY KEY, size INTEGER, time INTEGER, hash TEXT)"
 
-State = tuple[int, int]  # of a file: its size, and the time of its last change in nanoseconds
+FileState = tuple[int, int]  # of a file: its size, and the time of its last change in nanoseconds
 
 
 def hash_of_content(size: int, read: Callable[[int, int], bytes]) -> str:
@@ -97,7 +97,7 @@ def remember(rows: Sequence[tuple[str, int, int, str]]) -> None:
         return
 
 
-def state_of(source: Any) -> State | None:
+def state_of(source: Any) -> FileState | None:
     """None for what is no file, and so is not remembered."""
     if not isinstance(source, Path) or not source.is_file():
         return None
