@@ -2,7 +2,7 @@ import pytest
 import torch
 from training.small_runs import small_model, trainer_of, weights_of
 
-from vit_hf.training.optimizer import frozen_names
+from vit_hf.training.optimizer import frozen_modules, frozen_names
 
 
 def changed(before: dict, model) -> set[str]:
@@ -49,3 +49,14 @@ def test_the_head_learns_alone_in_the_first_steps_and_with_the_trunk_afterwards(
     model = small_model()
     trainer_of(model, tmp_path, settings, max_steps=3).train()
     assert changed(before, model) == set(before)
+
+
+def test_what_is_frozen_is_not_disturbed_while_the_head_learns(tmp_path):
+    model = small_model(drop_path_rate=0.9, hidden_dropout_prob=0.5)
+    seen: list[tuple[bool, bool]] = []
+    model.classifier.register_forward_hook(lambda *_: seen.append((model.vit.training, model.classifier.training)))
+    trainer_of(model, tmp_path, {"freeze": "trunk"}, max_steps=2).train()
+    assert set(seen) == {(False, True)}
+    partly = small_model(drop_path_rate=0.9)
+    trainer_of(partly, tmp_path, {"freeze": ["vit.layers.0.*"]}, max_steps=1)
+    assert frozen_modules(partly) == [partly.vit.layers[0]]

@@ -1,10 +1,13 @@
 """Loading that adapts weights to the asked-for sizes, and refuses what does not fit."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from ..errors import UserError, first_few
 from .adaptation import adapt, changed_fields
@@ -105,7 +108,8 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
     """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
     old = whole.config
     state, report = adapt(whole.state_dict(), old, config)
-    model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
+    with silent_transformers():  # what is missing is left out on purpose, and told below
+        model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
     model.config.name_or_path = model.name_or_path = str(source)
     for line in report:
         logger.warning("%s: %s", source, line)
@@ -131,6 +135,16 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
             f"{source} has no file named model.safetensors. Pickles (pytorch_model.bin) are not opened, because one "
             "can run any code as it is read; convert them, or pass use_safetensors=False if you made them yourself."
         ) from error
+
+
+@contextmanager
+def silent_transformers() -> Iterator[None]:
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
 
 
 def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "") -> None:

@@ -49,6 +49,7 @@ class FinishedRun:
     counts: dict[str, int | None]  # images of each split; None for one that was streamed
     loaded: Loaded | None = None  # what it began from, where that was no random model
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
+    probe: dict[str, Any] | None = None  # logistic regression on frozen features beside it, on validation
 
     @property
     def folder(self) -> Path:
@@ -72,6 +73,7 @@ class FinishedRun:
     def save(self) -> dict[str, Path]:
         """Write what belongs beside the model. -> some test images in the folder, by their labels."""
         record = {"split": self.data.held_out, **self.metrics, "training_seconds": round(self.seconds, 1)}
+        record |= {"probe": self.probe} if self.probe else {}
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
         render_model_card(self.facts()).save(self.folder / "README.md")

@@ -61,13 +61,15 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
             )
     config = type(old).from_dict({**old.to_dict(), **settings, **label_fields(label_names)})
     model_class = family.classifier
-    classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
+    classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, config)
     return adapted(classifier.float(), config, source)
 
 
-def with_head(pretrained: Any, model_class: Any):
-    """A classifier around the encoder of a model without one; pooling and head start anew."""
-    classifier = model_class(pretrained.config)
+def with_head(pretrained: Any, config: Any):
+    """A classifier around the encoder of a model without one; pooling and head, those of `config`, start anew."""
+    old = pretrained.config
+    head = {name: getattr(config, name) for name in ("id2label", "label2id", "pooling") if hasattr(config, name)}
+    classifier = family_of(old).classifier(type(old).from_dict({**old.to_dict(), **head}))
     prefix = classifier.base_model_prefix
     # Of an encoder that was trained on hidden patches the mask token is left over.
     getattr(classifier, prefix).load_state_dict(getattr(pretrained, prefix, pretrained).state_dict(), strict=False)
@@ -84,7 +86,9 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
         return DataSettings(**{**words, **given})
 
 
-def initial_model(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe, Loaded | None]:
+def initial_model(
+    recipe: Recipe, label_names: list[str], device_type: str = "cpu"
+) -> tuple[Any, Recipe, Loaded | None]:
     """-> the model before its first step, the recipe with what the source decides, and the source."""
     settings = recipe.model
     if settings.source is None:
@@ -92,11 +96,37 @@ def initial_model(recipe: Recipe, label_names: list[str]) -> tuple[Any, Recipe, 
     loaded = load_any(settings.source)
     loaded.theirs = None  # compared when it is converted, not here
     loaded.model = of_modality(loaded.model, settings)
-    model = continue_classifier(loaded.model, settings.fields(), label_names, settings.source)
+    fields = settings.fields()
+    if recipe.optimization.probe:
+        fields |= all_that_was_learned(loaded.model.config, settings)
+        fields |= affordable_size(loaded, fields, device_type)
+    model = continue_classifier(loaded.model, fields, label_names, settings.source)
     head = "" if has_head(loaded.model) else f" It has no head; one for {len(label_names)} labels starts untrained."
     print(f"From {settings.source} ({loaded.kind}).{head} {license_sentence(loaded.license)}")
     data = prepared_as(recipe.data, loaded, model.config.num_channels)
     return model, recipe.model_copy(update={"data": data}), loaded
+
+
+PATCHES_ON_A_CPU = 8  # along a side; more would take hours there
+
+
+def affordable_size(loaded: Loaded, fields: dict[str, Any], device_type: str) -> dict[str, Any]:
+    """The size of images that the source is used with, where the recipe says none: that of its processor, which may be
+    smaller than what its positions were learned for; on a CPU no more than 8 x 8 patches."""
+    config, processor = loaded.model.config, loaded.processor
+    patch = getattr(config, "patch_size", None)
+    if "image_size" in fields or processor is None or not isinstance(patch, int) or config.model_type != "vit_hf":
+        return {}
+    size = processor.crop_size if processor.do_center_crop else processor.size
+    shortest = min(side for side in (size.height, size.width, size.shortest_edge) if side)
+    patches = min(shortest // patch, PATCHES_ON_A_CPU) if device_type == "cpu" else shortest // patch
+    return {"image_size": patches * patch}
+
+
+def all_that_was_learned(config: Any, settings: ModelSettings) -> dict[str, Any]:
+    """What lets the classifier read the mean of the patches beside the class token, as a probe of features does."""
+    plain = getattr(config, "pooling", None) == "cls" and config.final_norm == "tokens" and not config.add_pooling_layer
+    return {"pooling": "cls_mean"} if plain and "pooling" not in settings.fields() else {}
 
 
 def of_modality(model: Any, settings: ModelSettings) -> Any:
@@ -191,7 +221,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     if masked:
         model = build_masked_image_model(recipe.model.family, recipe.model.fields())
     else:
-        model, recipe, loaded = initial_model(recipe, data.label_names)
+        model, recipe, loaded = initial_model(recipe, data.label_names, arguments.device.type)
     modality = modality_of(model.config)
     processor = modality.processor_for(model.config, recipe.data)
     preparation = modality.preparation(processor, model.config.num_channels)

@@ -17,6 +17,7 @@ from ..publishing.verify import reload_without_package
 from ..training.trainer.checkpoints import checkpoints_in, newest_complete
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
+from .probing import begin_from_probe
 from .results import FinishedRun
 
 
@@ -30,7 +31,9 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
     data, batches = prepared.data, prepared.batches
     trainer = prepared.trainer(resume_anyway=anyway)
     keep_split(prepared, trainer, resume, anyway=anyway)
+    rung = begin_from_probe(prepared, trainer)
     seconds = run_trainer(trainer, resume)
+    compared = None if rung is None else rung.keep_the_better(trainer, batches["validation"])
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these two; the first alone does the rest.
@@ -47,6 +50,7 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
         prepared.counts,
         prepared.loaded,
         tested.metrics.get("test_samples_per_second"),
+        compared,
     )
 
 

@@ -112,6 +112,22 @@ def freeze_parameters(model: nn.Module, freeze: str | Sequence[str]) -> None:
             parameter.requires_grad_(False)
 
 
+def frozen_modules(model: nn.Module) -> list[nn.Module]:
+    """The largest parts of which nothing learns."""
+    found: list[nn.Module] = []
+
+    def look(module: nn.Module) -> None:
+        parameters = [parameter.requires_grad for parameter in module.parameters()]
+        if parameters and not any(parameters):
+            found.append(module)
+            return
+        for child in module.children():
+            look(child)
+
+    look(model)
+    return found
+
+
 def forget_trunk_gradients(model: nn.Module) -> None:
     """An optimizer passes over parameters without a gradient; so they may learn later without being added to it."""
     head = set(head_parameters(model))

@@ -67,7 +67,7 @@ class ImageBatches(Dataset):
         self.preparation = preparation
         self.store = store
         self.plan = plan or AugmentationPlan()
-        self.on_error = on_error
+        self.on_error: Literal["fail", "skip"] = on_error
         self.check_finite = check_finite
         self.seed = seed
         self.repeats = repeats

@@ -85,6 +85,10 @@ class OptimizationSettings(Section):
         default="none", description="nothing, the trunk (a linear probe), or patterns of names such as vit.layers.0.*"
     )
     head_only_steps: int = Field(default=0, ge=0, description="first steps in which only the head learns")
+    probe: bool = Field(
+        default=False,
+        description="fine-tuning begins with logistic regression on frozen features, and is undone if that is better",
+    )
     lora: LoraSettings | None = None
     masking: MaskingSettings | None = Field(default=None, description="for model.task: masked_image_modeling")
 

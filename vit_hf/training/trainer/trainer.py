@@ -16,7 +16,13 @@ from ...errors import UserError
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
-from ..optimizer import forget_trunk_gradients, freeze_parameters, parameter_groups, timm_optimizer
+from ..optimizer import (
+    forget_trunk_gradients,
+    freeze_parameters,
+    frozen_modules,
+    parameter_groups,
+    timm_optimizer,
+)
 from ..recipe.optimization import OptimizationSettings
 from ..throughput import DataMeter, Speedometer
 from .resumable import ResumableTrainer
@@ -149,6 +155,7 @@ class Trainer(FeedingTrainer):
             shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
         # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
         self.model_accepts_loss_kwargs = False
+        self.frozen = frozen_modules(self.model) if self.optimization.freeze != "none" else []
         self.speed = Speedometer(self.model, self.args)
         self.average: MovingAverage | None = None
         if ema := self.optimization.ema:
@@ -176,6 +183,8 @@ class Trainer(FeedingTrainer):
         """In training a batch's share of the mean over all images of the step, so that batches of any size add up."""
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs)
+        for part in self.frozen:
+            part.eval()  # what learns from features must not find them dropped or disturbed
         if self.objective is None:
             loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
         else:
