@@ -36,6 +36,7 @@ FLOORS = [
     ["models.modeling_*", "models.__init__", "completion.__init__"],
     ["modality"],
     ["families.*"],
+    ["public"],
     ["__init__"],
     ["hub.*", "data.decode.*"],
     ["data.augment.*"],
@@ -59,8 +60,17 @@ FLOORS = [
     ["publishing.*"],
     ["runs.*"],
     ["commands.cli", "commands.__init__"],
-    ["commands.convert", "commands.evaluate", "commands.predict", "commands.publish", "commands.train"],
+    [
+        "commands.convert",
+        "commands.evaluate",
+        "commands.fields",
+        "commands.predict",
+        "commands.publish",
+        "commands.recipes",
+        "commands.train",
+    ],
     ["commands.benchmark.*"],
+    ["commands.completion"],
 ]
 TRAVELS_WITH = {"torch", "einops", "transformers"}
 # What transformers' own processors need.

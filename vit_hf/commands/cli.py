@@ -1,5 +1,5 @@
-"""vit-hf train | evaluate | predict | convert | publish | benchmark, and what each of them does: parse, call, and turn
-expected errors into one sentence. In a clone, scripts/ hold the same commands.
+"""The commands of vit-hf, and what each of them does: parse, call, and turn expected errors into one sentence. In a
+clone, scripts/ hold the older ones too.
 """
 
 import argparse
@@ -43,13 +43,22 @@ def program(name: str) -> str:
 
 
 def guarded(run: Callable[..., int], *arguments) -> int:
+    """`explained`, of what needs models: registers every family, which a command does not do before (see vit_hf)."""
+    from ..requirements import warn_of_floors
+
+    def registered() -> int:
+        importlib.import_module("..public", __package__)
+        return run(*arguments)
+
+    warn_of_floors()
+    return explained(registered)
+
+
+def explained(run: Callable[..., int], *arguments) -> int:
     """The exit status of `run`; an expected error becomes a sentence, and VIT_HF_TRACEBACK=1 shows its origin.
 
     Any other is a fault of the package: it keeps its traceback, and says so.
     """
-    from ..requirements import warn_of_floors
-
-    warn_of_floors()
     try:
         return run(*arguments)
     except EXPECTED as error:
@@ -70,7 +79,7 @@ def given_arguments(words: Sequence[str] | None) -> list[str]:
 
 
 def usage() -> str:
-    lines = [f"  {name:<10} {does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:<11} {does}" for name, does in COMMANDS.items()]
     return "\n".join(
         [
             "usage: vit-hf COMMAND ...",

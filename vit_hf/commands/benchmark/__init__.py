@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-import torch
-
 from ...errors import UserError
-from ...families import FAMILIES
 from ..cli import given_arguments, guarded, parser
 
 EXAMPLES = """\
@@ -27,15 +24,14 @@ SUBCOMMANDS = ("training", "data", "recipe")
 
 
 def add_options(parse: ArgumentParser) -> None:
-    default_device = "cuda" if torch.cuda.is_available() else "cpu"
-    parse.add_argument("--family", choices=list(FAMILIES), default="vit")
+    parse.add_argument("--family", default="vit", help="of models: vit (where not said), swin, timesformer")
     parse.add_argument("--sizes", nargs="+", help="of the family, as in configuration/models/vit.yaml")
     parse.add_argument("--mode", choices=["inference", "training", "all"], default="all")
     parse.add_argument("--batch", nargs="+", type=positive, help="images in a call; by default a small and a large")
     parse.add_argument("--rounds", type=positive, default=20)
     parse.add_argument("--image-size", type=positive, help="pixels; by default those of the size, or 224")
     parse.add_argument("--threads", type=positive, help="of torch on the CPU")
-    parse.add_argument("--device", choices=["cpu", "cuda"], default=default_device)
+    parse.add_argument("--device", choices=["cpu", "cuda"], help="cuda, where there is one")
     parse.add_argument("--precision", choices=["float32", "bfloat16", "float16"])
     parse.add_argument("--compile", action="store_true", default=None, help="also on the CPU")
     parse.add_argument("--no-compile", dest="compile", action="store_false", help="not even on a GPU")

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import torch
 
-from ...errors import UserError
+from ...errors import UserError, unknown_name
 from ...families import FAMILIES
 from .measure import Mode, compare_libraries
 from .peers import installed_version, libraries_beside
@@ -22,7 +22,7 @@ BATCHES: dict[tuple[str, str], list[int]] = {
 
 def conditions_of(given: Namespace) -> Conditions:
     """bfloat16 and compiled on a GPU, float32 and as written on a CPU, unless said otherwise."""
-    device = torch.device(given.device)
+    device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda, but torch sees no GPU here; leave --device out.")
     on_gpu = device.type == "cuda"
@@ -31,6 +31,8 @@ def conditions_of(given: Namespace) -> Conditions:
 
 
 def benchmark(given: Namespace) -> int:
+    if given.family not in FAMILIES:
+        raise UserError(unknown_name("model family", given.family, FAMILIES))
     family = FAMILIES[given.family]
     benchmarked = family.benchmark()
     libraries, asked = benchmarked.builders, given.sizes or benchmarked.usual
