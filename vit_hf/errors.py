@@ -13,10 +13,57 @@ class UserError(ValueError):
     """
 
 
+# What other libraries call it -> what it is called here, of which the first that there is counts.
+SYNONYMS = {
+    "accumulation": "gradient_accumulation_steps",
+    "amp": "bf16",
+    "batch": "batch_size per_device_train_batch_size",
+    "batch_size": "per_device_train_batch_size",
+    "bs": "batch_size per_device_train_batch_size",
+    "classes": "num_labels",
+    "clip_grad": "max_grad_norm",
+    "compile": "torch_compile",
+    "depth": "num_hidden_layers depths",
+    "dim": "hidden_size embed_dim",
+    "drop_path": "drop_path_rate",
+    "dropout": "hidden_dropout_prob",
+    "epochs": "num_train_epochs",
+    "eval_batch_size": "per_device_eval_batch_size",
+    "grad_clip": "max_grad_norm",
+    "heads": "num_attention_heads num_heads",
+    "hflip": "flip",
+    "img_size": "image_size",
+    "in_chans": "num_channels",
+    "layers": "num_hidden_layers depths",
+    "lr": "learning_rate",
+    "lr_scheduler": "lr_scheduler_type",
+    "mlp_dim": "intermediate_size mlp_ratio",
+    "num_classes": "num_labels",
+    "num_workers": "dataloader_num_workers",
+    "opt": "optim optimizer",
+    "optimizer": "optim",
+    "random_erasing": "erase",
+    "scheduler": "lr_scheduler_type",
+    "smoothing": "label_smoothing",
+    "steps": "max_steps",
+    "warmup": "warmup_steps",
+    "warmup_epochs": "warmup_ratio warmup_steps",
+    "wd": "weight_decay",
+    "workers": "dataloader_num_workers",
+}
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Another library's word for it, else the name that is spelt most like it; None where none is."""
+    known = list(known)
+    meant = [word for word in SYNONYMS.get(name, "").split() if word in known]
+    return next(iter(meant or get_close_matches(name, known, n=1, cutoff=0.5)), None)
+
+
 def unknown_name(kind: str, name: str, known: Collection[str]) -> str:
     """The sentence for a name that does not exist: the nearest right one, or all of them when they are few."""
-    if nearest := get_close_matches(str(name), known, n=1, cutoff=0.5):
-        return f"There is no {kind} {name!r}; did you mean {nearest[0]!r}?"
+    if (nearest := nearest_name(str(name), known)) is not None:
+        return f"There is no {kind} {name!r}; did you mean {nearest!r}?"
     if len(known) > 40:
         return f"There is no {kind} {name!r}, nor one of a similar name."
     return f"There is no {kind} {name!r}; there are {', '.join(sorted(known))}."
