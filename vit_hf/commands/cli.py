@@ -18,6 +18,9 @@ COMMANDS = {
     "convert": "bring a pretrained model from one library to another",
     "publish": "put a trained model on the Hub, once it is proven to load",
     "benchmark": "measure speed and memory against other libraries",
+    "recipes": "list the recipes and named sizes that come with the package",
+    "fields": "list every field of a recipe, with its type, default and meaning",
+    "completion": "print a script that completes commands, fields and recipes in a shell",
 }
 
 EXPECTED = (UserError, OSError)
@@ -25,9 +28,35 @@ FAILED, MISUSED = 1, 2
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
 
-def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+class Described(Exception):
+    """Carries a command's parser to whoever asked for it."""
+
+
+class Parser(argparse.ArgumentParser):
+    def options(self) -> list[argparse.Action]:
+        return self._actions
+
+    def parse_known_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        if args is not None and DESCRIBE in args:
+            raise Described(self)
+        return super().parse_known_args(args, namespace)
+
+
+DESCRIBE = "\0"  # which no command line can hold
+
+
+def parser_of(command: str, *words: str) -> Parser:
+    """What a command understands, by asking it: its parser is made where it is used."""
+    try:
+        importlib.import_module(f"{__package__}.{command}").main([*words, DESCRIBE])
+    except Described as described:
+        return described.args[0]
+    raise AssertionError(f"{command} parsed nothing")
+
+
+def parser(name: str, description: str, examples: str) -> Parser:
     """Without abbreviations, which would swallow misspelt flags."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=program(name),
         description=description,
         epilog=f"examples:\n{examples.format(program=program(name))}",

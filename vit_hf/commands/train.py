@@ -21,7 +21,7 @@ EXAMPLES = """\
 
 where photos/ holds one folder of images for each class. Data of one's own are trained on by the recipe `photos`, or by
 `photos_finetune` where --from names a model, and their model is left in outputs/photos. Every field of a recipe can be
-set by its path; data.name is also the id of a data set on the Hub.
+set by its path; `vit-hf recipes` lists the recipes and named sizes, and `vit-hf fields` every field with its meaning.
 
 With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
 complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.

@@ -22,9 +22,9 @@ class DataSettings(Section):
     revision: str | None = Field(default=None, description="the branch, tag or commit of a Hub dataset")
     image_column: str | None = Field(default=None, description="found by its type where left out")
     label_column: str | None = Field(default=None, description="found by its type or name where left out")
-    train_split: str | None = None
-    validation_split: str | None = None
-    test_split: str | None = None
+    train_split: str | None = Field(default=None, description="what the data calls it; found where left out")
+    validation_split: str | None = Field(default=None, description="what the data calls it; found where left out")
+    test_split: str | None = Field(default=None, description="what the data calls it; found where left out")
     test_fraction: float = Field(default=0.2, ge=0, lt=1, description="of the data, where it has no split to test on")
     validation_fraction: float = Field(
         default=0.15, ge=0, lt=1, description="of the train split, where the data has none to choose checkpoints by"
@@ -33,15 +33,15 @@ class DataSettings(Section):
     split_seed: int = Field(default=0, ge=0, description="decides who is in which part; apart from the training's seed")
     split: str | None = Field(default=None, description="a model whose parts are taken over, or its split.jsonl")
     streaming: bool = Field(default=False, description="parquet and Hub: read the train split while training")
-    on_error: Literal["fail", "skip"] = "fail"
+    on_error: Literal["fail", "skip"] = Field(default="fail", description="at what cannot be read; skipped is counted")
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
     check_images: bool = Field(default=True, description="read every image before training, not when it comes up")
     keep_in_memory: bool | None = Field(default=None, description="prepared pixels; by default where 2 GiB hold them")
     cache: bool | str = Field(default=False, description="prepared pixels on disk: a folder, or true for the user's")
-    mean: list[float] = [0.5, 0.5, 0.5]
-    std: list[float] = [0.5, 0.5, 0.5]
+    mean: list[float] = Field(default=[0.5, 0.5, 0.5], description="of each channel, taken from pixels of 0 to 1")
+    std: list[float] = Field(default=[0.5, 0.5, 0.5], description="of each channel, by which they are divided then")
     crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: images squeezed whole, clips 1.0")
-    interpolation: Interpolation = "bicubic"
+    interpolation: Interpolation = Field(default="bicubic", description="when images are resized")
     sampling: Sampling = Field(default="uniform", description="frames of the whole video, or dense, of a part of it")
     sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
     train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentations.py)")

@@ -27,10 +27,17 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
 
     image_size, patch_size: one number or [height, width]. Images of any other size work at run time too, with zeros
         below and to the right of them where patches or windows do not divide them.
+    num_channels: of an image: 3 for colors, 1 for gray.
     embed_dim: width of the first stage; each stage is twice as wide as the one before it, on half its rows and columns.
     depths, num_heads: blocks, and heads of attention, of each stage.
     window_size: patches along a side of a window, or [rows, columns]. Every second block shifts its windows by half.
     mlp_ratio: width within the feed-forward over that of the stage.
+    hidden_act: the activation within the feed-forward.
+    qkv_bias: whether the projections to queries, keys and values have one.
+    hidden_dropout_prob, attention_probs_dropout_prob, embedding_dropout_prob: share of numbers that training sets to
+        zero: after each linear map of a layer, of the attention, and of the tokens before the first layer.
+    layer_norm_eps: what keeps a LayerNorm from dividing by zero.
+    initializer_range: standard deviation of new weights.
     patch_embedding: "conv" (a strided Conv2d) or "linear" (flatten a patch, then Linear).
     patch_norm: LayerNorm after the patch embedding.
     ape: absolute positions, learned, are added to the patches.

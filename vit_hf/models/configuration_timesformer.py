@@ -25,6 +25,7 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     """The numbers and words of a TimeSformer (arXiv:2102.05095). Sizes of images and patches are in pixels.
 
     image_size, patch_size: one number or [height, width]. Frames of other sizes work at run time too.
+    num_channels: of an image: 3 for colors, 1 for gray.
     num_frames: that positions are learned for. Clips of other lengths work at run time too: each frame then takes the
         nearest learned one, as in the original.
     attention_type: "divided_space_time" (of each place over time, then of each frame), "joint_space_time" (of all
@@ -35,6 +36,14 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     temporal_projection: a Linear after attention over time, which begins at zero.
     gated_feed_forward: half of the inner width, which is doubled, gates the other (arXiv:2002.05202).
     head_dim: width of a head; None means hidden_size / num_attention_heads.
+    intermediate_size: width within the feed-forward.
+    hidden_act: the activation within the feed-forward.
+    qkv_bias: whether the projections to queries, keys and values have one.
+    qk_norm: LayerNorm of queries and keys, head by head.
+    hidden_dropout_prob, attention_probs_dropout_prob, embedding_dropout_prob: share of numbers that training sets to
+        zero: after each linear map of a layer, of the attention, and of the tokens before the first layer.
+    layer_norm_eps: what keeps a LayerNorm from dividing by zero.
+    initializer_range: standard deviation of new weights.
     patch_embedding: "conv" (a strided Conv2d) or "linear" (flatten a patch, then Linear).
     position_embedding: "learned" (a parameter for places, another for frames), "embedding" (one nn.Embedding table of
         all places in all frames), "rotary" (queries and keys are turned, by row and column, and by frame) or "none".

@@ -29,7 +29,16 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     """The numbers and words of a Vision Transformer (arXiv:2010.11929). Sizes are in pixels.
 
     image_size, patch_size: one number or [height, width]. Images of other sizes work at run time too.
+    num_channels: of an image: 3 for colors, 1 for gray.
     head_dim: width of a head; None means hidden_size / num_attention_heads.
+    intermediate_size: width within the feed-forward.
+    hidden_act: the activation within the feed-forward.
+    qkv_bias: whether the projections to queries, keys and values have one.
+    qk_norm: LayerNorm of queries and keys, head by head.
+    hidden_dropout_prob, attention_probs_dropout_prob, embedding_dropout_prob: share of numbers that training sets to
+        zero: after each linear map of a layer, of the attention, and of the tokens before the first layer.
+    layer_norm_eps: what keeps a LayerNorm from dividing by zero.
+    initializer_range: standard deviation of new weights.
     patch_embedding: "linear" (flatten a patch, then Linear) or "conv" (a strided Conv2d).
     patch_bias: whether the patch embedding has one.
     dual_patch_norm: LayerNorm before and after the patch embedding (arXiv:2302.01327); with "linear" only.
@@ -39,6 +48,8 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
         or "none".
     position_embedding_init: "trunc_normal" (std .02) or "normal" (std 1), of what is learned of the positions.
     rope_theta: base of the wavelengths of "rotary", which run from one half of the image up to nearly this many.
+    class_token: a learned token before the patches, which attention fills.
+    num_register_tokens: learned tokens more, which nothing is read from (arXiv:2309.16588).
     pooling: "cls" (the class token), "mean" (of the patches), "cls_mean" (both, beside each other), "mean_all" (of all
         tokens), "attention" (a learned query of all tokens) or "attention_patches".
     final_norm: LayerNorm of all "tokens" before they are pooled, only of what was "pooled", or "none".

@@ -63,7 +63,7 @@ def test_a_wrong_word_is_a_sentence(recipe: Path, words: list[str], message: str
 def test_every_field_is_described_or_speaks_for_itself():
     section = OptimizationSettings.model_fields
     undescribed = [name for name, field in section.items() if not field.description]
-    assert undescribed == ["loss", "ema", "distillation", "lora"]
+    assert undescribed == ["ema", "distillation", "lora"]
 
 
 def test_settings_do_not_change_under_way():

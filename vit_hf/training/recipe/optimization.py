@@ -47,9 +47,9 @@ class DistillationSettings(Section):
 class LoraSettings(Section):
     """Train narrow matrices beside the frozen ones; at the end they are added in, and the model is a plain one."""
 
-    rank: int = Field(default=8, ge=1)
+    rank: int = Field(default=8, ge=1, description="width of the narrow matrices")
     alpha: float = Field(default=16, gt=0, description="the product of the two matrices is scaled by alpha / rank")
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of what goes into them")
     targets: list[str] | None = Field(
         default=None, description="ends of the names of Linears; by default every one in the layers"
     )
@@ -77,7 +77,9 @@ class OptimizationSettings(Section):
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="factor on the learning rate for each layer further from the head"
     )
-    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    loss: Literal["cross_entropy", "bce"] = Field(
+        default="cross_entropy", description="over all labels, or bce: of each label by itself"
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="spread over all labels; in training only")
     ema: EmaSettings | None = None
     distillation: DistillationSettings | None = None

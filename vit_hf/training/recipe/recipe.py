@@ -12,7 +12,8 @@ from ...families import FAMILIES
 from ...settings import Section, explain_wrong_fields
 from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
-from .yaml_files import apply_overrides, configuration_folder, parse_overrides, read_yaml, write_yaml
+from .shipped import find_recipe as find_recipe
+from .yaml_files import apply_overrides, parse_overrides, read_yaml, write_yaml
 
 
 class ModelSettings(BaseModel):
@@ -24,9 +25,11 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     source: str | None = Field(default=None, alias="from", description="a folder, file or Hub id of any library")
-    family: str = "vit"
-    size: str | None = None
-    task: Literal["classification", "masked_image_modeling"] = "classification"
+    family: str = Field(default="vit", description="of models, such as vit, swin or timesformer")
+    size: str | None = Field(default=None, description="a named one of the family, for whose fields it stands")
+    task: Literal["classification", "masked_image_modeling"] = Field(
+        default="classification", description="learn labels, or paint what is hidden of images without labels"
+    )
 
     @model_validator(mode="after")
     def refuse_unknown_names(self):
@@ -70,9 +73,9 @@ class CardSettings(Section):
     """What the card of the trained model should say that nothing else knows."""
 
     name: str | None = Field(default=None, description="of the model; by default that of its folder")
-    license: str = "apache-2.0"
-    tags: list[str] = []
-    description: str | None = None
+    license: str = Field(default="apache-2.0", description="the Hub's word for it")
+    tags: list[str] = Field(default=[], description="beside those that follow from the model")
+    description: str | None = Field(default=None, description="a sentence or more, in your own words")
 
 
 class Recipe(Section):
@@ -131,15 +134,6 @@ class Recipe(Section):
 def recipe_names() -> list[str]:
     """Of those that come with the package."""
     return sorted(file.stem for file in (configuration_folder() / "recipes").glob("*.yaml"))
-
-
-def find_recipe(name: str) -> Path:
-    """A file, or the name of a recipe that comes with the package."""
-    path = Path(name)
-    ours = configuration_folder() / "recipes" / f"{name}.yaml"
-    if path.is_file() or not ours.is_file():
-        return path
-    return ours
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

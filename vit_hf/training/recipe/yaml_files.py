@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ...errors import UserError
+from ...errors import SYNONYMS, UserError
 
 
 class Loader(yaml.SafeLoader):
@@ -63,16 +63,24 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
     while rest:
         flag, equals, value = rest.pop(0).partition("=")
         if not flag.startswith("--") or "." not in flag:
-            raise UserError(
-                f"{flag!r} is not understood here; a field of the recipe is given as --section.field value, "
-                "for example --training.max_steps 40."
-            )
+            raise UserError(f"{flag!r} is not understood here; {how_to_give(flag.removeprefix('--'))}")
         if not equals:
             if not rest:
                 raise UserError(f"{flag} needs a value after it.")
             value = rest.pop(0)
         overrides[flag.removeprefix("--")] = parse_yaml(value, f"The value of {flag}")
     return overrides
+
+
+def how_to_give(name: str) -> str:
+    """For a field whose section was left out, or any other word."""
+    from .fields import every_field
+
+    meant = [name, *SYNONYMS.get(name, "").split()]
+    paths = {field.path for field in every_field() if field.name in meant}
+    known = " or ".join(f"--{path}" for path in sorted(paths))
+    example = f"here {known}" if known else "such as --training.max_steps 40"
+    return f"a field of the recipe is given as --section.field value, {example}."
 
 
 def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
