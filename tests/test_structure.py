@@ -33,7 +33,7 @@ CONVERTERS = (
     "unsupported_features v2_words"
 )
 ALIKE = {
-    "*": "__all__ __getattr__ logger",
+    "*": "__all__ logger",
     "commands/*": COMMANDS,
     "commands/benchmark/*": BENCHMARKS,
     "conversion/*": CONVERTERS,

@@ -44,8 +44,6 @@ if not TYPE_CHECKING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-if TYPE_CHECKING:
-    from .runs.begin import train as train
 if TYPE_CHECKING or not runs_a_command():
     from .public import *
     from .public import __all__ as __all__

@@ -45,7 +45,7 @@ def test_every_field_of_ours_says_what_it_means(family):
     [
         ("training.learning_rate", "number", "5e-05", "The initial learning rate for the optimizer"),
         ("training.output_dir", "text", "outputs", "The output directory"),
-        ("data.test_fraction", "number (above 0, below 1)", "0.2", "of the data, where"),
+        ("data.test_fraction", "number (at least 0, below 1)", "0.2", "of the data, where"),
         ("data.mean", "list of numbers", "[0.5, 0.5, 0.5]", "of each channel"),
         ("data.name", "text", "", "digits"),
         ("data.train.flip", "number (probability) or fields", "not set", "Mirror left and right"),

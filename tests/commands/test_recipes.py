@@ -43,4 +43,4 @@ def test_sizes_are_those_of_each_family(capsys):
 def test_a_misspelt_recipe_is_answered_with_the_nearest(capsys):
     for command in (["train", "digitz"], ["recipes", "digitz"]):
         assert main(command) == 2
-        assert "There is no recipe or file 'digitz'; did you mean 'digits'?" in capsys.readouterr().err
+        assert "'digitz'; did you mean 'digits'?" in capsys.readouterr().err

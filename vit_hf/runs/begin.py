@@ -9,7 +9,8 @@ from ..errors import UserError, unknown_name
 from ..families import FAMILIES
 from ..training.recipe.arguments import argument_names
 from ..training.recipe.optimization import OptimizationSettings
-from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, find_recipe, recipe_names, resolve_recipe
+from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, resolve_recipe
+from ..training.recipe.shipped import find_recipe, own_recipes
 from ..training.recipe.yaml_files import read_yaml
 from .results import FinishedRun
 from .setup import prepare
@@ -39,7 +40,7 @@ def begin(given: str, source: str | None, overrides: Mapping[str, Any]) -> Recip
 def is_recipe(given: str) -> bool:
     if given == FROM_SCRATCH and Path(given).exists():
         return False  # the folder that this recipe would take anyway
-    return given in recipe_names() or Path(given).suffix in (".yaml", ".yml")
+    return given in own_recipes() or Path(given).suffix in (".yaml", ".yml")
 
 
 def refuse_nothing(given: str) -> None:
@@ -47,7 +48,7 @@ def refuse_nothing(given: str) -> None:
     if Path(given).expanduser().exists() or given.count("/") == 1:
         return
     raise UserError(
-        f"{unknown_name('recipe', given, recipe_names())} Nor is {given!r} a folder, a table or an archive here. "
+        f"{unknown_name('recipe', given, own_recipes())} Nor is {given!r} a folder, a table or an archive here. "
         "`vit-hf recipes` lists the recipes."
     )
 

@@ -131,11 +131,6 @@ class Recipe(Section):
         write_yaml(path, self.content())
 
 
-def recipe_names() -> list[str]:
-    """Of those that come with the package."""
-    return sorted(file.stem for file in (configuration_folder() / "recipes").glob("*.yaml"))
-
-
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a file, with `--section.field value` words laid over it."""
     return resolve_recipe(read_yaml(Path(path)), parse_overrides(overrides), str(path))
