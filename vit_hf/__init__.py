@@ -30,7 +30,11 @@ def runs_a_command() -> bool:
     return OF_A_COMMAND and ours and sys.argv[0] in sys.orig_argv
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+
+    def train(data: Any, **fields: Any) -> Any: ...
+
+else:
 
     def __getattr__(name: str) -> Any:
         """The public names, where they are not here yet: in a command, and while public.py is imported; and what
