@@ -167,6 +167,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     push = HubPush.asked_for(arguments)
     plan = plan_steps(arguments, recipe.optimization, recipe.training)
     data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
+    print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's

@@ -1,6 +1,7 @@
 """From `data.name` to tables of images or videos: the one place that knows every kind of source."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,24 @@ from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..settings import DataSettings
 from .digits import digits, moving_digits
-from .folders import holds, scan_folder
+from .folders import ending_of, scan
+from .image_folders import data_of_reading, split_words
+from .layouts import read_layout
 from .tables import ImageData, refuse_strange_labels
 
-FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column")
-FOR_TABLES += ("train_split", "validation_split", "test_split")
+FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column", "label_columns", "label_separator")
+FOR_TABLES += ("problem_type", "group_column")
+FOR_FILES = ("train_split", "validation_split", "test_split", "group_by", "layout")
 
 
-def refuse_settings_of_tables(settings: DataSettings, kind: str) -> None:
-    """Columns and splits are named in tables only; elsewhere such a setting would go unheard."""
-    for name in FOR_TABLES:
-        if (value := getattr(settings, name)) not in (None, False):
-            raise UserError(
-                f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
-                "leave it out."
-            )
+def refuse_settings_of_tables(settings: DataSettings, kind: str, *, of_files: bool = False) -> None:
+    """Columns are named in tables only, and splits in what the user has; elsewhere such a setting would go unheard."""
+    for name in FOR_TABLES + (FOR_FILES if of_files else ()):
+        value = getattr(settings, name)
+        if value not in (None, False, "single_label_classification"):
+            source = "files of your own and Hub data sets" if name in FOR_FILES else "parquet files and Hub data sets"
+            source = source if name not in FOR_TABLES[5:] else "tables"
+            raise UserError(f"--data.{name} {value} is for {source}, and {settings.name} is {kind}; leave it out.")
 
 
 BUNDLED = {"digits": digits, "moving_digits": moving_digits}
@@ -32,7 +36,7 @@ BUNDLED = {"digits": digits, "moving_digits": moving_digits}
 
 def bundled(settings: DataSettings, modality: Modality) -> ImageData:
     """Raises: UserError for data of another modality."""
-    refuse_settings_of_tables(settings, "made of scikit-learn's digits")
+    refuse_settings_of_tables(settings, "made of scikit-learn's digits", of_files=True)
     data = BUNDLED[settings.name]()
     found = next(iter(data.splits.values())).modality
     if found is not modality:
@@ -48,9 +52,12 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageD
     if settings.name in BUNDLED:
         return bundled(settings, modality)
     path = Path(settings.name).expanduser()
-    if path.is_dir() and not holds(path, ".parquet"):
-        refuse_settings_of_tables(settings, "a folder of class folders")
-        return scan_folder(path, check_finite=settings.check_finite, modality=modality)
+    if path.is_dir():
+        tree = scan(str(path), modality)
+        if tree.count or not any(ending_of(name) == "parquet" for name in tree.other_files()):
+            refuse_settings_of_tables(settings, "a folder of class folders")
+            reading = read_layout(tree, modality, layout=settings.layout, named=split_words(settings))
+            return data_of_reading(reading, tree, settings, modality)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records, open_streamed
 
@@ -62,7 +69,7 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageD
 def open_data(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
     data = open_source(settings, modality=modality)
-    if len(data.label_names) < 2:
+    if len(data.label_names) < 2 and data.problem_type == "single_label_classification":
         raise UserError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():
         if not len(table):
@@ -87,8 +94,8 @@ def hold_out(data: ImageData, fraction: float, seed: int) -> ImageData:
             )
     wanted = max(math.ceil(fraction * len(whole)), len(counts))
     train, test = train_test_split(np.arange(len(whole)), test_size=wanted, stratify=whole.labels, random_state=seed)
-    return ImageData(
-        {"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
-        data.label_names,
+    return replace(
+        data,
+        splits={"train": whole.select(np.sort(train)), "test": whole.select(np.sort(test))},
         split_origin=f"a fixed, stratified {fraction:.0%} of the {whole.modality.counted(len(whole))} (seed {seed})",
     )

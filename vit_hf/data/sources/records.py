@@ -20,7 +20,7 @@ from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
 from ..settings import DataSettings
 from .columns import Columns
-from .folders import split_called
+from .split_names import SPLITS, spelled, split_called
 from .tables import ImageData, ImageTable, StreamedTable
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -31,9 +31,9 @@ def parquet_files(root: Path) -> dict[str, list[str]]:
     files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
     splits: dict[str, list[str]] = {}
     for file in files:
-        words = [*re.split(r"[^a-zA-Z]+", file.stem), file.parent.name]
-        split = next((split for word in words if (split := split_called(word))), "train")
-        splits.setdefault(split, []).append(str(file))
+        found = spelled(file.stem)
+        split = found.split if found else split_called(file.parent.name)
+        splits.setdefault(split or "train", []).append(str(file))
     return splits
 
 
@@ -64,7 +64,9 @@ def load_from_hub(settings: DataSettings, *, streaming: bool = False) -> Any:
 
 def named_splits(settings: DataSettings, available: list[str]) -> dict[str, str]:
     """Which of the data set's own splits is ours: named in the recipe, or called like one of ours."""
-    found = {split_called(name) or "": name for name in reversed(available)}
+    found: dict[str | None, str] = {}
+    for name in sorted(available, key=lambda name: name not in SPLITS):  # `train` before `train_small`
+        found.setdefault(split_called(name), name)
     chosen = {}
     for split in ("train", "validation", "test"):
         named = getattr(settings, f"{split}_split")

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, Protocol
@@ -15,12 +15,21 @@ from tqdm import tqdm
 from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
+from ..settings import ProblemType
+
+
+def as_labels(labels: Any) -> np.ndarray:
+    """n whole numbers of classes, or n labels (0 and 1 for each, or numbers to predict)"""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32 if labels.ndim == 2 else np.int64)
 
 
 @dataclass(frozen=True)
 class ImageTable:
     """Images or videos (undecoded) and labels of one split. `source(item, name)` is where an item's is: whatever its
     modality opens, such as a file, or the bytes of one.
+
+    labels: as `as_labels`. groups: a text for each item, such as a patient, where items belong together.
     """
 
     items: Sequence[Any]
@@ -30,6 +39,7 @@ class ImageTable:
     order: np.ndarray
     check_finite: bool = False
     modality: Modality = IMAGE
+    groups: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -41,9 +51,11 @@ class ImageTable:
         name: Callable,
         check_finite: bool = False,
         modality: Modality = IMAGE,
+        groups: Sequence[str] | None = None,
     ) -> "ImageTable":
-        labels, order = np.asarray(labels, dtype=np.int64), np.arange(len(items))
-        return cls(items, labels, source, name, order, check_finite, modality)
+        labels, order = as_labels(labels), np.arange(len(items))
+        together = None if groups is None else np.asarray(groups, dtype=object)
+        return cls(items, labels, source, name, order, check_finite, modality, together)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -77,16 +89,22 @@ class ImageTable:
         yield from tqdm(each, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
 
     def class_counts(self, classes: int) -> np.ndarray:
-        return np.bincount(self.labels, minlength=classes)
+        """Items of each class; of several labels those that have each, and of numbers to predict all."""
+        if self.labels.ndim == 1:
+            return np.bincount(self.labels, minlength=classes)
+        if np.isin(self.labels, (0, 1)).all():
+            return self.labels.sum(axis=0).astype(np.int64)
+        return np.full(classes, len(self))
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
         """The same images, fewer and in this order."""
         indices = np.asarray(indices, dtype=np.int64)
-        return replace(self, labels=self.labels[indices], order=self.order[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return replace(self, labels=self.labels[indices], order=self.order[indices], groups=groups)
 
     def with_labels(self, labels: np.ndarray) -> "ImageTable":
         """The same images with these labels."""
-        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+        return replace(self, labels=as_labels(labels))
 
 
 def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -132,12 +150,16 @@ class StreamedTable:
 
 @dataclass(frozen=True)
 class ImageData:
-    """All splits (train, validation, test: those that there are) and what their labels mean."""
+    """All splits (train, validation, test: those that there are) and what their labels mean: the names of classes, or
+    of the numbers to predict."""
 
     splits: dict[str, ImageTable]
     label_names: list[str]
     split_origin: str | None = None  # how the test split came about, where the data has none
     stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
+    problem_type: ProblemType = "single_label_classification"
+    unlabeled: ImageTable | None = None  # what lies in a split without labels, for predict
+    understood: list[str] = field(default_factory=list)  # how the data was read, in at most two lines
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:
@@ -151,13 +173,18 @@ class ImageData:
 
 
 def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: str) -> None:
-    """Labels count from 0 to the number of classes; hidden labels of public test sets are often -1."""
-    strange = np.flatnonzero((table.labels < 0) | (table.labels >= len(label_names)))
+    """Labels count from 0 to the number of classes; hidden labels of public test sets are often -1. Numbers to predict
+    are finite."""
+    labels, classes = table.labels, len(label_names)
+    if labels.ndim == 2:
+        strange, wanted = np.flatnonzero(~np.isfinite(labels).all(axis=1)), "not finite"
+    else:
+        strange, wanted = np.flatnonzero((labels < 0) | (labels >= classes)), f"outside 0 to {classes - 1}"
     if len(strange):
         first = int(strange[0])
         raise UserError(
-            f"{len(strange)} of {len(table)} labels of the split {split!r} are outside 0 to {len(label_names) - 1}; "
-            f"the first is {table.labels[first]} at {table.name_of(first)}. Correct them, or name another split "
+            f"{len(strange)} of {len(table)} labels of the split {split!r} are {wanted}; "
+            f"the first is {labels[first]} at {table.name_of(first)}. Correct them, or name another split "
             f"with --data.{split}_split."
         )
 
