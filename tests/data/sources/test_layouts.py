@@ -6,6 +6,7 @@ import pytest
 
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.image_folders import scan_folder
+from vit_hf.data.sources.open_data import open_source
 from vit_hf.data.sources.split_names import split_called, splits_called
 from vit_hf.data.sources.tables import ImageData
 from vit_hf.modality import VIDEO
@@ -33,7 +34,7 @@ def found(data: ImageData) -> dict[str, dict[str, set[str]]]:
 
 
 def read(root: Path, **settings) -> dict[str, dict[str, set[str]]]:
-    return found(scan_folder(root, settings=DataSettings(name=str(root), **settings)))
+    return found(open_source(DataSettings(name=str(root), **settings)))
 
 
 SPELLED = {
@@ -208,6 +209,7 @@ SPELLINGS = {
 }
 CLASSES = ["cat", "dog", "café", "naïve", "train station", "test_tube", "bus", "7", "00", "été indien", "Übung", "b.c"]
 JUNK = ["Thumbs.db", "desktop.ini", ".DS_Store", "readme.txt", "labels.txt", "__MACOSX/cat/._1.jpg", "index.html"]
+JUNK += ["embeddings.parquet", "notes.csv", "package.json"]
 
 
 def random_layout(root: Path, random: Random) -> dict[str, dict[str, set[str]]] | None:

@@ -160,6 +160,13 @@ def items_under(folder: str | Path, modality: Modality) -> list[str]:
     return scan(str(folder), modality).items()
 
 
+def items_of_folder(folder: str, modality: Modality) -> list[str]:
+    """The visible items in a folder itself."""
+    with os.scandir(folder) as found:
+        files = sorted(entry.path for entry in found if entry.name[0] != "." and entry.is_file())
+    return [path for path in files if is_file_of(path, modality)]
+
+
 def holds_items_of_one(folder: Path | os.DirEntry[str], modality: Modality) -> bool:
     """Whether a folder is one item: a video, of which its images are the frames, beside files of other kinds."""
     with os.scandir(folder) as found:

@@ -57,7 +57,7 @@ def class_folders(folder: Folder, modality: Modality) -> Classes:
     return classes
 
 
-def unwrapped(folder: Folder) -> Folder:
+def innermost(folder: Folder) -> Folder:
     """Through folders that hold nothing but one folder of folders."""
     while len(folder.filled) == 1 and folder.filled[0].nested:
         folder = folder.filled[0]
@@ -65,7 +65,7 @@ def unwrapped(folder: Folder) -> Folder:
 
 
 def classes_of_training(folder: Folder, modality: Modality) -> Classes:
-    inside = unwrapped(folder)
+    inside = innermost(folder)
     if classes := class_folders(inside, modality):
         return classes
     raise NoReading(
@@ -97,7 +97,7 @@ def names_in(folder: Folder) -> set[str]:
 
 def as_classes(root: Folder, modality: Modality) -> Reading:
     """Every folder is a class, and what lies deeper belongs to it."""
-    inside = unwrapped(root)
+    inside = innermost(root)
     return Reading("classes", {"train": classes_of_training(inside, modality)}, root=inside)
 
 
@@ -122,7 +122,7 @@ def as_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modali
         parts["train"], left = classes_of_training(rest, modality), []
     for split in ("validation", "test"):
         for folder in splits.get(split, []):
-            known = parts.get("train") or next(iter(parts.values()), {}) or dict.fromkeys(names_in(unwrapped(folder)))
+            known = parts.get("train") or next(iter(parts.values()), {}) or dict.fromkeys(names_in(innermost(folder)))
             found = classes_of_other(folder, known, modality)
             if found is None:
                 unlabeled.append(folder)
@@ -137,7 +137,7 @@ def as_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modali
 
 def as_classes_of_splits(root: Folder, modality: Modality) -> Reading:
     """Every folder is a class, and the folders in it are splits."""
-    inside = unwrapped(root) if not spelled_folders(root)[0] else root
+    inside = innermost(root) if not spelled_folders(root)[0] else root
     parts: dict[str, Classes] = {}
     for folder in inside.filled:
         splits, perhaps, others = spelled_folders(folder)
@@ -179,12 +179,12 @@ def with_contents(
     every = [folder for found in (sure, perhaps) for folders in found.values() for folder in folders]
     one_each = all(len(sure.get(split, [])) + len(perhaps.get(split, [])) == 1 for split in {**sure, **perhaps})
     all_are = sure and not others and one_each and any(folder.nested for folder in every)
-    known = set().union(*(names_in(unwrapped(folder)) for folders in sure.values() for folder in folders))
+    known = set().union(*(names_in(innermost(folder)) for folders in sure.values() for folder in folders))
     known -= {name for folder in others for name in names_in(folder)}
     others = [*others]
     for split, folders in perhaps.items():
         for folder in folders:
-            inside = names_in(unwrapped(folder)) if folder.nested else set()
+            inside = names_in(innermost(folder)) if folder.nested else set()
             if all_are or (inside and (inside <= known or inside <= classes)):
                 splits.setdefault(split, []).append(folder)
             else:
@@ -194,7 +194,7 @@ def with_contents(
 
 def share_classes(perhaps: Mapping[str, list[Folder]]) -> bool:
     """Whether folders that may be different splits hold several class folders of the same names."""
-    inside = [set().union(*map(names_in, map(unwrapped, folders))) for folders in perhaps.values()]
+    inside = [set().union(*map(names_in, map(innermost, folders))) for folders in perhaps.values()]
     return len(inside) > 1 and len(set.intersection(*inside)) > 1
 
 
@@ -272,7 +272,7 @@ def clear_reading(
     named = first_few([f"{folder.name!r}" for folder in found])
     beside = first_few([f"{folder.name!r}" for folder in others])
     known = others[0].filled if len(others) == 1 and others[0].nested else others
-    shared = set().union(*(names_in(unwrapped(folder)) for folder in found if folder.nested))
+    shared = set().union(*(names_in(innermost(folder)) for folder in found if folder.nested))
     if not others:
         if any(folder.nested or any(child.are_one for child in folder.filled) for folder in found):
             return as_splits(root, splits, modality)
@@ -303,7 +303,7 @@ def named_folders(root: Folder, named: Mapping[str, str]) -> tuple[dict[str, lis
     splits = {}
     for split, name in named.items():
         if name not in names:
-            raise UserError(f"--data.{split}_split: {unknown_name('folder', name, names)}")
+            raise NoReading(f"--data.{split}_split: {unknown_name('folder', name, names)}")
         splits[split] = [names[name]]
     for split, folders in spelled_folders(inside)[0].items():
         if split not in splits and (unnamed := [folder for folder in folders if folder.name not in named.values()]):

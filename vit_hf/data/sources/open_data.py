@@ -1,6 +1,7 @@
 """From `data.name` to tables of images or videos: the one place that knows every kind of source."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,23 +13,23 @@ from ...modality import IMAGE, Modality
 from ..settings import DataSettings
 from .digits import digits, moving_digits
 from .folders import ending_of, scan
-from .image_folders import data_of_reading, split_words
-from .layouts import read_layout
+from .open_folder import is_table, open_folder, open_table_file
+from .table_files import holds_pictures
 from .tables import ImageData, refuse_strange_labels
 
-FOR_TABLES = ("subset", "revision", "streaming", "image_column", "label_column", "label_columns", "label_separator")
-FOR_TABLES += ("problem_type", "group_column")
-FOR_FILES = ("train_split", "validation_split", "test_split", "group_by", "layout")
+# Of tables, and of files of the user's own.
+UNHEARD = ("subset", "revision", "streaming", "image_column", "label_column", "label_columns", "label_separator")
+UNHEARD += ("problem_type", "group_column", "train_split", "validation_split", "test_split", "group_by", "layout")
 
 
-def refuse_settings_of_tables(settings: DataSettings, kind: str, *, of_files: bool = False) -> None:
-    """Columns are named in tables only, and splits in what the user has; elsewhere such a setting would go unheard."""
-    for name in FOR_TABLES + (FOR_FILES if of_files else ()):
-        value = getattr(settings, name)
-        if value not in (None, False, "single_label_classification"):
-            source = "files of your own and Hub data sets" if name in FOR_FILES else "parquet files and Hub data sets"
-            source = source if name not in FOR_TABLES[5:] else "tables"
-            raise UserError(f"--data.{name} {value} is for {source}, and {settings.name} is {kind}; leave it out.")
+def refuse_settings_of_tables(settings: DataSettings, kind: str, only: Sequence[str] = UNHEARD) -> None:
+    """Columns and splits are named in what the user has; elsewhere such a setting would go unheard."""
+    for name in only:
+        if (value := getattr(settings, name)) not in (None, False, "single_label_classification"):
+            raise UserError(
+                f"--data.{name} {value} is for parquet files and Hub data sets, and {settings.name} is {kind}; "
+                "leave it out."
+            )
 
 
 BUNDLED = {"digits": digits, "moving_digits": moving_digits}
@@ -36,7 +37,7 @@ BUNDLED = {"digits": digits, "moving_digits": moving_digits}
 
 def bundled(settings: DataSettings, modality: Modality) -> ImageData:
     """Raises: UserError for data of another modality."""
-    refuse_settings_of_tables(settings, "made of scikit-learn's digits", of_files=True)
+    refuse_settings_of_tables(settings, "made of scikit-learn's digits")
     data = BUNDLED[settings.name]()
     found = next(iter(data.splits.values())).modality
     if found is not modality:
@@ -52,12 +53,14 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageD
     if settings.name in BUNDLED:
         return bundled(settings, modality)
     path = Path(settings.name).expanduser()
-    if path.is_dir():
+    if path.is_file() and not settings.streaming and is_table(path):
+        return open_table_file(path, settings, modality)
+    if path.is_dir() and not settings.streaming:
         tree = scan(str(path), modality)
-        if tree.count or not any(ending_of(name) == "parquet" for name in tree.other_files()):
-            refuse_settings_of_tables(settings, "a folder of class folders")
-            reading = read_layout(tree, modality, layout=settings.layout, named=split_words(settings))
-            return data_of_reading(reading, tree, settings, modality)
+        tables = [Path(name) for name in tree.other_files() if ending_of(name) == "parquet"]
+        if tree.count or not any(map(holds_pictures, tables)):
+            refuse_settings_of_tables(settings, "a folder", only=("subset", "revision"))
+            return open_folder(tree, settings, modality)
     # Importing datasets costs a second or two that digits and folders need not pay.
     from .records import load_from_hub, load_parquet, open_records, open_streamed
 

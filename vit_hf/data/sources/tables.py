@@ -135,7 +135,7 @@ class StreamedTable:
     shards: Shards
     source: Callable[[Any, str], Path | bytes]
     name: Callable[[Any], str]
-    label: Callable[[Any, str], int]
+    label: Callable[[Any, str], Any]  # a number, or as many as there are names
     check_finite: bool = False
     modality: Modality = IMAGE
 
@@ -144,7 +144,7 @@ class StreamedTable:
         name = self.name(record)
         return self.modality.open(self.source(record, name), name, check_finite=self.check_finite)
 
-    def label_of(self, record: Any) -> int:
+    def label_of(self, record: Any) -> Any:
         return self.label(record, self.name(record))
 
 
