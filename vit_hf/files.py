@@ -40,6 +40,11 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def user_cache() -> Path:
+    """Where what can be made again is kept for this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vit_hf"
+
+
 def name_for_others(source: str | Path) -> str:
     """What a card calls a source: a file or folder of this machine by its last part, anything else as it is."""
     path = Path(source).expanduser()

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from ...errors import UserError
-from ...files import written_aside
+from ...files import user_cache, written_aside
 from ..sources.tables import ImageTable
 
 
@@ -86,7 +85,7 @@ def cache_folder(setting: bool | str) -> Path:
     """Where caches lie: as the recipe says, or in the user's folder of caches."""
     if isinstance(setting, str):
         return Path(setting).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vit_hf"
+    return user_cache()
 
 
 def identity(table: ImageTable) -> str:

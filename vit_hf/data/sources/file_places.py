@@ -8,10 +8,10 @@ from typing import Any
 
 from ...errors import UserError, first_few
 from ...modality import Modality
-from .folders import Folder, ending_of, items_of_folder, scan
+from .folders import Folder, items_of_folder, scan, suffix_of
 from .split_names import composed, split_called
 
-TRIED = 200  # rows that tell which folder a table speaks of
+ROWS_TRIED = 200  # rows that tell which folder a table speaks of
 
 
 def text_of(value: Any) -> str:
@@ -19,7 +19,7 @@ def text_of(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def written(value: Any) -> str:
+def as_path(value: Any) -> str:
     """A path as all systems write it; an empty text where there is none."""
     if isinstance(value, dict):
         value = value.get("path")
@@ -66,11 +66,11 @@ class Places:
     def look_up(self, base: str, name: str) -> str | None:
         if (found := self.known.get(base + name)) is not None:
             return found
-        return self.stems.get(base + name) if ending_of(name) not in self.modality.endings else None
+        return self.stems.get(base + name) if suffix_of(name) not in self.modality.endings else None
 
     def share_of(self, values: Sequence[Any], split: str | None) -> float:
         """Of some values, how many name files."""
-        some = [*filter(None, map(written, values[:TRIED]))]
+        some = [*filter(None, map(as_path, values[:ROWS_TRIED]))]
         found = self.resolved(some, split)
         return sum(file is not None for file in found) / len(some) if some else 0.0
 
@@ -79,13 +79,13 @@ class Places:
 
         Raises: UserError where they may be relative to several folders.
         """
-        names = [written(value) for value in values]
+        names = [as_path(value) for value in values]
         if any(name.startswith(("http://", "https://", "s3://", "gs://")) for name in names):
             raise UserError(f"{table} names files on the network; download them, and write their paths.")
         return self.resolved(names, split, refuse=table)
 
     def resolved(self, names: Sequence[str], split: str | None, refuse: Path | None = None) -> list[str | None]:
-        some = [name for name in names if name][:TRIED]
+        some = [name for name in names if name][:ROWS_TRIED]
         if not some:
             return [None] * len(names)
         beside = [os.path.join(self.root, name) for name in some]  # noqa: PTH118
@@ -95,7 +95,7 @@ class Places:
             return [path if path and os.path.exists(path) else None for path in paths]  # noqa: PTH110
         for cut in range(8):  # absolute paths, or those of another machine, end as paths do here
             shorter = names if not cut else ["/".join(name.split("/")[cut:]) for name in names]
-            if base := self.base_of([name for name in shorter if name][:TRIED], split, refuse):
+            if base := self.base_of([name for name in shorter if name][:ROWS_TRIED], split, refuse):
                 return [self.look_up(base[0], name) if name else None for name in shorter]
         return [None] * len(names)
 

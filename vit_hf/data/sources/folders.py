@@ -23,7 +23,7 @@ BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b
 BY_NAME = attrgetter("name")
 
 
-def ending_of(name: str) -> str:
+def suffix_of(name: str) -> str:
     """a.tar.GZ -> gz; an empty text where there is none"""
     return name.rpartition(".")[2].lower() if "." in name else ""
 
@@ -102,7 +102,7 @@ class Folder:
     def is_bare(self) -> bool:
         """Whether there is nothing in it that tells what it is for: no item, nor a file of another known kind."""
         others = self.other_files()
-        return not self.count and not (others and all(ending_of(name) in OTHER_ENDINGS for name in others))
+        return not self.count and not (others and all(suffix_of(name) in OTHER_ENDINGS for name in others))
 
 
 @cache
@@ -151,7 +151,7 @@ def identity_of(path: str) -> tuple[int, int]:
 
 def is_file_of(path: str, modality: Modality) -> bool:
     """Whether a file is an image, or a video: by its ending, or else by its first bytes. A broken one still is."""
-    ending = ending_of(path)
+    ending = suffix_of(path)
     return ending in modality.endings or (ending not in OTHER_ENDINGS and begins_as(path, modality))
 
 

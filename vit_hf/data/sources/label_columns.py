@@ -36,7 +36,7 @@ def number_of(value: Any) -> float | None:
         return None
 
 
-def key_of(value: Any) -> Any:
+def class_key(value: Any) -> Any:
     """One key for what means the same class: texts in one spelling of Unicode, and whole numbers as such."""
     if isinstance(value, str):
         return composed(value.strip())
@@ -82,20 +82,20 @@ class Labels:
                 raise ValueError(values[0])
             return [found]
         if self.problem_type == "single_label_classification":
-            return self.numbers[key_of(values[0])]
+            return self.numbers[class_key(values[0])]
         row = [0.0] * len(self.names)
         for part in self.parts(values[0]):
-            row[self.numbers[key_of(part)]] = 1.0
+            row[self.numbers[class_key(part)]] = 1.0
         return row
 
     def parts(self, value: Any) -> list[Any]:
-        return parts_of(value, self.separator)
+        return labels_in_cell(value, self.separator)
 
     def described(self) -> str:
         return f"{'columns' if len(self.columns) > 1 else 'column'} {first_few(self.columns)}{self.note}"
 
 
-def parts_of(value: Any, separator: str | None) -> list[Any]:
+def labels_in_cell(value: Any, separator: str | None) -> list[Any]:
     """The labels in a cell"""
     if isinstance(value, list | tuple | np.ndarray):
         return list(value)
@@ -163,7 +163,7 @@ def one_column(column: str, values: Sequence[Any], settings: DataSettings, typed
         raise UserError(f"The label column {column!r} is empty; name another with --data.label_column.")
     lists = all(isinstance(value, list | tuple | np.ndarray) or list_in(value) is not None for value in filled)
     if lists and wanted != "single_label_classification":
-        return lists_of_labels(column, [parts_of(value, None) for value in filled], wanted, typed)
+        return lists_of_labels(column, [labels_in_cell(value, None) for value in filled], wanted, typed)
     kinds = {type(value).__name__ for value in filled if not isinstance(value, str | int | float | np.generic)}
     if kinds:
         raise UserError(
@@ -183,12 +183,12 @@ def one_column(column: str, values: Sequence[Any], settings: DataSettings, typed
     if separator is None and wanted != "single_label_classification" and texts and typed is None:
         separator = separator_of(texts, column)
     if wanted == "multi_label_classification" or separator is not None:
-        keys = {key_of(part) for value in filled for part in parts_of(value, separator)}
+        keys = {class_key(part) for value in filled for part in labels_in_cell(value, separator)}
         note = f", separated by {separator!r}" if separator else ""
         told = settings.label_separator
         names, known = classes_of(keys, typed)
         return Labels((column,), names, "multi_label_classification", known, separator or told, note=note)
-    names, known = classes_of({key_of(value) for value in filled}, typed)
+    names, known = classes_of({class_key(value) for value in filled}, typed)
     whole = typed is None and len(numbers) == len(filled)
     note = " (whole numbers are classes; --data.problem_type regression predicts them)" if whole else ""
     return Labels((column,), names, "single_label_classification", known, note=note)
@@ -210,7 +210,7 @@ def lists_of_labels(
         names = [f"{column}_{place}" for place in range(max(lengths))]
         shares = wanted != "regression" and {float(part) for part in every} <= {0.0, 1.0}
         return Labels((column,), names, "multi_label_classification" if shares else "regression", vectors=True)
-    names, known = classes_of({key_of(part) for part in every}, typed)
+    names, known = classes_of({class_key(part) for part in every}, typed)
     return Labels((column,), names, "multi_label_classification", known)
 
 

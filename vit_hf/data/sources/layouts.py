@@ -95,13 +95,13 @@ def names_in(folder: Folder) -> set[str]:
     return {child.name for child in folder.filled}
 
 
-def as_classes(root: Folder, modality: Modality) -> Reading:
+def read_classes(root: Folder, modality: Modality) -> Reading:
     """Every folder is a class, and what lies deeper belongs to it."""
     inside = innermost(root)
     return Reading("classes", {"train": classes_of_training(inside, modality)}, root=inside)
 
 
-def as_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modality) -> Reading:
+def read_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modality) -> Reading:
     """Some folders are splits with class folders in them. Where none is to train on, the others are its classes."""
     if not splits:
         raise NoReading(f"No folder in {root.path} is called like a split; name one with --data.test_split.")
@@ -135,7 +135,7 @@ def as_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modali
     return Reading("splits", parts, unlabeled, left, root)
 
 
-def as_classes_of_splits(root: Folder, modality: Modality) -> Reading:
+def read_classes_of_splits(root: Folder, modality: Modality) -> Reading:
     """Every folder is a class, and the folders in it are splits."""
     inside = innermost(root) if not spelled_folders(root)[0] else root
     parts: dict[str, Classes] = {}
@@ -219,12 +219,12 @@ def read_layout(
     Raises: Ambiguous, with the readings to choose from; NoReading where there is none.
     """
     if layout == "classes":
-        return as_classes(root, modality)
+        return read_classes(root, modality)
     if layout == "classes_of_splits":
-        return as_classes_of_splits(root, modality)
+        return read_classes_of_splits(root, modality)
     if named:
         splits, root = named_folders(root, named)
-        return as_splits(root, splits, modality)
+        return read_splits(root, splits, modality)
     while True:
         sure, perhaps, others = spelled_folders(root)
         splits, others = with_contents(sure, perhaps, others)
@@ -236,7 +236,7 @@ def read_layout(
         root = lone
     if layout == "splits":
         every = {split: [*sure.get(split, []), *perhaps.get(split, [])] for split in {**sure, **perhaps}}
-        return as_splits(root, sure or every, modality)
+        return read_splits(root, sure or every, modality)
     return clear_reading(root, splits, others, perhaps, modality)
 
 
@@ -251,9 +251,9 @@ def clear_reading(
 
     def refused(reason: str) -> Ambiguous:
         ways = {
-            "classes": lambda: as_classes(root, modality),
-            "splits": lambda: as_splits(root, splits or perhaps, modality),
-            "classes_of_splits": lambda: as_classes_of_splits(root, modality),
+            "classes": lambda: read_classes(root, modality),
+            "splits": lambda: read_splits(root, splits or perhaps, modality),
+            "classes_of_splits": lambda: read_classes_of_splits(root, modality),
         }
         return refuse_several(root, reason, ways)
 
@@ -263,9 +263,9 @@ def clear_reading(
     if not splits:
         inner = [len(spelled_folders(folder)[0]) for folder in root.filled]
         if not any(count > 1 for count in inner) and not (inner and all(inner)):
-            return as_classes(root, modality)
+            return read_classes(root, modality)
         try:
-            return as_classes_of_splits(root, modality)
+            return read_classes_of_splits(root, modality)
         except NoReading as error:
             raise refused(f"folders of splits lie in folders of classes, but {error}") from error
     found = [folder for folders in splits.values() for folder in folders]
@@ -275,10 +275,10 @@ def clear_reading(
     shared = set().union(*(names_in(innermost(folder)) for folder in found if folder.nested))
     if not others:
         if any(folder.nested or any(child.are_one for child in folder.filled) for folder in found):
-            return as_splits(root, splits, modality)
+            return read_splits(root, splits, modality)
         raise refused(f"{named} seem to be splits, and have no class folders in them")
     if "train" not in splits and shared and shared <= {folder.name for folder in known}:
-        return as_splits(root, splits, modality)
+        return read_splits(root, splits, modality)
     if any(folder.nested for folder in found):
         raise refused(f"{beside} stands beside {named}, which seem to be splits")
     if any(folder.nested for folder in others):
@@ -289,7 +289,7 @@ def clear_reading(
         raise refused(f"{named} seems to be a split, and {beside} names no class")
     if "train" not in splits and len(others) > 1:
         raise refused(f"{named} may be a class, or {modality.plural} to test on without labels")
-    return as_classes(root, modality)
+    return read_classes(root, modality)
 
 
 def named_folders(root: Folder, named: Mapping[str, str]) -> tuple[dict[str, list[Folder]], Folder]:

@@ -118,7 +118,7 @@ def open_listed(
     trained = [place for place, split in enumerate(of_rows) if split in ("train", None)] or range(len(of_rows))
     candidates = label_candidates(first, settings, named)
     labels = find_labels({name: [values[place] for place in trained] for name, values in candidates.items()}, settings)
-    rows: dict[str, Rows] = {}
+    rows: dict[str, SplitRows] = {}
     for part in parts:
         column, splits = (named, of_rows) if part is first else split_column(part, settings)
         del column
@@ -126,7 +126,7 @@ def open_listed(
         refuse_rows_without_files(part, missing, settings)
         for place, (file, split) in enumerate(zip(part.files, splits, strict=True)):
             if file is not None:
-                rows.setdefault(split or "train", Rows()).add(part, place, file)
+                rows.setdefault(split or "train", SplitRows()).add(part, place, file)
     aside = {split: found for split, found in rows.items() if split != "train" and not found.labeled(labels)}
     made, dropped = {}, sum(file is None for part in parts for file in part.files)
     for split in ("train", "validation", "test"):
@@ -174,7 +174,7 @@ def refuse_files_in_two_splits(tables: dict[str, ImageTable]) -> None:
                 raise UserError(f"{file} has rows in the splits {seen[file]} and {split}; leave it in one of them.")
 
 
-class Rows:
+class SplitRows:
     """The rows of one split, from one table or several."""
 
     def __init__(self):

@@ -7,7 +7,7 @@ from ...errors import UserError, first_few
 from ...modality import Modality
 from ..settings import DataSettings
 from .file_places import Places
-from .folders import Folder, ending_of
+from .folders import Folder, suffix_of
 from .image_folders import data_of_reading, split_words
 from .label_columns import LABEL_WORDS
 from .layouts import Ambiguous, NoReading, Reading, read_layout
@@ -26,12 +26,12 @@ def tables_near(tree: Folder) -> Tables:
     """The tables that lie in a folder, or in the folders of splits in it, or in one that wraps all; each with the split
     that it says. Those of the folders of splits come first, if there are any."""
     while True:
-        found = [Path(name) for name in tree.others if ending_of(name) in TABLE_ENDINGS]
+        found = [Path(name) for name in tree.others if suffix_of(name) in TABLE_ENDINGS]
         found = [path for path in found if not any(word in path.stem.lower() for word in NO_TABLES)]
         in_splits: Tables = []
         for folder in tree.folders:
             if (split := split_called(folder.name)) is not None:
-                inside = [name for name in folder.others if ending_of(name) in TABLE_ENDINGS]
+                inside = [name for name in folder.others if suffix_of(name) in TABLE_ENDINGS]
                 in_splits += [(Path(name), split) for name in inside]
         if found or in_splits or len(tree.filled) != 1:
             break
@@ -158,5 +158,5 @@ def open_table_file(path: Path, settings: DataSettings, modality: Modality) -> I
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table that names files: a parquet file with bytes in it is none."""
-    ending = ending_of(path.name)
+    ending = suffix_of(path.name)
     return ending in TABLE_ENDINGS and not (ending == "parquet" and holds_pictures(path))

@@ -21,7 +21,7 @@ from ..decode.images import UnreadableImage
 from ..settings import DataSettings
 from .columns import Columns
 from .image_folders import understood
-from .label_columns import Labels, key_of
+from .label_columns import Labels, class_key
 from .split_names import SPLITS, spelled, split_called
 from .tables import ImageData, ImageTable, StreamedTable
 
@@ -123,7 +123,7 @@ def rows_of_labels(table: datasets.Dataset, labels: Labels) -> list[tuple[Any, .
 def encoded_labels(rows: Sequence[Sequence[Any]], labels: Labels, split: str) -> np.ndarray:
     """A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name."""
     if labels.problem_type == "single_label_classification" and len(labels.columns) == 1 and not labels.vectors:
-        return np.asarray([labels.numbers.get(key_of(value), -1) for (value,) in rows])
+        return np.asarray([labels.numbers.get(class_key(value), -1) for (value,) in rows])
     encoded = []
     for place, row in enumerate(rows):
         try:
@@ -226,7 +226,7 @@ def name_streamed(record: dict[str, Any], *, columns: Columns, split: str) -> st
     value = record[columns.image]
     path = value.get("path") if isinstance(value, dict) else None
     values = [record[column] for column in columns.labels.columns]
-    number = columns.labels.numbers.get(key_of(values[0])) if isinstance(values[0], str | int) else None
+    number = columns.labels.numbers.get(class_key(values[0])) if isinstance(values[0], str | int) else None
     called = first_few(map(repr, values)) if number is None else columns.labels.names[number]
     return f"{split} ({Path(path).name})" if path else f"an image of {split} labeled {called}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import UserError, first_few
 from ...files import IMAGE_ENDINGS
-from .folders import ending_of
+from .folders import suffix_of
 
 TableValues = dict[str, list[Any]]
 TABLE_ENDINGS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet")
@@ -17,7 +17,7 @@ DELIMITERS = ",;\t|"
 
 def read_table(path: Path) -> TableValues:
     """-> column -> a value for each row; of CSV and TSV as they are written. Raises: UserError for a broken one."""
-    ending = ending_of(path.name)
+    ending = suffix_of(path.name)
     try:
         if ending == "parquet":
             return read_parquet(path)
@@ -45,7 +45,7 @@ def of_text(text: str, path: Path) -> TableValues:
     """Rows of one length below a line of names; where the first line names an image, columns are called by number."""
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
-    tabs = ending_of(path.name) == "tsv" and "\t" in first
+    tabs = suffix_of(path.name) == "tsv" and "\t" in first
     delimiter = "\t" if tabs else max(DELIMITERS, key=lambda sign: (first.count(sign), -DELIMITERS.index(sign)))
     rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter) if any(row)]
     if not rows:
@@ -53,7 +53,7 @@ def of_text(text: str, path: Path) -> TableValues:
     names = [name.strip() for name in rows[0]]
     if len(rows) == 1:
         return {}
-    if any(ending_of(name) in IMAGE_ENDINGS for name in names):
+    if any(suffix_of(name) in IMAGE_ENDINGS for name in names):
         names = [f"column_{number}" for number in range(1, len(names) + 1)]
     else:
         rows = rows[1:]
@@ -81,7 +81,7 @@ def of_json(text: str, path: Path, *, lines: bool) -> TableValues:
         raise UserError(f"{path} is no JSON{' lines' * lines}: {error}") from error
     if isinstance(records, dict):
         lists = all(isinstance(value, list) for value in records.values())
-        if lists and not any(ending_of(name) in IMAGE_ENDINGS for name in records):
+        if lists and not any(suffix_of(name) in IMAGE_ENDINGS for name in records):
             return records
         return {"file": [*records], "label": [*records.values()]}
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
