@@ -90,6 +90,16 @@ def test_files_that_are_no_images_are_counted_and_a_broken_image_is_kept(tmp_pat
     )
 
 
+def test_a_folder_that_repeats_the_name_of_its_split_is_stepped_through(tmp_path: Path):
+    lay(tmp_path, "seg_train/seg_train/sea/1.jpg", "seg_train/seg_train/hill/2.jpg", "seg_test/seg_test/sea/3.jpg")
+    lay(tmp_path, "seg_pred/seg_pred/4.jpg")
+    assert read(tmp_path) == {
+        "train": {"hill": {"2.jpg"}, "sea": {"1.jpg"}},
+        "test": {"sea": {"3.jpg"}},
+        "unlabeled": {"": {"4.jpg"}},
+    }
+
+
 def test_two_spellings_of_unicode_are_one_class(tmp_path: Path):
     composed, apart = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
     lay(tmp_path, f"train/{composed}/1.jpg", f"train/{apart}/2.jpg", "train/bar/3.jpg", f"test/{apart}/4.jpg")
@@ -132,6 +142,11 @@ AMBIGUOUS = {
         ["roses_train/a/1.jpg", "roses_train/b/2.jpg", "tulips_test/a/3.jpg", "tulips_test/b/4.jpg"],
         "may be splits or classes",
         ["classes", "splits"],
+    ),
+    "folds": (
+        ["fold1/a/1.jpg", "fold1/b/1.jpg", "fold2/a/1.jpg", "fold2/b/2.jpg"],
+        "hold the same folders",
+        ["classes"],
     ),
     "splits_in_some_classes": (
         ["cat/train/1.jpg", "cat/test/2.jpg", "dog/3.jpg"],

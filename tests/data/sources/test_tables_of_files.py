@@ -214,6 +214,12 @@ WRONG = {
         r"row 3 \(2.jpg\): There is no class 'dgo'; did you mean 'dog'",
     ),
     "nothing that is a file": ("what,label\na,cat\nb,dog\n", {}, "No column .*names files that are there"),
+    "captions": (
+        "file,text\n0.jpg,a cat\n1.jpg,a dog\n2.jpg,two dogs\n3.jpg,the sun\n",
+        {},
+        "Each row has its own text in the column 'text'",
+    ),
+    "files on the network": ("file,label\nhttp://a/0.jpg,cat\nhttp://a/1.jpg,dog\n", {"layout": "table"}, "network"),
     "no rows": ("file,label\n", {}, "has no rows"),
 }
 

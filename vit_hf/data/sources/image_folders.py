@@ -10,7 +10,8 @@ from ...errors import UserError, first_few
 from ...modality import IMAGE, Modality
 from ..settings import DataSettings, ProblemType
 from .folders import Folder, scan
-from .layouts import Classes, Reading, read_layout
+from .layouts import read_layout
+from .readings import Classes, Reading
 from .tables import ImageData, ImageTable
 
 LAYOUT_WORDS = {
@@ -124,7 +125,8 @@ def understood(
     unused = [*passed]
     if others:
         examples = first_few(dict.fromkeys(os.path.basename(name) for name in others), 3)  # noqa: PTH119
-        unused.insert(0, f"{len(others):,} file{'s' * (len(others) > 1)} that are no {modality.plural} ({examples})")
+        kind = f"file that is no {modality.noun}" if len(others) == 1 else f"files that are no {modality.plural}"
+        unused.insert(0, f"{len(others):,} {kind} ({examples})")
     said = [f"Set aside for predict, without labels: {set_aside:,} of {first_few(aside)}."] if set_aside else []
     said += [f"Passed over: {'; '.join(unused)}."] if unused else []
     return [*lines, " ".join(said)] if said else lines

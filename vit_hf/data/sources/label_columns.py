@@ -246,6 +246,15 @@ def is_counter(values: Sequence[Any]) -> bool:
     return first in (0.0, 1.0) and len(numbers) > 1 and numbers == [first + place for place in range(len(numbers))]
 
 
+def is_prose(values: Sequence[Any]) -> bool:
+    """Whether no two of many rows say the same, as captions do."""
+    return (
+        len(values) > 3
+        and all(isinstance(value, str) and number_of(value) is None for value in values)
+        and (len({*values}) == len(values))
+    )
+
+
 def mean_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     """Whether two columns name the same classes otherwise, as numbers and names do."""
     pairs = {*zip(map(str, one), map(str, other), strict=True)}
@@ -296,6 +305,11 @@ def columns_of_labels(
         if None not in found and (found <= {0.0, 1.0} or settings.problem_type != "single_label_classification"):
             return left
         return ask_for_label_column(left, columns)
+    if not candidates and left and is_prose(columns[left[0]]):
+        raise UserError(
+            f"Each row has its own text in the column {left[0]!r}, so that it names no classes. If it is the label all the "
+            "same, say --data.label_column."
+        )
     return candidates or left or ask_for_label_column([], columns)
 
 

@@ -10,8 +10,9 @@ from .file_places import Places
 from .folders import Folder, suffix_of
 from .image_folders import data_of_reading, split_words
 from .label_columns import LABEL_WORDS
-from .layouts import Ambiguous, NoReading, Reading, read_layout
+from .layouts import Ambiguous, read_layout
 from .listed_files import open_listed
+from .readings import NoReading, Reading
 from .split_names import spelled, split_called
 from .table_files import TABLE_ENDINGS, holds_pictures
 from .tables import ImageData, ImageTable

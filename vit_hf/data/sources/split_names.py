@@ -14,10 +14,10 @@ SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 # What stands beside such a word, or alone, without naming anything.
 SUFFIXES = ("set", "sets", "data", "dataset", "split", "images", "image", "imgs", "img", "files", "photos", "videos")
 EMPTY_WORDS = (
-    "all archive clips crops data dataset datasets dir examples file files final folder frames full image imagefolder "
-    "images img imgs jpeg jpegimages jpegs jpg jpgs labeled labelled label labels list media my new of original part "
-    "photo photos pic pics picture pictures png pngs raw sample samples set sets shard split splits the unlabeled "
-    "unlabelled unknown video videos v"
+    "all archive aug augmented clips cropped crops data dataset datasets dir examples file files final folder frames "
+    "full image imagefolder images img imgs jpeg jpegimages jpegs jpg jpgs labeled labelled label labels list media my "
+    "new of original part photo photos pic pics picture pictures png pngs raw resized sample samples set sets shard "
+    "split splits the unlabeled unlabelled unknown video videos v"
 )
 SAYS_NOTHING = frozenset(EMPTY_WORDS.split())
 
