@@ -307,8 +307,8 @@ def columns_of_labels(
         return ask_for_label_column(left, columns)
     if not candidates and left and is_prose(columns[left[0]]):
         raise UserError(
-            f"Each row has its own text in the column {left[0]!r}, so that it names no classes. If it is the label all the "
-            "same, say --data.label_column."
+            f"Each row has its own text in the column {left[0]!r}, so that it names no classes. If it is the label "
+            "all the same, say so by --data.label_column."
         )
     return candidates or left or ask_for_label_column([], columns)
 
