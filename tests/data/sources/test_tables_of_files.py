@@ -83,6 +83,22 @@ def test_a_parquet_of_paths_is_a_table(tmp_path: Path):
     assert found(opened(tmp_path / "labels.parquet")) == found(opened(tmp_path)) == CLASSES
 
 
+def test_files_of_one_table_may_be_spread_over_folders(tmp_path: Path):
+    lay(tmp_path, "images_part_1/0.jpg", "images_part_1/1.jpg", "images_part_2/2.jpg", "images_part_2/3.jpg")
+    (tmp_path / "metadata.csv").write_text("image_id,label\n0,cat\n1,dog\n2,cat\n3,dog\n")
+    assert found(opened(tmp_path / "metadata.csv")) == CLASSES
+    lay(tmp_path, "images_part_1/3.jpg")
+    with pytest.raises(ValueError, match=r"1 of 4 rows .*row 4 \(3\)"):
+        opened(tmp_path / "metadata.csv")
+
+
+def test_files_of_one_name_in_several_folders_are_asked_about(tmp_path: Path):
+    lay(tmp_path, *(f"{folder}/{n}.jpg" for folder in "ab" for n in range(2)))
+    (tmp_path / "labels.csv").write_text("file,label\n0.jpg,cat\n1.jpg,dog\n")
+    with pytest.raises(ValueError, match=r"'0.jpg', which lie in several folders: a/, b/"):
+        opened(tmp_path / "labels.csv")
+
+
 def test_each_split_may_have_a_metadata_file_in_its_folder(tmp_path: Path):
     lay(tmp_path, "train/0.jpg", "train/1.jpg", "valid/0.jpg", "test/7.jpg")
     (tmp_path / "train" / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n1.jpg,dog\n")

@@ -1,6 +1,5 @@
 """Readers of further formats, where they are installed: HEIC by pillow-heif, AVIF by Pillow itself or its plugin."""
 
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,10 +20,8 @@ def register_readers() -> frozenset[str]:
         heif: Any = import_module("pillow_heif")
         heif.register_heif_opener()
         readable.add("heic")
-    # Pillow 11.3 is the first that knows the word.
-    with suppress(ValueError):
-        if features.check("avif"):
-            readable.add("avif")
+    if "avif" in features.modules and features.check("avif"):  # Pillow 11.3 is the first that knows the word
+        readable.add("avif")
     if "avif" not in readable and find_spec("pillow_avif"):
         import_module("pillow_avif")
         readable.add("avif")

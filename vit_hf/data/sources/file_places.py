@@ -12,6 +12,7 @@ from .folders import Folder, items_of_folder, scan, suffix_of
 from .split_names import composed, split_called
 
 ROWS_TRIED = 200  # rows that tell which folder a table speaks of
+SPREAD = 0.1  # of them, more than that are not in any one folder where files are spread over several
 
 
 def text_of(value: Any) -> str:
@@ -27,6 +28,15 @@ def as_path(value: Any) -> str:
         return ""
     text = composed(text_of(value).strip()).replace("\\", "/")
     return text[2:] if text.startswith("./") else text
+
+
+def some_of(values: Sequence[Any]) -> Sequence[Any]:
+    """Evenly from all of them"""
+    return values[:: len(values) // ROWS_TRIED + 1]
+
+
+def is_of_split(base: str, split: str) -> bool:
+    return any(split_called(part) == split for part in base.split("/"))
 
 
 class Places:
@@ -70,7 +80,7 @@ class Places:
 
     def share_of(self, values: Sequence[Any], split: str | None) -> float:
         """Of some values, how many name files."""
-        some = [*filter(None, map(as_path, values[:ROWS_TRIED]))]
+        some = [*filter(None, map(as_path, some_of(values)))]
         found = self.resolved(some, split)
         return sum(file is not None for file in found) / len(some) if some else 0.0
 
@@ -85,7 +95,7 @@ class Places:
         return self.resolved(names, split, refuse=table)
 
     def resolved(self, names: Sequence[str], split: str | None, refuse: Path | None = None) -> list[str | None]:
-        some = [name for name in names if name][:ROWS_TRIED]
+        some = some_of([name for name in names if name])
         if not some:
             return [None] * len(names)
         beside = [os.path.join(self.root, name) for name in some]  # noqa: PTH118
@@ -95,11 +105,21 @@ class Places:
             return [path if path and os.path.exists(path) else None for path in paths]  # noqa: PTH110
         for cut in range(8):  # absolute paths, or those of another machine, end as paths do here
             shorter = names if not cut else ["/".join(name.split("/")[cut:]) for name in names]
-            if base := self.base_of([name for name in shorter if name][:ROWS_TRIED], split, refuse):
-                return [self.look_up(base[0], name) if name else None for name in shorter]
+            some = some_of([name for name in shorter if name])
+            if (base := self.base_of(some, split, refuse)) is None:
+                continue
+            if sum(self.look_up(base, name) is None for name in some) > SPREAD * len(some):
+                return [self.anywhere(name, split) if name else None for name in shorter]
+            return [self.look_up(base, name) if name else None for name in shorter]
         return [None] * len(names)
 
-    def base_of(self, names: Sequence[str], split: str | None, refuse: Path | None) -> tuple[str] | None:
+    def anywhere(self, name: str, split: str | None) -> str | None:
+        """The only file that a name may mean, in whatever folder (of its split)"""
+        bases = [base for base in self.bases if split is None or is_of_split(base, split)]
+        found = {self.look_up(base, name) for base in bases} - {None}
+        return found.pop() if len(found) == 1 else None
+
+    def base_of(self, names: Sequence[str], split: str | None, refuse: Path | None) -> str | None:
         """-> the folder in which most of the names are found: the table's own before one that is called like its split,
         before others"""
         hits = {base: sum(self.look_up(base, name) is not None for name in names) for base in self.bases}
@@ -107,17 +127,17 @@ class Places:
         if not most:
             return None
         best = [base for base, count in hits.items() if count == most]
-        of_split = [base for base in best if split and any(split_called(part) == split for part in base.split("/"))]
+        of_split = [base for base in best if split and is_of_split(base, split)]
         if "" in best:
-            return ("",)
+            return ""
         best = of_split or best
-        files = {tuple(self.look_up(base, name) for name in names) for base in best}
-        if len(files) > 1 and refuse is not None:
+        double = [name for name in names if len({self.look_up(base, name) for base in best} - {None}) > 1]
+        if double and refuse is not None:
             raise UserError(
-                f"{refuse} names files such as {names[0]!r}, which lie in several folders: {first_few(best)}. Write "
+                f"{refuse} names files such as {double[0]!r}, which lie in several folders: {first_few(best)}. Write "
                 "their paths relative to the table."
             )
-        return (best[0],)
+        return best[0]
 
     def not_among(self, files: Sequence[str]) -> list[str]:
         """The items beside files that are used, which are not."""
