@@ -11,6 +11,14 @@ from typing import Any, Literal
 
 from .errors import UserError
 
+# Of images, as Pillow and its plugins read them; and of videos, as PyAV does.
+PILLOWS = (
+    "jpg jpeg png bmp tif tiff webp ppm pgm jfif jpe jp2 j2k jpx gif apng avif heic heif hif dib ico icns tga pcx pbm "
+    "pnm sgi dds xbm psd"
+)
+FFMPEGS = "mp4 m4v mov avi mkv webm mpg mpeg mpe m2v mts m2ts ts wmv asf flv f4v 3gp 3g2 ogv ogg vob mxf dv y4m"
+IMAGE_ENDINGS, VIDEO_ENDINGS = frozenset(PILLOWS.split()), frozenset(FFMPEGS.split())
+
 ASIDE = ".unfinished-"  # before the name, so that nobody who looks for the name finds a half of it
 
 

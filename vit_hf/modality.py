@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .errors import UserError
+from .files import IMAGE_ENDINGS, VIDEO_ENDINGS
 from .models.shapes import pair
+from .models.video_frames import STILLS
 
 
 class Modality(ABC):
     """Its two instances are `IMAGE` and `VIDEO`; an item is one image, or one video.
 
-    noun, article, plural: what an item is called. head: the end of the name of a class that has labels for items.
+    noun, article, plural: what an item is called. endings: of its files, in lower case.
+    head: the end of the name of a class that has labels for items.
     auto_processor, processor_module: the Auto class of its processors, and the module that has it without torchvision.
     processor_settings: what a recipe's data may say of preparing it. default_crop_pct: where they do not say another.
     bundled: a data set that comes with the package. example_file, example_path: a file, and one in its class folder.
@@ -28,6 +31,7 @@ class Modality(ABC):
 
     noun: ClassVar[str]
     article: ClassVar[str]
+    endings: ClassVar[frozenset[str]]
     head: ClassVar[str]
     auto_processor: ClassVar[str]
     processor_module: ClassVar[str]
@@ -73,6 +77,10 @@ class Modality(ABC):
     @abstractmethod
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         """Whether what lies at a path is one item, and no folder of several."""
+
+    def are_one(self, paths: Sequence[Any]) -> bool:
+        """Whether the files of items that are all there is in a folder are one item together."""
+        return False
 
     @cached_property
     @abstractmethod
@@ -151,6 +159,7 @@ class Modality(ABC):
 
 class ImageModality(Modality):
     noun, article = "image", "an image"
+    endings = IMAGE_ENDINGS
     head = "ForImageClassification"
     auto_processor, processor_module = "AutoImageProcessor", "transformers"
     default_crop_pct = None
@@ -240,6 +249,7 @@ class ImageModality(Modality):
 
 class VideoModality(Modality):
     noun, article = "video", "a video"
+    endings = IMAGE_ENDINGS | VIDEO_ENDINGS
     head = "ForVideoClassification"
     auto_processor, processor_module = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"
     processor_settings = (*Modality.processor_settings, "sampling", "sampling_rate")
@@ -263,9 +273,12 @@ class VideoModality(Modality):
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         """A folder of images alone is one video, of a frame in each."""
-        from .data.sources.folders import holds_frames
+        from .data.sources.folders import holds_items_of_one
 
-        return not path.is_dir() or holds_frames(path)
+        return not path.is_dir() or holds_items_of_one(path, self)
+
+    def are_one(self, paths: Sequence[Any]) -> bool:
+        return all(path.lower().endswith(STILLS) for path in paths)
 
     @cached_property
     def open(self) -> Callable[..., Any]:

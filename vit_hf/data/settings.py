@@ -10,18 +10,25 @@ from ..settings import Section
 from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
 
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+Layout = Literal["classes", "splits", "classes_of_splits", "table", "webdataset"]
 
 
 class DataSettings(Section):
     """Where images or videos come from, and what happens to them before the model sees them."""
 
-    name: str = Field(description="digits, moving_digits, a folder of class folders, parquet, or a Hub id")
+    name: str = Field(description="digits, moving_digits, a folder, a table, an archive, or a Hub id (docs/data.md)")
+    layout: Layout | None = Field(default=None, description="what a folder holds, where that is not clear")
     subset: str | None = Field(default=None, description="the configuration of a Hub dataset that has several")
     revision: str | None = Field(default=None, description="the branch, tag or commit of a Hub dataset")
     image_column: str | None = Field(default=None, description="found by its type where left out")
     label_column: str | None = Field(default=None, description="found by its type or name where left out")
+    label_columns: list[str] | None = Field(default=None, description="several: of 0 and 1, or of numbers")
+    label_separator: str | None = Field(default=None, description="between the labels of one cell, as in cat|dog")
+    problem_type: ProblemType | None = Field(default=None, description="found by the labels where left out")
+    group_column: str | None = Field(default=None, description="what belongs together, such as a patient")
+    group_by: Literal["folder"] | None = Field(default=None, description="the folder that an image lies in")
     train_split: str | None = Field(default=None, description="what the data calls it; found where left out")
     validation_split: str | None = Field(default=None, description="what the data calls it; found where left out")
     test_split: str | None = Field(default=None, description="what the data calls it; found where left out")
@@ -67,6 +74,13 @@ class DataSettings(Section):
                 reason = problem["msg"].removeprefix("Value error, ")
                 raise UserError(f"{place}: {reason} (given: {value!r})") from error
         return train
+
+    @model_validator(mode="after")
+    def refuse_two_ways_to_say_it(self):
+        for one, other in (("label_column", "label_columns"), ("group_column", "group_by")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise UserError(f"{one}={getattr(self, one)!r} and {other}={getattr(self, other)!r}: give one of them.")
+        return self
 
     @model_validator(mode="after")
     def refuse_keeping_a_stream(self):

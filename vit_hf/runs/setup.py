@@ -213,6 +213,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     plan = plan_steps(arguments, recipe.optimization, recipe.training)
     with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
         data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
+    print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
     plan += evaluate_on_validation_alone(arguments, data)
     if data.stream is None:
         data.split("train")

@@ -154,12 +154,12 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(photos: Path, monkeypatch
 
 
 def test_broken_images_are_told_by_the_cache_too(photos: Path, capsys):
-    (photos / "cat" / "notes.txt").write_text("not an image")
+    (photos / "cat" / "notes.jpg").write_text("not an image")
     for _ in range(2):
-        with pytest.raises(UnreadableImage, match=r"1 of 9 images.*\n.*notes\.txt"):
+        with pytest.raises(UnreadableImage, match=r"1 of 9 images.*\n.*notes\.jpg"):
             load(photos)
         images = load(photos, on_error="skip")
-        assert "notes.txt" in capsys.readouterr().out
+        assert "notes.jpg" in capsys.readouterr().out
         assert len(images) == 8
         assert images.labels.tolist() == [0] * 4 + [1] * 4
     assert len(folders(photos)) == 1

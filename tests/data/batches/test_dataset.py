@@ -74,27 +74,27 @@ def test_workers_that_outlive_an_epoch_augment_anew_in_the_next(photos: Path):
 
 
 def test_broken_files_are_counted_and_named_before_training(photos: Path):
-    (photos / "cat" / "notes.txt").write_text("not an image")
+    (photos / "cat" / "notes.jpg").write_text("not an image")
     (photos / "dog" / "cut.png").write_bytes((photos / "dog" / "0.png").read_bytes()[:50])
-    with pytest.raises(UnreadableImage, match=r"(?s)2 of 10 images.*notes\.txt.*cut\.png.*on_error skip"):
+    with pytest.raises(UnreadableImage, match=r"(?s)2 of 10 images.*notes\.jpg.*cut\.png.*on_error skip"):
         load(photos)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_broken_files_are_left_out_when_asked_and_said_to_be(photos: Path, capsys, in_memory: bool):
-    (photos / "cat" / "notes.txt").write_text("not an image")
+    (photos / "cat" / "notes.jpg").write_text("not an image")
     images = load(photos, on_error="skip", keep_in_memory=in_memory)
     assert len(images) == 8
     expected = processor_of()(noise(4), return_tensors="pt")["pixel_values"][0]
     torch.testing.assert_close(images[4]["pixel_values"], expected, atol=1e-5, rtol=0)
-    assert "notes.txt" in capsys.readouterr().out
+    assert "notes.jpg" in capsys.readouterr().out
 
 
 def test_many_broken_files_are_counted_and_the_first_ten_named(tmp_path: Path):
     folder = class_folders(tmp_path, {"a": 1, "b": 1})
     for number in range(14):
-        (folder / "a" / f"x{number:02d}.txt").touch()
-    with pytest.raises(UnreadableImage, match=r"(?s)14 of 16 images.*x09\.txt.*and 4 more"):
+        (folder / "a" / f"x{number:02d}.jpg").touch()
+    with pytest.raises(UnreadableImage, match=r"(?s)14 of 16 images.*x09\.jpg.*and 4 more"):
         load(folder)
 
 

@@ -10,7 +10,6 @@ from made_images import class_folders, noise, png, save_frames
 
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.contents import WHOLE, hash_of_bytes, hash_of_file, hash_of_source, with_hashes
-from vit_hf.data.sources.folders import scan_folder
 from vit_hf.data.sources.open_data import open_source
 from vit_hf.data.sources.tables import ImageTable
 
@@ -21,7 +20,7 @@ def _cache(tmp_path, monkeypatch):
 
 
 def hashes(folder: Path) -> list[str]:
-    found = with_hashes(scan_folder(folder).splits["train"]).hashes
+    found = with_hashes(open_source(DataSettings(name=str(folder))).splits["train"]).hashes
     assert found is not None
     return found.tolist()
 

@@ -5,7 +5,7 @@ import pytest
 from made_images import class_folders, noise
 
 from vit_hf.data.settings import DataSettings
-from vit_hf.data.sources.folders import scan_folder
+from vit_hf.data.sources.image_folders import scan_folder
 from vit_hf.data.sources.open_data import open_data
 
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from made_images import noise, png
 
 from vit_hf.data.settings import DataSettings
-from vit_hf.data.sources.open_data import open_data
+from vit_hf.data.sources.open_data import open_data, open_source
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +92,43 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path):
 def test_a_folder_that_does_not_exist_is_not_looked_for_on_the_hub():
     with pytest.raises(ValueError, match="no file or folder './nowhere/photos'"):
         open_data(DataSettings(name="./nowhere/photos"))
+
+
+def test_a_split_whose_labels_are_all_hidden_is_set_aside(tmp_path: Path):
+    write(tmp_path / "train.parquet", {"img": records(4), "kind": [0, 1, 0, 1]}, named(["a", "b"]))
+    write(tmp_path / "test.parquet", {"img": records(3), "kind": [-1, -1, -1]}, named(["a", "b"]))
+    data = open_source(DataSettings(name=str(tmp_path)))
+    assert [*data.splits] == ["train"]
+    assert data.unlabeled is not None
+    assert data.unlabeled.open(2).size == (8, 8)
+
+
+SEVERAL = {
+    "typed": (datasets.Sequence(datasets.ClassLabel(names=["z", "a"])), [[0], [0, 1], [], [1]]),
+    "texts": (datasets.Sequence(datasets.Value("string")), [["z"], ["a", "z"], [], ["a"]]),
+    "switches": (datasets.Sequence(datasets.Value("int64")), [[1, 0], [1, 1], [0, 0], [0, 1]]),
+}
+
+
+@pytest.mark.parametrize(("feature", "values"), SEVERAL.values(), ids=SEVERAL)
+def test_a_column_of_lists_holds_several_labels(tmp_path: Path, feature: object, values: list[list]):
+    features = datasets.Features({"img": datasets.Image(), "labels": feature})
+    table = write(tmp_path / "t.parquet", {"img": records(4), "labels": values}, features)
+    data = open_source(DataSettings(name=str(table)))
+    assert data.problem_type == "multi_label_classification"
+    first = {"z": 0, "a": 1, "labels_0": 0, "labels_1": 1}
+    order = [first[name] for name in data.label_names]
+    assert data.splits["train"].labels[:, np.argsort(order)].tolist() == [[1, 0], [1, 1], [0, 0], [0, 1]]
+
+
+def test_floats_are_numbers_to_predict_and_several_columns_can_be_named(tmp_path: Path):
+    columns = {"img": records(2), "age": [0.5, 2.0], "sun": [1, 0], "sea": [1, 1], "who": ["me", "you"]}
+    table = write(tmp_path / "t.parquet", columns, None)
+    kinds: Any = {"image_column": "img", "name": str(table)}
+    ages = open_source(DataSettings(label_column="age", group_column="who", **kinds))
+    assert (ages.problem_type, ages.splits["train"].labels.tolist()) == ("regression", [[0.5], [2.0]])
+    assert ages.splits["train"].groups is not None
+    assert ages.splits["train"].groups.tolist() == ["me", "you"]
+    views = open_source(DataSettings(label_columns=["sun", "sea"], **kinds))
+    assert views.problem_type == "multi_label_classification"
+    assert views.splits["train"].labels.tolist() == [[1, 1], [0, 1]]

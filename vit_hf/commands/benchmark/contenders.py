@@ -21,7 +21,7 @@ from ...data.batches.device import DevicePreparation
 from ...data.decode.images import StoredPicture, open_picture
 from ...data.decode.preparation import Preparation
 from ...data.decode.processors import make_image_processor
-from ...data.sources.folders import scan_folder
+from ...data.sources.image_folders import scan_folder
 from ...models.configuration_vit import VisionTransformerConfig
 from .peers import OURS
 

@@ -13,6 +13,9 @@ from PIL import Image, ImageOps
 
 from ...errors import UserError
 from ...models.video_frames import BROKEN, MODES
+from .readers import missing_reader, register_readers
+
+register_readers()
 
 
 class UnreadableImage(UserError):
@@ -69,7 +72,7 @@ def reason(source: Path | bytes, error: Exception) -> str:
     if size == 0:
         return "it is empty"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "it is not an image that Pillow can open"
+        return missing_reader(source) or "it is not an image that Pillow can open"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -1,5 +1,6 @@
 """Which columns of a table hold the image and the label, and what the labels are called."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,8 @@ from datasets import ClassLabel, Dataset, Image, Value, Video
 
 from ...errors import UserError, unknown_name
 from ..settings import DataSettings
+from .label_columns import Labels, columns_of_labels, labels_in
 
-LABEL_WORDS = ("label", "labels", "class", "target", "category", "fine_label", "coarse_label")
 IMAGE_WORDS = ("image", "images", "img", "picture", "photo", "pixels", "jpg", "png", "video", "videos", "clip", "mp4")
 
 
@@ -44,50 +45,64 @@ def find_image_column(table: Dataset, named: str | None) -> str:
     return choose_column("image", candidates, table.column_names)
 
 
-def find_label_column(table: Dataset, named: str | None) -> str:
-    if named is not None:
-        return check_column("label", named, table.column_names)
-    features = table.features
-    candidates = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
-    candidates = candidates or [name for name in features if name.lower() in LABEL_WORDS]
-    return choose_column("label", candidates, table.column_names)
+def names_of_classes(feature: Any) -> list[str] | None:
+    """Of a column of classes, or of lists of them, that knows their names."""
+    inner = getattr(feature, "feature", feature)
+    inner = inner[0] if isinstance(inner, list) and len(inner) == 1 else inner
+    return list(inner.names) if isinstance(inner, ClassLabel) else None
 
 
-def names_of_labels(table: Dataset, column: str) -> tuple[list[str], dict]:
-    """-> the names in the order of the data set, and the number of each value found in the column.
+class ValuesOf(Mapping):
+    """The columns of a table or a stream that may hold labels: none is read before it is asked for."""
 
-    Texts and bare numbers have no order of their own, and are sorted.
-    """
-    feature = table.features[column]
-    if isinstance(feature, ClassLabel):
-        return list(feature.names), {number: number for number in range(len(feature.names))}
-    values = set(table[column])
-    if None in values:
-        raise UserError(f"The label column {column!r} has rows without a label; remove them.")
-    if not all(isinstance(value, str | int) for value in values):
-        raise UserError(
-            f"The label column {column!r} holds {type(next(iter(values))).__name__}; one text or whole number a row "
-            "is needed. Name another with --data.label_column."
-        )
-    ordered = sorted(values)
-    return [str(value) for value in ordered], {value: number for number, value in enumerate(ordered)}
+    def __init__(self, table: Any, names: list[str]):
+        self.table, self.names = table, names
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return list(self.table[check_column("label", name, self.table.column_names)])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+
+def find_typed_labels(table: Any, candidates: list[str], settings: DataSettings, values: Any) -> Labels:
+    """As `find_labels`; of columns that know their classes no value is read."""
+    typed = {name: names for name in candidates if (names := names_of_classes(table.features[name]))}
+    columns = ValuesOf(table if values is None else values, candidates)
+    named = columns_of_labels(columns, settings, typed)
+    if len(named) == 1 and (names := typed.get(named[0])):
+        several = not isinstance(table.features[named[0]], ClassLabel)
+        kind = "multi_label_classification" if several else settings.problem_type or "single_label_classification"
+        return Labels((named[0],), names, kind, dict(enumerate(range(len(names)))))
+    return labels_in({name: columns[name] for name in named}, settings, typed)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """numbers: that of the label which a value of the column means."""
-
     image: str
-    label: str
-    label_names: list[str]
-    numbers: dict[Any, int]
+    labels: Labels
+    group: str | None
 
     @classmethod
     def of(cls, table: Any, settings: DataSettings, *, values: Any = None) -> "Columns":
         """Found in a table, or in a stream of one. Labels without a type are named after the `values` of another."""
         image = find_image_column(table, settings.image_column)
-        label = find_label_column(table, settings.label_column)
-        if values is None or isinstance(table.features[label], ClassLabel):
-            return cls(image, label, *names_of_labels(table, label))
-        check_column("label", label, values.column_names)
-        return cls(image, label, *names_of_labels(values, label))
+        if (group := settings.group_column) is not None:
+            check_column("group", group, table.column_names)
+        files = (Image, Video)
+        candidates = [
+            name
+            for name, feature in table.features.items()
+            if name not in (image, group) and not isinstance(feature, files) and not is_bytes(feature)
+        ]
+        return cls(image, find_typed_labels(table, candidates, settings, values), group)
+
+    @property
+    def all(self) -> list[str]:
+        return [self.image, *self.labels.columns, *([self.group] if self.group else [])]

@@ -1,98 +1,175 @@
-"""A folder of class folders, by a plain scan: photos/cat/1.jpg is a cat, and videos/wave/1/ or 1.mp4 a wave."""
+"""What lies in a folder, by a plain scan: images or videos, folders of them, and what is passed over."""
 
 import os
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from operator import attrgetter
 from pathlib import Path
 
-from ...errors import UserError, unknown_name
-from ...modality import IMAGE, Modality
-from ...models.video_frames import STILLS
-from .tables import ImageData, ImageTable
+from ...errors import UserError
+from ...modality import Modality
+from .split_names import composed
 
-SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
-
-
-def split_called(name: str) -> str | None:
-    """The split that a folder or file of this name holds, if any: val -> validation."""
-    return next((split for split, names in SPLIT_NAMES.items() if name.lower() in names), None)
-
-
-def path_of(item: str, name: str) -> Path:
-    return Path(item)
+# Of files that a data set often holds beside its images; whatever else has no ending of an image is looked into.
+OTHER_KINDS = (
+    "txt md rst json jsonl ndjson csv tsv xml yaml yml toml html htm pdf db ini log py ipynb npy npz pt pth pkl "
+    "safetensors mat parquet arrow feather h5 hdf5 lmdb mdb zip tar gz tgz bz2 xz 7z rar doc docx xls xlsx ppt pptx "
+    "xmp aae thm lnk url tmp part crdownload sh bat exe dll so mp3 wav flac srt vtt"
+)
+OTHER_ENDINGS = frozenset(OTHER_KINDS.split())
+# Folders of other programs.
+FOREIGN = frozenset(["__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"])
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\0\0\0\x0cjP")
+BY_NAME = attrgetter("name")
 
 
-def name_file(item: str, row: int) -> str:
-    return item
+def suffix_of(name: str) -> str:
+    """a.tar.GZ -> gz; an empty text where there is none"""
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def visible(folder: str | os.PathLike[str]) -> list[os.DirEntry]:
-    """Sorted by name; what begins with a dot belongs to the file system."""
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+def begins_as(path: str, modality: Modality) -> bool:
+    """Whether a file whose name does not say so begins as an image or a video does."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (a million paths would take a second)
+            start = file.read(16)
+    except OSError:
+        return False
+    if start.startswith(BEGINNINGS) or start[8:12] == b"WEBP":
+        return True
+    is_still = start[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1")
+    if start[4:8] == b"ftyp" and is_still:
+        return True
+    is_film = start[4:8] == b"ftyp" or start[8:12] == b"AVI " or start.startswith((b"\x1aE\xdf\xa3", b"FLV", b"OggS"))
+    return is_film and "mp4" in modality.endings
+
+
+@dataclass
+class Folder:
+    """content: the items and folders in it, sorted by name. As texts: a million paths would take a gigabyte.
+
+    others: the files that are passed over. are_one: whether the items are one video together, frame by frame.
+    """
+
+    path: str
+    name: str
+    content: list["str | Folder"] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    folders: list["Folder"] = field(default_factory=list)
+    are_one: bool = False
+
+    @cached_property
+    def count(self) -> int:
+        """Items in it and below."""
+        files = len(self.content) - len(self.folders)
+        return files + sum(1 if folder.are_one else folder.count for folder in self.folders)
+
+    @cached_property
+    def filled(self) -> list["Folder"]:
+        """The folders in it that hold items."""
+        return [folder for folder in self.folders if folder.count]
+
+    @property
+    def loose(self) -> int:
+        """Items that lie in no folder in it."""
+        return len(self.content) - len(self.folders)
+
+    @cached_property
+    def nested(self) -> bool:
+        """Whether folders with items of their own lie in it, and not items alone."""
+        return any(not folder.are_one for folder in self.filled)
+
+    def items(self) -> list[str]:
+        """All, in folders below too, in the order of their names."""
+        if not self.folders:
+            return self.content  # pyright: ignore[reportReturnType]
+        found = []
+        for one in self.content:
+            if isinstance(one, str):
+                found.append(one)
+            else:
+                found += [one.path] if one.are_one else one.items()
+        return found
+
+    def other_files(self) -> list[str]:
+        """What is passed over, here and below."""
+        found = [*self.others]
+        for folder in self.folders:
+            found += folder.other_files()
+        return found
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing in it that tells what it is for: no item, nor a file of another known kind."""
+        others = self.other_files()
+        return not self.count and not (others and all(suffix_of(name) in OTHER_ENDINGS for name in others))
+
+
+@cache
+def quick_endings(modality: Modality) -> frozenset[str]:
+    """Four letters that names of items commonly end with: .jpg, .JPG"""
+    dotted = [f".{ending}" for ending in modality.endings if len(ending) == 3]
+    return frozenset([*dotted, *(ending.upper() for ending in dotted)])
+
+
+def scan(path: str, modality: Modality, above: tuple[tuple[int, int], ...] = ()) -> Folder:
+    """A folder with all that is below; what begins with a dot belongs to the file system.
+
+    above: the folders around it, into which no link leads back. Raises: UserError for a folder that may not be read.
+    """
+    try:
+        with os.scandir(path) as found:
+            entries = sorted(found, key=BY_NAME)
+    except OSError as error:
+        raise UserError(f"The folder {path} cannot be read ({error.strerror}); see to it that you may.") from error
+    folder = Folder(path, composed(os.path.basename(path)))  # noqa: PTH119
+    content, others, endings = folder.content, folder.others, quick_endings(modality)
+    around: tuple[tuple[int, int], ...] = ()
+    for entry in entries:
+        name = entry.name
+        if name[0] == ".":
+            continue
+        if entry.is_dir():
+            around = around or (*above, identity_of(path))
+            if name in FOREIGN or (entry.is_symlink() and identity_of(entry.path) in around):
+                continue
+            below = scan(entry.path, modality, around)
+            content.append(below)
+            folder.folders.append(below)
+        elif name[-4:] in endings or is_file_of(entry.path, modality):
+            content.append(entry.path)
+        else:
+            others.append(entry.path)
+    folder.are_one = not folder.folders and bool(content) and modality.are_one(content)
+    return folder
+
+
+def identity_of(path: str) -> tuple[int, int]:
+    about = os.stat(path)  # noqa: PTH116
+    return about.st_dev, about.st_ino
+
+
+def is_file_of(path: str, modality: Modality) -> bool:
+    """Whether a file is an image, or a video: by its ending, or else by its first bytes. A broken one still is."""
+    ending = suffix_of(path)
+    return ending in modality.endings or (ending not in OTHER_ENDINGS and begins_as(path, modality))
 
 
 def items_under(folder: str | Path, modality: Modality) -> list[str]:
-    """Every visible item, in subfolders too. As texts: a million paths would take a second and a gigabyte."""
-    found = []
-    for entry in visible(folder):
-        found += [entry.path] if modality.is_item(entry) else items_under(entry.path, modality)
-    return found
+    """Every visible item, in subfolders too."""
+    return scan(str(folder), modality).items()
 
 
-def holds_frames(folder: Path | os.DirEntry[str]) -> bool:
-    """Whether all that lies in a folder are images: then they are the frames of one video."""
-    inside = visible(folder)
-    return bool(inside) and all(entry.is_file() and entry.name.lower().endswith(STILLS) for entry in inside)
+def items_of_folder(folder: str, modality: Modality) -> list[str]:
+    """The visible items in a folder itself."""
+    with os.scandir(folder) as found:
+        files = sorted(entry.path for entry in found if entry.name[0] != "." and entry.is_file())
+    return [path for path in files if is_file_of(path, modality)]
 
 
-def holds(root: Path, suffix: str) -> bool:
-    """Whether there is a file with this ending anywhere under the folder."""
-    return any(name.endswith(suffix) for _, _, names in os.walk(root) for name in names)
-
-
-def class_folders(folder: Path) -> list[Path]:
-    return [folder / entry.name for entry in visible(folder) if entry.is_dir()]
-
-
-def scan_split(folder: Path, label_names: list[str], *, check_finite: bool, modality: Modality) -> ImageTable:
-    """The images, or videos, of one folder of class folders. Every other file in a class folder counts as one too,
-    so that the check before training names it."""
-    paths, labels = [], []
-    for entry in class_folders(folder):
-        if entry.name not in label_names:
-            raise UserError(f"{entry}: {unknown_name('class', entry.name, label_names)}")
-        found = items_under(entry, modality)
-        if not found:
-            raise UserError(f"The class folder {entry} is empty; put {modality.plural} into it, or remove it.")
-        paths += found
-        labels += [label_names.index(entry.name)] * len(found)
-    return ImageTable.of(paths, labels, source=path_of, name=name_file, check_finite=check_finite, modality=modality)
-
-
-def scan_folder(root: Path, *, check_finite: bool = False, modality: Modality = IMAGE) -> ImageData:
-    """root/class/item, or root/{train,validation,test}/class/item; labels are the sorted folder names. An item is an
-    image, or a video: a file, or a folder of frames."""
-    folders = class_folders(root)
-    splits = {split: entry for entry in folders if (split := split_called(entry.name))}
-    others = [entry for entry in folders if entry not in splits.values()]
-    if "train" not in splits and (others or not splits):
-        splits, others = {"train": root}, []  # then a folder called `test` is a class like any other
-    if others:
-        raise UserError(f"{others[0]} stands beside the folder of a split; move it away, or into the split.")
-    first = splits.get("train") or next(iter(splits.values()))
-    label_names = [entry.name for entry in class_folders(first)]
-    if not label_names:
-        raise UserError(
-            f"{first} has no class folders; {modality.plural} belong into one folder for each class, as in "
-            f"{first / modality.example_path}."
-        )
-    return ImageData(
-        {
-            split: scan_split(folder, label_names, check_finite=check_finite, modality=modality)
-            for split, folder in splits.items()
-        },
-        label_names,
-    )
+def holds_items_of_one(folder: Path | os.DirEntry[str], modality: Modality) -> bool:
+    """Whether a folder is one item: a video, of which its images are the frames, beside files of other kinds."""
+    with os.scandir(folder) as found:
+        visible = [entry for entry in found if entry.name[0] != "."]
+    items = [entry.path for entry in visible if entry.is_dir() or is_file_of(entry.path, modality)]
+    return bool(items) and not any(entry.is_dir() for entry in visible) and modality.are_one(items)

@@ -4,7 +4,7 @@ Where a recipe says `streaming`, the train split is read while it is trained on:
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError
 from datasets.utils.file_utils import xopen
 from pyarrow import ArrowInvalid
 
-from ...errors import UserError, unknown_name
+from ...errors import UserError, first_few, unknown_name
 from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
 from ..settings import DataSettings
 from .columns import Columns
-from .folders import split_called
+from .image_folders import understood
+from .label_columns import Labels, class_key
+from .split_names import SPLITS, spelled, split_called
 from .tables import ImageData, ImageTable, StreamedTable
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -31,9 +33,9 @@ def parquet_files(root: Path) -> dict[str, list[str]]:
     files = [root] if root.is_file() else sorted(root.rglob("*.parquet"))
     splits: dict[str, list[str]] = {}
     for file in files:
-        words = [*re.split(r"[^a-zA-Z]+", file.stem), file.parent.name]
-        split = next((split for word in words if (split := split_called(word))), "train")
-        splits.setdefault(split, []).append(str(file))
+        found = spelled(file.stem)
+        split = found.split if found else split_called(file.parent.name)
+        splits.setdefault(split or "train", []).append(str(file))
     return splits
 
 
@@ -64,7 +66,9 @@ def load_from_hub(settings: DataSettings, *, streaming: bool = False) -> Any:
 
 def named_splits(settings: DataSettings, available: list[str]) -> dict[str, str]:
     """Which of the data set's own splits is ours: named in the recipe, or called like one of ours."""
-    found = {split_called(name) or "": name for name in reversed(available)}
+    found: dict[str | None, str] = {}
+    for name in sorted(available, key=lambda name: name not in SPLITS):  # `train` before `train_small`
+        found.setdefault(split_called(name), name)
     chosen = {}
     for split in ("train", "validation", "test"):
         named = getattr(settings, f"{split}_split")
@@ -102,35 +106,100 @@ def undecoded(rows: Any, column: str) -> Any:
 
 
 def refuse_missing_columns(table: Any, columns: Columns, split: str) -> None:
-    for column in (columns.image, columns.label):
+    for column in columns.all:
         if column not in table.column_names:
             raise UserError(f"The split {split!r} has no column {column!r}, which the others have.")
 
 
+def is_hidden(rows: Sequence[Sequence[Any]], labels: Labels) -> bool:
+    """Whether a split has no labels at all: public test sets are often so, with -1 in their place."""
+    return all(labels.is_missing(row) or [*row] == [-1] for row in rows)
+
+
+def rows_of_labels(table: datasets.Dataset, labels: Labels) -> list[tuple[Any, ...]]:
+    return list(zip(*(list(table[column]) for column in labels.columns), strict=True))
+
+
+def encoded_labels(rows: Sequence[Sequence[Any]], labels: Labels, split: str) -> np.ndarray:
+    """A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name."""
+    if labels.problem_type == "single_label_classification" and len(labels.columns) == 1 and not labels.vectors:
+        return np.asarray([labels.numbers.get(class_key(value), -1) for (value,) in rows])
+    encoded = []
+    for place, row in enumerate(rows):
+        try:
+            encoded.append(labels.of_row(row))
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"{split}[{place}]: {row} is none of the labels of the first split, or no finite number: {error}."
+            ) from None
+    return np.asarray(encoded)
+
+
 def open_table(
     table: datasets.Dataset, columns: Columns, split: str, settings: DataSettings, *, modality: Modality
-) -> ImageTable:
+) -> tuple[ImageTable, bool]:
+    """-> the items of a split, and whether they have labels"""
     refuse_missing_columns(table, columns, split)
-    # A value that the first split does not know, such as a hidden -1, becomes -1, and is refused by name.
-    labels = [columns.numbers.get(value, -1) for value in table[columns.label]]
-    return ImageTable.of(
+    rows = rows_of_labels(table, columns.labels)
+    hidden = is_hidden(rows, columns.labels)
+    if not hidden and any(columns.labels.is_missing(row) for row in rows):
+        raise UserError(f"The label {columns.labels.described()} of {split!r} has rows without a label; remove them.")
+    groups = None
+    if columns.group is not None:
+        groups = [str(value) for value in table[columns.group]]
+    opened = ImageTable.of(
         undecoded(table.select_columns([columns.image]), columns.image),
-        np.asarray(labels),
+        np.full(len(table), -1) if hidden else encoded_labels(rows, columns.labels, split),
         source=partial(source_of_record, column=columns.image),
         name=partial(name_record, split=split, column=columns.image),
         check_finite=settings.check_finite,
         modality=modality,
+        groups=groups,
     )
+    return opened, not hidden
 
 
 def open_records(loaded: datasets.DatasetDict, settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
-    """All chosen splits of a loaded data set."""
+    """All chosen splits of a loaded data set. One without labels is set aside, unless it is trained on."""
     chosen = named_splits(settings, [str(name) for name in loaded])
-    columns = Columns.of(loaded[chosen.get("train") or next(iter(chosen.values()))], settings)
-    tables = {
-        split: open_table(loaded[name], columns, name, settings, modality=modality) for split, name in chosen.items()
-    }
-    return ImageData(tables, columns.label_names)
+    first = chosen.get("train") or next(iter(chosen.values()))
+    columns = Columns.of(loaded[first], settings)
+    tables, unlabeled = {}, None
+    for split, name in chosen.items():
+        table, has_labels = open_table(loaded[name], columns, name, settings, modality=modality)
+        if has_labels or name == first:
+            tables[split] = table
+        else:
+            unlabeled = table
+    return data_of_tables(tables, columns.labels, settings, modality, unlabeled=unlabeled)
+
+
+def data_of_tables(
+    tables: dict[str, ImageTable],
+    labels: Labels,
+    settings: DataSettings,
+    modality: Modality,
+    *,
+    unlabeled: ImageTable | None = None,
+    stream: StreamedTable | None = None,
+) -> ImageData:
+    lines = understood(
+        f"{settings.name}: labels by {labels.described()}",
+        tables,
+        labels.names,
+        labels.problem_type,
+        modality,
+        aside=["a split"],
+        set_aside=len(unlabeled) if unlabeled is not None else 0,
+    )
+    return ImageData(
+        tables,
+        labels.names,
+        stream=stream,
+        problem_type=labels.problem_type,
+        unlabeled=unlabeled,
+        understood=lines,
+    )
 
 
 def typed(stream: Any) -> Any:
@@ -156,20 +225,23 @@ def name_streamed(record: dict[str, Any], *, columns: Columns, split: str) -> st
     """There is no row to name: shards are read in another order in every epoch."""
     value = record[columns.image]
     path = value.get("path") if isinstance(value, dict) else None
-    number = columns.numbers.get(record[columns.label])
-    called = repr(record[columns.label]) if number is None else columns.label_names[number]
+    values = [record[column] for column in columns.labels.columns]
+    number = columns.labels.numbers.get(class_key(values[0])) if isinstance(values[0], str | int) else None
+    called = first_few(map(repr, values)) if number is None else columns.labels.names[number]
     return f"{split} ({Path(path).name})" if path else f"an image of {split} labeled {called}"
 
 
-def label_of_record(record: dict[str, Any], name: str, *, columns: Columns) -> int:
-    value = record[columns.label]
-    if value not in columns.numbers:
+def label_of_record(record: dict[str, Any], name: str, *, columns: Columns) -> Any:
+    """A number, or a list of as many as there are names."""
+    values = [record[column] for column in columns.labels.columns]
+    try:
+        return columns.labels.of_row(values)
+    except (KeyError, ValueError) as error:
         raise UserError(
-            f"{name}: its label {value!r} is none of the {len(columns.numbers)} that the data names. Labels that are "
-            "plain values are those of the split to test on, as a stream is not read beforehand; correct it, or leave "
-            "out data.streaming."
-        )
-    return columns.numbers[value]
+            f"{name}: its label {first_few(map(repr, values))} is none of the {len(columns.labels.names)} that the "
+            "data names. Labels that are plain values are those of the split to test on, as a stream is not read "
+            "beforehand; correct it, or leave out data.streaming."
+        ) from error
 
 
 def records_of(stream: Any, images: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -217,15 +289,15 @@ def open_streamed(settings: DataSettings, *, modality: Modality = IMAGE) -> Imag
     stream = typed(streams[train])
     columns = Columns.of(stream, settings, values=tables[next(reversed(chosen.values()))])
     refuse_missing_columns(stream, columns, train)
-    return ImageData(
-        {split: open_table(tables[name], columns, name, settings, modality=modality) for split, name in chosen.items()},
-        columns.label_names,
-        stream=StreamedTable(
-            undecoded(stream.select_columns([columns.image, columns.label]), columns.image),
-            source=partial(source_of_streamed, column=columns.image),
-            name=partial(name_streamed, columns=columns, split=train),
-            label=partial(label_of_record, columns=columns),
-            check_finite=settings.check_finite,
-            modality=modality,
-        ),
+    opened = {
+        split: open_table(tables[name], columns, name, settings, modality=modality)[0] for split, name in chosen.items()
+    }
+    streamed = StreamedTable(
+        undecoded(stream.select_columns(columns.all), columns.image),
+        source=partial(source_of_streamed, column=columns.image),
+        name=partial(name_streamed, columns=columns, split=train),
+        label=partial(label_of_record, columns=columns),
+        check_finite=settings.check_finite,
+        modality=modality,
     )
+    return data_of_tables(opened, columns.labels, settings, modality, stream=streamed)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError, first_few
-from ...files import aside_of
+from ...files import aside_of, user_cache
+from .archives import UNPACKED
 from .contents import with_hashes
 from .tables import ImageData, ImageTable
 
@@ -128,8 +129,10 @@ def entries_of(data: ImageData, part: str, root: Path | None) -> Iterator[Entry]
 
 
 def name_within(name: str, root: Path | None) -> str:
-    """From the folder of the data on, with slashes; a name that is no path below it stays as it is."""
+    """From the folder of the data on, with slashes, or of what was unpacked; any other name stays as it is."""
     path = PurePath(name)
+    if path.is_relative_to(unpacked := user_cache() / UNPACKED):
+        return PurePath(*path.relative_to(unpacked).parts[1:]).as_posix()
     if root is not None and path.is_relative_to(root) and path != root:
         return path.relative_to(root).as_posix()
     return name

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, Protocol
@@ -18,12 +18,19 @@ from ..decode.images import UnreadableImage
 from ..settings import ProblemType
 
 
+def as_labels(labels: Any) -> np.ndarray:
+    """n whole numbers of classes, or n labels (0 and 1 for each, or numbers to predict)"""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32 if labels.ndim == 2 else np.int64)
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """Images or videos (undecoded) and labels of one split. `source(item, name)` is where an item's is: whatever its
     modality opens, such as a file, or the bytes of one.
 
-    groups: of each, as a text: those of one group stay together where a split is cut. hashes: of each one's content.
+    labels: as `as_labels`. groups: of each, as a text: those of one group stay together where a split is cut.
+    hashes: of each one's content.
     """
 
     items: Sequence[Any]
@@ -46,9 +53,11 @@ class ImageTable:
         name: Callable,
         check_finite: bool = False,
         modality: Modality = IMAGE,
+        groups: Sequence[str] | None = None,
     ) -> "ImageTable":
-        labels, order = np.asarray(labels, dtype=np.int64), np.arange(len(items))
-        return cls(items, labels, source, name, order, check_finite, modality)
+        labels, order = as_labels(labels), np.arange(len(items))
+        together = None if groups is None else np.asarray(groups, dtype=object)
+        return cls(items, labels, source, name, order, check_finite, modality, together)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -82,7 +91,12 @@ class ImageTable:
         yield from tqdm(each, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
 
     def class_counts(self, classes: int) -> np.ndarray:
-        return np.bincount(self.labels, minlength=classes)
+        """Items of each class; of several labels those that have each, and of numbers to predict all."""
+        if self.labels.ndim == 1:
+            return np.bincount(self.labels, minlength=classes)
+        if np.isin(self.labels, (0, 1)).all():
+            return self.labels.sum(axis=0).astype(np.int64)
+        return np.full(classes, len(self))
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
         """The same images, fewer and in this order."""
@@ -96,7 +110,7 @@ class ImageTable:
 
     def with_labels(self, labels: np.ndarray) -> "ImageTable":
         """The same images with these labels."""
-        return replace(self, labels=np.asarray(labels))
+        return replace(self, labels=as_labels(labels))
 
 
 def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -127,7 +141,7 @@ class StreamedTable:
     shards: Shards
     source: Callable[[Any, str], Path | bytes]
     name: Callable[[Any], str]
-    label: Callable[[Any, str], int]
+    label: Callable[[Any, str], Any]  # a number, or as many as there are names
     check_finite: bool = False
     modality: Modality = IMAGE
 
@@ -136,20 +150,22 @@ class StreamedTable:
         name = self.name(record)
         return self.modality.open(self.source(record, name), name, check_finite=self.check_finite)
 
-    def label_of(self, record: Any) -> int:
+    def label_of(self, record: Any) -> Any:
         return self.label(record, self.name(record))
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """All splits (train, validation, test: those that there are) and what their labels mean."""
+    """All splits (train, validation, test: those that there are) and what their labels mean: the names of classes, or
+    of the numbers to predict."""
 
     splits: dict[str, ImageTable]
     label_names: list[str]
     split_origin: str | None = None  # how validation and test came about, where the data has none
     stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
     problem_type: ProblemType = "single_label_classification"
-    unlabeled: ImageTable | None = None  # what lies beside the splits to be named
+    unlabeled: ImageTable | None = None  # what lies in a split without labels, for predict
+    understood: list[str] = field(default_factory=list)  # how the data was read, in at most two lines
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:
@@ -163,13 +179,18 @@ class ImageData:
 
 
 def refuse_strange_labels(table: ImageTable, label_names: Sequence[str], split: str) -> None:
-    """Labels count from 0 to the number of classes; hidden labels of public test sets are often -1."""
-    strange = np.flatnonzero((table.labels < 0) | (table.labels >= len(label_names)))
+    """Labels count from 0 to the number of classes; hidden labels of public test sets are often -1. Numbers to predict
+    are finite."""
+    labels, classes = table.labels, len(label_names)
+    if labels.ndim == 2:
+        strange, wanted = np.flatnonzero(~np.isfinite(labels).all(axis=1)), "not finite"
+    else:
+        strange, wanted = np.flatnonzero((labels < 0) | (labels >= classes)), f"outside 0 to {classes - 1}"
     if len(strange):
         first = int(strange[0])
         raise UserError(
-            f"{len(strange)} of {len(table)} labels of the split {split!r} are outside 0 to {len(label_names) - 1}; "
-            f"the first is {table.labels[first]} at {table.name_of(first)}. Correct them, or name another split "
+            f"{len(strange)} of {len(table)} labels of the split {split!r} are {wanted}; "
+            f"the first is {labels[first]} at {table.name_of(first)}. Correct them, or name another split "
             f"with --data.{split}_split."
         )
 
