@@ -31,7 +31,9 @@ class Modality(ABC):
     head: ClassVar[str]
     auto_processor: ClassVar[str]
     processor_module: ClassVar[str]
-    processor_settings: ClassVar[tuple[str, ...]] = ("mean", "std", "crop_pct", "interpolation")
+    processor_settings: ClassVar[tuple[str, ...]] = (
+        *("mean", "std", "fit", "crop_pct", "pad_color", "pixel_range", "interpolation"),
+    )
     default_crop_pct: ClassVar[float | None]
     bundled: ClassVar[str]
     example_file: ClassVar[str]
@@ -77,7 +79,7 @@ class Modality(ABC):
     @cached_property
     @abstractmethod
     def open(self) -> Callable[..., Any]:
-        """(source, name, *, check_finite=False) -> a `Picture`, or `Footage`, of which no pixel is decoded yet.
+        """(source, name, reading=USUAL_READING) -> a `Picture`, or `Footage`, of which no pixel is decoded yet.
 
         A source is a path, the bytes of a file, or what is decoded already: an image, or an array t h w c.
         Raises: UnreadableImage, now or when pixels are wanted.
@@ -117,8 +119,9 @@ class Modality(ABC):
         """The `Views` of each item whose answers are averaged, as --views says them. Raises: UserError."""
 
     @abstractmethod
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        """What reads files, and makes probabilities of them."""
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
+        """What reads files (of no more than so many pixels, if another limit than usual is to hold), and makes
+        probabilities of them."""
 
     # What a model takes
 
@@ -210,10 +213,10 @@ class ImageModality(Modality):
             raise UserError("--views are of videos, and the model takes images; leave it out.")
         return Views()
 
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
         from .runs.predict import ImagePredictor
 
-        return ImagePredictor(model, processor)
+        return ImagePredictor(model, processor, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_channels, *pair(config.image_size))
@@ -312,10 +315,10 @@ class VideoModality(Modality):
 
         return Views() if given is None else Views.parse(given)
 
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
         from .runs.predict import VideoPredictor
 
-        return VideoPredictor(model, processor, views)
+        return VideoPredictor(model, processor, views, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_frames, config.num_channels, *pair(config.image_size))

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ...errors import UserError
 from ..augment.plan import AugmentationPlan
-from ..decode.images import UnreadableImage
+from ..decode.files import UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation, View
 from ..decode.videos import Footage
 from ..sources.tables import ImageTable

@@ -18,7 +18,7 @@ from torch.utils.data._utils import worker as this_worker
 from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..augment.random_numbers import uniform
-from ..decode.images import UnreadableImage
+from ..decode.files import UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation
 from ..sources.tables import Shards, StreamedTable
 from .device import DevicePreparation
