@@ -193,7 +193,11 @@ class ImageModality(Modality):
         return make_image_processor(config, **how)
 
     def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
-        # Under the name that needs no torchvision.
+        from .data.decode.processors import own_processor
+
+        # Ours needs no code from beside the weights, and any other none of torchvision under this name.
+        if (own := own_processor(folder)) is not None:
+            return own
         from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
         return AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)

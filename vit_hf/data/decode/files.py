@@ -212,6 +212,8 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def jpeg_orientation(data: bytes) -> int:
     """What EXIF or XMP say about the side that is up; 1 is upright."""
+    if b"Exif" not in data and b"Orientation" not in data:
+        return 1
     exif, xmp = b"", None
     for kind, start, end in jpeg_segments(data):
         if kind == APP1 and data.startswith(EXIF, start + 4):

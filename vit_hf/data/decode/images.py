@@ -1,6 +1,7 @@
 """An image of which no more than the header is read until its pixels are wanted, and then as few of them as will do."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -64,7 +65,12 @@ class FastJpeg:
     stored: tuple[int, int]
     gray: bool
     orientation: int
-    otherwise: Picture
+    name: str
+    reading: Reading
+
+    @property
+    def otherwise(self) -> Picture:
+        return PillowJpeg(self.data, self.name, self.orientation, self.reading)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -195,15 +201,13 @@ def open_picture(source: Path | bytes | Image.Image, name: str, reading: Reading
     if (data := jpeg_data(source)) is None:
         return PillowPicture(source, name, reading)
     orientation = jpeg_orientation(data)
-    by_pillow = PillowJpeg(data, name, orientation, reading)
-    if simplejpeg is None:
-        return by_pillow
-    try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        return by_pillow
-    with named(data, name):
-        refuse_large(height * width, reading)
+    height, width, space = 0, 0, ""
+    if simplejpeg is not None:
+        with suppress(ValueError):
+            height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     if space not in ("YCbCr", "Gray"):
-        return by_pillow
-    return FastJpeg(data, (height, width), space == "Gray", orientation, by_pillow)
+        return PillowJpeg(data, name, orientation, reading)
+    if height * width > reading.max_pixels:
+        with named(data, name):
+            refuse_large(height * width, reading)
+    return FastJpeg(data, (height, width), space == "Gray", orientation, name, reading)

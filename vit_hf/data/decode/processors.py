@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from PIL.Image import Resampling
@@ -9,6 +10,7 @@ from transformers.image_processing_backends import PilBackend
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ...errors import UserError
+from ...files import read_json
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import Size, pair
 from ...models.video_frames import Sampling
@@ -133,6 +135,20 @@ def make_video_processor(
     if pixel_range is not None:
         clips["pixel_range"] = list(pixel_range)
     return TimeSformerVideoProcessor(**clips, **sizing, **arithmetic)
+
+
+def own_processor(folder: Path) -> VisionTransformerImageProcessor | None:
+    """The processor of a saved model where it is ours, from the code that is installed; None for any other.
+
+    Raises: ValueError for a file that is no JSON.
+    """
+    file = folder / "preprocessor_config.json"
+    if not file.is_file() or VisionTransformerImageProcessor.__name__ not in file.read_text(encoding="utf-8"):
+        return None
+    said = read_json(file)
+    if said.get("image_processor_type") != VisionTransformerImageProcessor.__name__:
+        return None
+    return VisionTransformerImageProcessor.from_pretrained(folder)
 
 
 def arithmetic_of(
