@@ -39,7 +39,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 # A way to call a transform: (transform, h w c) -> what it gives.
-Call = Callable[[Callable[..., Any], np.ndarray], Any]
+AsCalled = Callable[[Callable[..., Any], np.ndarray], Any]
 
 
 def with_image(transform: Callable[..., Any], pixels: np.ndarray) -> Any:
@@ -55,7 +55,7 @@ def with_keyword(transform: Callable[..., Any], pixels: np.ndarray) -> Any:
     return given["image"] if isinstance(given, Mapping) else given
 
 
-CALLS: dict[str, Call] = {
+CALLS: dict[str, AsCalled] = {
     "an image of Pillow": with_image,
     "bytes c h w": with_tensor,
     "image=array": with_keyword,
@@ -88,7 +88,7 @@ class UserTransform:
     """transform: the user's. call: how it takes an image, found out by trying."""
 
     transform: Callable[..., Any]
-    call: Call
+    call: AsCalled
 
     @classmethod
     def of(cls, transform: Callable[..., Any], channels: int, size: tuple[int, int]) -> "UserTransform":
