@@ -17,6 +17,7 @@ FLOORS = [
     ["version"],
     ["errors"],
     ["files", "requirements", "settings", "models.shapes", "completion.configurations"],
+    ["models.image_files"],
     [
         "models.configuration_base",
         "models.patches",

@@ -35,7 +35,9 @@ class Modality(ABC):
     head: ClassVar[str]
     auto_processor: ClassVar[str]
     processor_module: ClassVar[str]
-    processor_settings: ClassVar[tuple[str, ...]] = ("mean", "std", "crop_pct", "interpolation")
+    processor_settings: ClassVar[tuple[str, ...]] = (
+        *("mean", "std", "fit", "crop_pct", "pad_color", "pixel_range", "interpolation"),
+    )
     default_crop_pct: ClassVar[float | None]
     bundled: ClassVar[str]
     example_file: ClassVar[str]
@@ -85,7 +87,7 @@ class Modality(ABC):
     @cached_property
     @abstractmethod
     def open(self) -> Callable[..., Any]:
-        """(source, name, *, check_finite=False) -> a `Picture`, or `Footage`, of which no pixel is decoded yet.
+        """(source, name, reading=USUAL_READING) -> a `Picture`, or `Footage`, of which no pixel is decoded yet.
 
         A source is a path, the bytes of a file, or what is decoded already: an image, or an array t h w c.
         Raises: UnreadableImage, now or when pixels are wanted.
@@ -125,8 +127,9 @@ class Modality(ABC):
         """The `Views` of each item whose answers are averaged, as --views says them. Raises: UserError."""
 
     @abstractmethod
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        """What reads files, and makes probabilities of them."""
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
+        """What reads files (of no more than so many pixels, if another limit than usual is to hold), and makes
+        probabilities of them."""
 
     # What a model takes
 
@@ -199,7 +202,11 @@ class ImageModality(Modality):
         return make_image_processor(config, **how)
 
     def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
-        # Under the name that needs no torchvision.
+        from .data.decode.processors import own_processor
+
+        # Ours needs no code from beside the weights, and any other none of torchvision under this name.
+        if (own := own_processor(folder)) is not None:
+            return own
         from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
         return AutoImageProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -219,10 +226,10 @@ class ImageModality(Modality):
             raise UserError("--views are of videos, and the model takes images; leave it out.")
         return Views()
 
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
         from .runs.predict import ImagePredictor
 
-        return ImagePredictor(model, processor)
+        return ImagePredictor(model, processor, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_channels, *pair(config.image_size))
@@ -325,10 +332,10 @@ class VideoModality(Modality):
 
         return Views() if given is None else Views.parse(given)
 
-    def predictor(self, model: Any, processor: Any, views: Any) -> Any:
+    def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
         from .runs.predict import VideoPredictor
 
-        return VideoPredictor(model, processor, views)
+        return VideoPredictor(model, processor, views, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_frames, config.num_channels, *pair(config.image_size))

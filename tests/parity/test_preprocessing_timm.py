@@ -20,9 +20,10 @@ def photograph(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(height * width).integers(0, 256, (height, width, 3), np.uint8))
 
 
-def ours_and_timms(image: Image.Image, size, crop_pct: float | None, interpolation: str, **timms):
+def ours_and_timms(image: Image.Image, size, crop_pct: float | None, interpolation: str, fit=None, **timms):
     config = VisionTransformerConfig(image_size=size, patch_size=8)
-    processor = make_image_processor(config, mean=MEAN, std=STD, crop_pct=crop_pct, interpolation=interpolation)
+    how = {"crop_pct": crop_pct, "interpolation": interpolation, "fit": fit}
+    processor = make_image_processor(config, mean=MEAN, std=STD, **how)
     transform = transforms_imagenet_eval(
         img_size=size, crop_pct=crop_pct or 1.0, interpolation=interpolation, mean=MEAN, std=STD, **timms
     )
@@ -46,6 +47,14 @@ def test_a_model_for_oblong_images_is_given_what_timm_would_give_it(height, widt
 @pytest.mark.parametrize(("height", "width"), ODD_SIZES)
 def test_an_image_taken_whole_is_the_one_that_timm_squashes(height, width):
     ours, timms = ours_and_timms(photograph(height, width), 224, None, "bicubic", crop_mode="squash")
+    torch.testing.assert_close(ours, timms, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [224, [64, 96]])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width"), [*ODD_SIZES, (1, 90)])
+def test_an_image_in_a_border_is_the_one_that_timm_pads(height, width, interpolation, size):
+    ours, timms = ours_and_timms(photograph(height, width), size, None, interpolation, "pad", crop_mode="border")
     torch.testing.assert_close(ours, timms, rtol=0, atol=1e-6)
 
 

@@ -27,6 +27,7 @@ def run(given: Namespace) -> int:
         top=given.top,
         views=given.views,
         batch_size=given.batch_size,
+        max_pixels=given.max_pixels,
         trust_remote_code=given.trust_remote_code,
     )
     if given.json:
@@ -57,5 +58,6 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--on-error", choices=["fail", "skip"], default="fail", help="what unreadable files amount to")
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 3x3")
     parse.add_argument("--batch-size", type=int, default=64)
+    parse.add_argument("--max-pixels", type=int, help="larger images are not read (179 million where not said)")
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     return guarded(run, parse.parse_args(given_arguments(words)))

@@ -1,5 +1,6 @@
 """The `data:` section of a recipe: which images, which columns, which splits, which preparation."""
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -9,7 +10,10 @@ from ..models.video_frames import Sampling
 from ..settings import Section
 from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
+from .decode.files import MAX_PIXELS
+from .decode.processors import Fit, chosen_fit
 
+PixelRange = tuple[float, float]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 Layout = Literal["classes", "splits", "classes_of_splits", "table", "webdataset"]
@@ -43,11 +47,17 @@ class DataSettings(Section):
     on_error: Literal["fail", "skip"] = Field(default="fail", description="at what cannot be read; skipped is counted")
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
     check_images: bool = Field(default=True, description="read every image before training, not when it comes up")
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="larger images are refused before they are decoded")
+    pixel_range: PixelRange | None = Field(
+        default=None, description="black and white of 16-bit and float images; None: found on the training data"
+    )
     keep_in_memory: bool | None = Field(default=None, description="prepared pixels; by default where 2 GiB hold them")
     cache: bool | str = Field(default=False, description="prepared pixels on disk: a folder, or true for the user's")
     mean: list[float] = Field(default=[0.5, 0.5, 0.5], description="of each channel, taken from pixels of 0 to 1")
     std: list[float] = Field(default=[0.5, 0.5, 0.5], description="of each channel, by which they are divided then")
-    crop_pct: float | None = Field(default=None, gt=0, le=1, description="None: images squeezed whole, clips 1.0")
+    fit: Fit | None = Field(default=None, description="squash (images), crop (clips, or with crop_pct), or pad")
+    crop_pct: float | None = Field(default=None, gt=0, le=1, description="of fit: crop, the share of a side; None: 1")
+    pad_color: list[int] | None = Field(default=None, description="of fit: pad, 0 to 255 a channel; None: the mean")
     interpolation: Interpolation = Field(default="bicubic", description="when images are resized")
     sampling: Sampling = Field(default="uniform", description="frames of the whole video, or dense, of a part of it")
     sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
@@ -61,6 +71,18 @@ class DataSettings(Section):
         if any(value <= 0 for value in std):
             raise UserError(f"std {std} divides pixels by a number that is not positive; give positive numbers.")
         return std
+
+    @field_validator("pixel_range")
+    @classmethod
+    def refuse_an_empty_range(cls, limits: PixelRange | None) -> PixelRange | None:
+        if limits is not None and not -math.inf < limits[0] < limits[1] < math.inf:
+            raise UserError(f"pixel_range {list(limits)} is no range; give the number that is black and a larger one.")
+        return limits
+
+    @model_validator(mode="after")
+    def refuse_two_ways_to_fit(self):
+        chosen_fit(self.fit, self.crop_pct, self.pad_color)
+        return self
 
     @field_validator("train")
     @classmethod

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from .image_files import upright
 from .shapes import UserError
 
 # Not a plain import: transformers would demand it of everyone who loads the code that travels.
@@ -91,7 +92,8 @@ class FrameFolder:
         found = {}
         for number in sorted(set(numbers)):
             with in_a_sentence(str(self.files[number])), Image.open(self.files[number]) as image:
-                found[number] = ImageOps.exif_transpose(image)
+                image.load()
+                found[number] = upright(image)
         return [found[number] for number in numbers]
 
 
@@ -111,7 +113,7 @@ class Animation:
         with in_a_sentence(self.name), Image.open(readable(self.source)) as image:
             for number in sorted(set(numbers)):
                 image.seek(number)
-                found[number] = ImageOps.exif_transpose(image)
+                found[number] = upright(image.copy())
         return [found[number] for number in numbers]
 
 
@@ -198,7 +200,7 @@ class Film:
                 frame = next((frame for frame in frames if frame.pts is not None and frame.pts >= shown[number]), None)
                 if frame is None:
                     raise UnreadableVideo(f"{self.name}: it breaks off before frame {number} of {len(shown)}")
-                found[number], coming = upright(frame), number + 1
+                found[number], coming = as_filmed(frame), number + 1
         return found
 
     def counted(self, wanted: set[int]) -> dict[int, Image.Image]:
@@ -208,13 +210,13 @@ class Film:
             stream.thread_type = "AUTO"
             for number, frame in enumerate(container.decode(stream)):
                 if number in wanted:
-                    found[number] = upright(frame)
+                    found[number] = as_filmed(frame)
                 if len(found) == len(wanted):
                     return found
         raise UnreadableVideo(f"{self.name}: it breaks off before frame {max(wanted)} of {len(self)}")
 
 
-def upright(frame: Any) -> Image.Image:
+def as_filmed(frame: Any) -> Image.Image:
     """A frame of PyAV, turned as the camera was held."""
     image = frame.to_image()
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image

@@ -11,16 +11,16 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import PILImageResampling, to_numpy_array
-from transformers.processing_utils import ImagesKwargs
 
-from .image_processing_vit import VisionTransformerImageProcessor
+from .image_files import flattened
+from .image_processing_vit import VisionTransformerImageProcessor, VisionTransformerImageProcessorKwargs
 from .shapes import UserError
 from .video_frames import MODES, Sampling, UnreadableVideo, frames_of_clip, open_video
 
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 
 
-class TimeSformerVideoProcessorKwargs(ImagesKwargs, total=False):
+class TimeSformerVideoProcessorKwargs(VisionTransformerImageProcessorKwargs, total=False):
     """What may be said of frames, beside what is said of images."""
 
     do_sample_frames: bool | None
@@ -93,7 +93,7 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         """An image in the model's colors, or an array of three dimensions; grays fill all channels of a model."""
         channels = 0 if isinstance(self.image_mean, float | int) else len(self.image_mean)
         if isinstance(given, Image.Image):
-            mode = MODES.get(channels)
+            mode, given = MODES.get(channels), flattened(given, self.pixel_range)
             return given if given.mode == mode else given.convert(mode)
         given = given[None] if given.ndim == 2 else given
         axis = 0 if given.shape[0] == 1 else -1

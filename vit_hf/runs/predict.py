@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from ..data.batches.dataset import Views, seen_by
-from ..data.decode.images import UnreadableImage, read_image, with_channels
+from ..data.decode.files import MAX_PIXELS, Reading, UnreadableImage, with_channels
+from ..data.decode.images import as_image, open_picture
+from ..data.decode.preparation import range_of
 from ..data.sources.folders import items_under
 from ..errors import UserError
 from ..modality import IMAGE, VIDEO, Modality, modality_of
@@ -35,11 +37,13 @@ def predict(
     top: int = 3,
     views: str | None = None,
     batch_size: int = 64,
+    max_pixels: int | None = None,
     trust_remote_code: bool = False,
 ) -> Predictions:
     """Name what is in files of images or videos, folders of them, or (of videos) folders of frames.
 
     model_name: the output folder of a training, or an id on the Hub. views: of each video, as "3x3", clips and crops.
+    max_pixels: of larger images not one is read; None: as many as Pillow reads.
 
     Raises: UserError for a model that cannot be loaded and files that are not there.
     """
@@ -48,7 +52,7 @@ def predict(
     modality = modality_of(model.config)
     each = modality.views(views)
     paths = find_images(files, modality)
-    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each)
+    answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each, max_pixels)
     names = label_names_of(model)
     results, unreadable = [], []
     for some in batches(paths, batch_size):
@@ -106,11 +110,12 @@ def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[d
 class ImagePredictor:
     """Files -> probabilities, as the model's own processor prepares images."""
 
-    def __init__(self, model: Any, processor: Any):
+    def __init__(self, model: Any, processor: Any, max_pixels: int | None = None):
         self.model, self.processor = model, processor
+        self.reading = Reading(pixel_range=range_of(processor), max_pixels=max_pixels or MAX_PIXELS)
 
     def read(self, path: Path) -> Any:
-        return read_image(path, str(path))
+        return as_image(open_picture(path, str(path), self.reading).pixels(channels_of(self.model)))
 
     def __call__(self, images: Sequence[Any]) -> Tensor:
         """-> b labels"""
@@ -120,13 +125,14 @@ class ImagePredictor:
 class VideoPredictor:
     """The same of videos: the mean over their views."""
 
-    def __init__(self, model: Any, processor: Any, views: Views):
+    def __init__(self, model: Any, processor: Any, views: Views, max_pixels: int | None = None):
         self.model, self.views = model, views
         self.preparation: Any = VIDEO.preparation(processor, channels_of(model))
+        self.reading = Reading(pixel_range=self.preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
 
     def read(self, path: Path) -> Tensor:
         """-> v t c h w, bytes"""
-        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path)))
+        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path), self.reading))
 
     @torch.inference_mode()
     def __call__(self, videos: Sequence[Tensor]) -> Tensor:

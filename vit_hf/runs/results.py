@@ -14,11 +14,12 @@ from ..cards.trained import PICTURES, CardFacts, render_model_card
 from ..conversion.pretrained import Loaded, license_sentence
 from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
+from ..data.settings import DataSettings
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import family_of
 from ..files import name_for_others, write_json
-from ..modality import modality_of
+from ..modality import Modality, modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
 from ..training.metrics import classification_metrics, metric_intervals
@@ -130,18 +131,33 @@ class FinishedRun:
         settings, config = self.recipe.data, self.model.config
         size = config.image_size if isinstance(config.image_size, int) else " x ".join(map(str, config.image_size))
         modality = modality_of(config)
-        share = settings.crop_pct or modality.default_crop_pct
-        cut = f", keeping the middle {share:.0%} in the model's shape" if share else ""
-        moved = describe(settings.train)
+        fitted, moved = fitting_in_words(settings, modality), describe(settings.train)
         if settings.mix is not None:
             mixed = settings.mix.model_dump(exclude_unset=True)
             moved = ", ".join(filter(None, [moved, *(f"{name} {value:g}" for name, value in mixed.items())]))
         return [
             *modality.describe_sampling(config, settings),
-            f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{cut}",
+            f"{config.num_channels} channels, {settings.interpolation} resizing to {size} pixels{fitted}",
+            *range_in_words(settings),
             f"pixels from 0 to 1, minus the mean {settings.mean}, divided by {settings.std}",
             f"in training also: {moved}" if moved else "no augmentation in training",
         ]
+
+
+def fitting_in_words(settings: DataSettings, modality: Modality) -> str:
+    """What is left of an image, or what comes around it."""
+    if settings.fit == "pad":
+        return f" in the image's shape, within a border of {settings.pad_color or 'the mean color'}"
+    usual = modality.default_crop_pct if settings.fit is None else 1.0 if settings.fit == "crop" else None
+    share = settings.crop_pct or usual
+    return f", keeping the middle {share:.0%} in the model's shape" if share else ""
+
+
+def range_in_words(settings: DataSettings) -> list[str]:
+    if settings.pixel_range is None:
+        return []
+    black, white = settings.pixel_range
+    return [f"of images of more than 8 bits {black:g} is black and {white:g} is white"]
 
 
 def hardware(device: torch.device) -> str:

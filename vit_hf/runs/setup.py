@@ -1,7 +1,9 @@
 """From a recipe to a run: its data read, its model built or fetched, its batches made ready."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import transformers
 from transformers.trainer_utils import IntervalStrategy
 
@@ -9,11 +11,13 @@ from ..completion.loading import adapted
 from ..conversion.core.preprocessing import words_for_channels
 from ..conversion.pretrained import Loaded, license_sentence, load_any
 from ..data.augment.plan import AugmentationPlan
-from ..data.batches.load_batches import load_batches
+from ..data.batches.load_batches import load_batches, reading_of
 from ..data.batches.streaming import StreamedBatches, StreamedImages
+from ..data.decode.files import Reading, UnreadableImage
+from ..data.decode.ranges import LOOKED_AT, Extremes, extremes_of, range_over
 from ..data.settings import DataSettings
 from ..data.sources.open_data import open_data
-from ..data.sources.tables import ImageData, StreamedTable, refuse_empty_classes
+from ..data.sources.tables import ImageData, ImageTable, StreamedTable, read_in_order, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES, family_of
 from ..modality import modality_of
@@ -76,14 +80,47 @@ def with_head(pretrained: Any, config: Any):
     return classifier
 
 
+WAYS_TO_FIT = ("fit", "crop_pct", "pad_color")  # of which one that is given rules out what a source says of the others
+
+
 def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSettings:
     """The source's own preprocessing, where the recipe does not say another."""
     if loaded.processor is None:
         return settings
     words = words_for_channels(loaded.processor, channels)
     given = settings.model_dump(include=set(settings.model_fields_set))
+    if given.keys() & set(WAYS_TO_FIT):
+        words = {name: value for name, value in words.items() if name not in WAYS_TO_FIT}
     with explain_wrong_fields(f"The preprocessing of {loaded.source}"):
         return DataSettings(**{**words, **given})
+
+
+def extremes_at(table: ImageTable, index: int, reading: Reading) -> Extremes | None:
+    try:
+        source, _ = table.source_of(index)
+    except UnreadableImage:  # which the check of all images tells
+        return None
+    return extremes_of(source, reading)
+
+
+def with_pixel_range(settings: DataSettings, data: ImageData) -> DataSettings:
+    """The range of images of more than eight bits, found on some of those to train on where the recipe says none."""
+    table = next(iter(data.splits.values())) if data.stream is not None else data.split("train")
+    if settings.pixel_range is not None:
+        return settings
+    reading = Reading(max_pixels=settings.max_pixels)
+    chosen = np.unique(np.linspace(0, len(table) - 1, LOOKED_AT, dtype=int))
+    look = list(read_in_order(lambda place: extremes_at(table, int(chosen[place]), reading), len(chosen)))
+    found = range_over(look)
+    if found is None:
+        return settings
+    deep = sum(extremes is not None for extremes in look)
+    print(
+        f"Pixels: {table.modality.counted(deep)} of {len(chosen)} looked at hold more than 8 bits; {found[0]:g} is "
+        f"black and {found[1]:g} white (data.pixel_range: [{found[0]:g}, {found[1]:g}]).",
+        flush=True,
+    )
+    return settings.model_copy(update={"pixel_range": found})
 
 
 def initial_model(
@@ -188,7 +225,7 @@ def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
     """What this process reads of the train split, and its workers."""
     settings, arguments = run.recipe.data, run.arguments
     images = StreamedImages(
-        table,
+        replace(table, reading=reading_of(settings, run.preparation)),
         run.preparation,
         plan=AugmentationPlan.of(settings.train, settings.mix),
         classes=len(run.data.label_names),
@@ -223,6 +260,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
         model = build_masked_image_model(recipe.model.family, recipe.model.fields())
     else:
         model, recipe, loaded = initial_model(recipe, data.label_names, arguments.device.type)
+    recipe = recipe.model_copy(update={"data": with_pixel_range(recipe.data, data)})
     modality = modality_of(model.config)
     processor = modality.processor_for(model.config, recipe.data)
     preparation = modality.preparation(processor, model.config.num_channels)

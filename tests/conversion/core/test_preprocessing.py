@@ -44,8 +44,31 @@ def test_timms_words_come_back_from_the_processor(crop_pct, size):
     }
 
 
+def test_a_border_of_timms_is_ours_and_comes_back():
+    said = {"mean": [0.1, 0.2, 0.3], "crop_mode": "border", "crop_pct": 1.0}
+    processor, notes = processor_from_timm(said, CONFIG)
+    assert notes == []
+    assert (processor.fit, list(processor.pad_color)) == ("pad", [26, 51, 76])
+    back = pretrained_cfg_of(processor, CONFIG)
+    assert (back["crop_mode"], back["crop_pct"]) == ("border", 1.0)
+    assert preprocessing_words(processor)["pad_color"] == [26, 51, 76]
+
+
+@pytest.mark.parametrize("how", [{"fit": "pad", "pad_color": [1, 2, 3]}, {"pixel_range": [0, 4095]}, {"fit": "crop"}])
+def test_what_ours_knows_comes_back_from_its_json(how, tmp_path):
+    make_image_processor(CONFIG, **how).save_pretrained(tmp_path)
+    assert processor_from_json(tmp_path, CONFIG).to_dict() == make_image_processor(CONFIG, **how).to_dict()
+
+
+@pytest.mark.parametrize(("how", "said"), [({"fit": "pad"}, "pads images"), ({"pixel_range": [0, 1023]}, "1023")])
+def test_what_no_processor_of_transformers_does_is_said(how, said):
+    stock, notes = stock_processor(make_image_processor(CONFIG, **how))
+    assert stock is None
+    assert said in notes[0]
+
+
 def test_what_the_processor_cannot_do_is_noted():
-    _, notes = processor_from_timm({"crop_mode": "border", "interpolation": "hamming"}, CONFIG)
+    _, notes = processor_from_timm({"crop_mode": "border", "crop_pct": 0.9, "interpolation": "hamming"}, CONFIG)
     assert [note.split("=")[0] for note in notes] == ["interpolation", "crop_mode"]
 
 

@@ -9,12 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from made_images import noise, photo, save_frames, video_folders
+from PIL import Image
 from torch import Tensor
 
 from vit_hf.data.augment.plan import AugmentationPlan, MixSettings
 from vit_hf.data.batches.dataset import ImageBatches, ViewedVideos, Views, seen_by
 from vit_hf.data.batches.device import DevicePreparation
 from vit_hf.data.batches.load_batches import load_batches
+from vit_hf.data.decode.files import Reading
 from vit_hf.data.decode.preparation import ClipPreparation, View
 from vit_hf.data.decode.processors import make_video_processor
 from vit_hf.data.decode.videos import ArrayFootage, open_footage
@@ -46,6 +48,24 @@ def counted(frames: int, height: int = 8, width: int = 8) -> ArrayFootage:
 def grays(clip: Tensor) -> list[int]:
     """t c h w -> t"""
     return clip[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_every_way_to_fit_a_frame_is_the_processors(fit: str):
+    own = preparation((16, 24), fit=fit)
+    waves = np.stack([np.asarray(photo(49, 37))[shift : shift + 40] for shift in range(4)])
+    expected = own.processor(waves, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+    assert (own.pixels(ArrayFootage(waves)).float() - expected.float()).abs().max() <= 1
+
+
+def test_frames_of_sixteen_bits_are_read_in_the_range_of_the_processor(tmp_path: Path):
+    own = preparation(8, 2, pixel_range=[0, 4095])
+    frames = [Image.fromarray(np.full((8, 8), value, np.uint16)) for value in (0, 1024)]
+    folder = save_frames(tmp_path / "video", frames)
+    found = own.pixels(open_footage(folder, "video", Reading(pixel_range=own.pixel_range)))
+    assert found.flatten(1).unique(dim=1).tolist() == [[0], [64]]
+    given_path = own.processor(str(folder), do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"]
+    assert torch.equal(given_path[0].to(torch.uint8), found)
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "dense"])

@@ -9,12 +9,14 @@ from made_images import jpeg, photo
 from PIL import Image
 
 from vit_hf.data.decode import images as decoding
-from vit_hf.data.decode.images import FastJpeg, PillowPicture, UnreadableImage, open_picture
+from vit_hf.data.decode.files import USUAL_READING, jpeg_orientation
+from vit_hf.data.decode.images import FastJpeg, PillowJpeg, UnreadableImage, open_picture
+from vit_hf.models.image_files import ORIENTATION
 
 
 def turned(orientation: int) -> Image.Exif:
     exif = Image.Exif()
-    exif[decoding.ORIENTATION] = orientation
+    exif[ORIENTATION] = orientation
     return exif
 
 
@@ -33,7 +35,7 @@ FILES = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("factor", [1, 2, 8])
 def test_a_jpeg_is_decoded_to_the_bytes_of_pillow(name: str, channels: int, factor: int):
-    by_pillow = PillowPicture(FILES[name], name)
+    by_pillow = PillowJpeg(FILES[name], name, jpeg_orientation(FILES[name]), USUAL_READING)
     picture = open_picture(FILES[name], name)
     assert isinstance(picture, FastJpeg) == (name not in ("cmyk", "rgb"))
     assert picture.size == by_pillow.size

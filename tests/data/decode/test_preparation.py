@@ -54,6 +54,26 @@ def test_a_rectangle_is_covered_and_cut_as_the_processor_does():
     assert levels_apart(own.pixels(StoredPicture(np.array(photo(41, 37)))), photo(41, 37), own).max() <= 1
 
 
+@pytest.mark.parametrize("how", [{"fit": "pad"}, {"fit": "squash", "pixel_range": (0, 1)}, {"fit": "crop"}])
+@pytest.mark.parametrize("size", [24, (16, 40)])
+@given(height=some.integers(1, 90), width=some.integers(1, 90))
+@settings(max_examples=8, deadline=None)
+def test_every_way_to_fit_is_the_processors_to_a_gray_level(how: dict, size, height: int, width: int):
+    own = preparation(size, mean=(0.1, 0.5, 0.9), **how)
+    assert own.sizing is not None
+    assert levels_apart(own.pixels(StoredPicture(np.array(photo(height, width)))), photo(height, width), own).max() <= 1
+
+
+def test_a_border_of_the_mean_lies_around_an_image_that_keeps_its_shape():
+    own = preparation((20, 32), mean=(0.1, 0.5, 0.9), fit="pad")
+    pixels = own.pixels(StoredPicture(np.full((50, 25, 3), 7, np.uint8)))
+    assert pixels[:, :, 11:21].unique().tolist() == [7]
+    border = torch.cat([pixels[:, :, :11], pixels[:, :, 21:]], dim=2)
+    assert border.flatten(1).unique(dim=1).tolist() == [[26], [128], [230]]
+    chosen = preparation((20, 32), fit="pad", pad_color=[1, 2, 3]).pixels(StoredPicture(np.zeros((5, 5, 3), np.uint8)))
+    assert chosen[:, 0, 0].tolist() == [1, 2, 3]
+
+
 def test_a_processor_of_another_kind_is_asked_itself():
     own = preparation()
     own.processor.do_pad = True

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def photograph(height: int, width: int, channels: int = 3) -> Image.Image:
     return Image.fromarray(pixels.squeeze())
 
 
-def pixel_values(processor, image: Image.Image) -> np.ndarray:
+def pixel_values(processor, image: Any) -> np.ndarray:
     return processor(image, return_tensors="np")["pixel_values"][0]
 
 
@@ -87,10 +88,14 @@ def test_an_image_taken_whole_needs_no_code_beside_its_json(tmp_path: Path):
     assert [file.name for file in tmp_path.iterdir()] == ["preprocessor_config.json"]
 
 
-@pytest.mark.parametrize("crop_pct", [None, 0.9])
-def test_a_saved_processor_makes_the_same_pixels_without_this_package(tmp_path: Path, crop_pct: float | None):
-    image = photograph(75, 50)
-    processor = make_image_processor(config(), mean=MEAN, std=STD, crop_pct=crop_pct)
+def deep(height: int, width: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(height * width).integers(0, 4096, (height, width), np.uint16))
+
+
+@pytest.mark.parametrize("how", [{}, {"crop_pct": 0.9}, {"fit": "pad"}, {"pixel_range": [0, 4095]}])
+def test_a_saved_processor_makes_the_same_pixels_without_this_package(tmp_path: Path, how: dict):
+    image = deep(75, 50) if "pixel_range" in how else photograph(75, 50)
+    processor = make_image_processor(config(), mean=MEAN, std=STD, **how)
     processor.save_pretrained(tmp_path)
     image.save(tmp_path / "image.png")
     stranger = """
@@ -116,6 +121,42 @@ def test_a_saved_processor_comes_back_as_it_was(tmp_path: Path, crop_pct: float 
     assert np.array_equal(pixel_values(again, image), pixel_values(processor, image))
 
 
+def flat_colors(processor, image: Any) -> list[float]:
+    """Of an image of one color: its values from 0 to 1."""
+    return (pixel_values(processor, image)[:, 0, 0] * STD + MEAN).round(3).tolist()
+
+
+@pytest.mark.parametrize("how", [{}, {"crop_pct": 1.0}, {"fit": "pad"}])
+@pytest.mark.parametrize(
+    ("value", "dtype", "limits", "share"),
+    [
+        (4095, np.uint16, [0, 4095], 1),
+        (1024, np.uint16, [0, 4095], 64 / 255),
+        (-500, np.int32, [-1000, 1000], 64 / 255),
+        (2.5, np.float32, [0, 10], 64 / 255),
+        (300, np.int32, [0, 255], 1),
+    ],
+)
+def test_deep_images_and_arrays_are_in_the_range_that_the_processor_holds(how, value, dtype, limits, share):
+    processor = make_image_processor(config(), mean=MEAN, std=STD, pixel_range=limits, **how)
+    pixels = np.full((32, 32), value, dtype)
+    assert flat_colors(processor, Image.fromarray(pixels)) == pytest.approx([share] * 3, abs=2e-3)
+    array = np.broadcast_to(pixels, (3, 32, 32)).copy()
+    assert flat_colors(processor, array) == pytest.approx([share] * 3, abs=2e-3)
+
+
+def test_bytes_are_what_they_are_whatever_the_range():
+    ranged, plain = (make_image_processor(config(), pixel_range=limits) for limits in ([0, 4095], None))
+    assert np.array_equal(pixel_values(ranged, photograph(40, 50)), pixel_values(plain, photograph(40, 50)))
+
+
+def test_sixteen_bits_of_which_nothing_is_said_are_all_of_them():
+    processor = make_image_processor(config(), mean=MEAN, std=STD, crop_pct=1.0)
+    assert flat_colors(processor, Image.fromarray(np.full((32, 32), 25700, np.uint16))) == [0.392] * 3
+    with pytest.raises(ValueError, match=r"numbers from 0 to 200.*data.pixel_range"):
+        pixel_values(processor, Image.fromarray(np.full((32, 32), 200, np.float32)))
+
+
 def test_a_gray_image_stays_gray_for_a_model_of_one_channel():
     image = photograph(32, 32, channels=1)
     processor = make_image_processor(config(num_channels=1))
@@ -129,6 +170,12 @@ def test_a_gray_image_stays_gray_for_a_model_of_one_channel():
         ({"interpolation": "cubic"}, "interpolation='cubic' is none of nearest, bilinear, bicubic"),
         ({"crop_pct": 1.5}, "crop_pct=1.5 must be a share"),
         ({"crop_pct": 0}, "crop_pct=0 must be a share"),
+        ({"fit": "stretch"}, "fit='stretch' is none of squash, crop, pad"),
+        ({"fit": "pad", "crop_pct": 0.9}, "fit='pad' cuts nothing; leave crop_pct out, or say fit: crop"),
+        ({"fit": "squash", "crop_pct": 0.9}, "fit='squash' cuts nothing"),
+        ({"pad_color": [0, 0, 0]}, "is for a border, which fit: pad puts around images"),
+        ({"fit": "pad", "pad_color": [0, 0, 256]}, "a color is a number from 0 to 255"),
+        ({"fit": "pad", "pad_color": [0, 1]}, "2 numbers for 3 channels"),
         ({"mean": (0.1, 0.2)}, "2 numbers for 3 channels"),
         ({"std": (0.1, 0.2, 0.3, 0.4)}, "4 numbers for 3 channels"),
     ],

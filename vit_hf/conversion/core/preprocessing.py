@@ -18,6 +18,7 @@ from ...models.shapes import pair
 PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
 
 # timm's own, where a pretrained_cfg is silent.
+CROP_MODES = {"squash": "squash", "pad": "border"}  # timm's words for ours, where nothing is cut
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -28,7 +29,7 @@ def processor_from_timm(pretrained_cfg: Mapping[str, Any], config: Any) -> tuple
     if interpolation not in (None, *INTERPOLATIONS):
         notes.append(f"interpolation={interpolation!r} becomes bicubic")
         interpolation = None
-    if crop_mode not in ("center", "squash") or (crop_mode == "squash" and (crop_pct or 1.0) != 1.0):
+    if crop_mode not in ("center", *CROP_MODES.values()) or (crop_mode != "center" and (crop_pct or 1.0) != 1.0):
         notes.append(f"crop_mode={crop_mode!r} with crop_pct={crop_pct} becomes 'center'")
         crop_mode = "center"
     mean, std = said("mean") or MEAN, said("std") or STD
@@ -36,7 +37,8 @@ def processor_from_timm(pretrained_cfg: Mapping[str, Any], config: Any) -> tuple
         config,
         mean=for_channels(mean, config.num_channels),
         std=for_channels(std, config.num_channels),
-        crop_pct=None if crop_mode == "squash" else crop_pct or 0.875,
+        fit="pad" if crop_mode == "border" else None,
+        crop_pct=crop_pct or 0.875 if crop_mode == "center" else None,
         interpolation=interpolation or "bicubic",
     ), notes
 
@@ -49,7 +51,8 @@ def for_channels(values: Sequence[float], channels: int) -> list[float]:
 
 
 def preprocessing_words(processor: Any) -> dict[str, Any]:
-    """mean, std, crop_pct and interpolation, and of videos the sampling, as the data of a recipe says them.
+    """mean, std, crop_pct and interpolation, of videos the sampling, and what else ours know of fitting images and of
+    more than eight bits, as the data of a recipe says them.
 
     Raises: UserError for a processor that cuts from the middle in another way than ours.
     """
@@ -64,13 +67,25 @@ def preprocessing_words(processor: Any) -> dict[str, Any]:
         "crop_pct": crop_pct_of(processor),
         "interpolation": interpolation,
         **{name: value for name, value in sampled.items() if value is not None},
+        **fit_of(processor),
     }
 
 
 def words_for_channels(processor: Any, channels: int) -> dict[str, Any]:
     """As `preprocessing_words`, of a model with so many channels."""
     words = preprocessing_words(processor)
-    return {**words, **{name: for_channels(words[name], channels) for name in ("mean", "std")}}
+    colors = {name: for_channels(words[name], channels) for name in ("mean", "std", "pad_color") if name in words}
+    if "pad_color" in colors:
+        colors["pad_color"] = [round(value) for value in colors["pad_color"]]
+    return {**words, **colors}
+
+
+def fit_of(processor: Any) -> dict[str, Any]:
+    """fit, pad_color and pixel_range, where they are not what the other words say already."""
+    fit = getattr(processor, "fit", None)
+    said = {name: getattr(processor, name, None) for name in ("pad_color", "pixel_range")}
+    lists = {name: list(value) for name, value in said.items() if value is not None}
+    return {"fit": fit, **lists} if fit in ("pad", "squash") else lists
 
 
 def crop_pct_of(processor: Any) -> float | None:
@@ -100,7 +115,7 @@ def pretrained_cfg_of(processor: Any, config: Any) -> dict[str, Any]:
         "fixed_input_size": False,
         "interpolation": words.get("interpolation", "bicubic"),
         "crop_pct": words.get("crop_pct") or 1.0,
-        "crop_mode": "center" if words.get("crop_pct") else "squash",
+        "crop_mode": "center" if words.get("crop_pct") else CROP_MODES[words.get("fit", "squash")],
         "mean": words.get("mean", [0.5] * config.num_channels),
         "std": words.get("std", [0.5] * config.num_channels),
         "num_classes": config.num_labels,
@@ -143,6 +158,9 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             do_normalize=said.get("do_normalize", True),
             image_mean=said.get("image_mean") or [0.5] * 3,
             image_std=said.get("image_std") or [0.5] * 3,
+            fit=said.get("fit"),
+            pad_color=said.get("pad_color"),
+            pixel_range=said.get("pixel_range"),
             sampling=said.get("sampling"),
             sampling_rate=said.get("sampling_rate"),
         ),
@@ -161,6 +179,9 @@ def stock_processor(processor: Any) -> tuple[Any, list[str]]:
     if not isinstance(processor, VisionTransformerImageProcessor):
         return processor, []
     cropping: Any = processor
+    if cropping.fit == "pad" or cropping.pixel_range is not None:
+        what = "pads images" if cropping.fit == "pad" else f"has a pixel_range of {list(cropping.pixel_range)}"
+        return None, [f"no processor of transformers itself {what}; none is saved"]
     size, crop = dict(cropping.size), dict(cropping.crop_size)
     if "shortest_edge" not in size:
         return None, [

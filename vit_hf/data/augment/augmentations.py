@@ -13,15 +13,12 @@ epoch and the sample (see random_numbers.py), and the same for all frames of a c
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from ...errors import UserError, unknown_name
-from ...settings import Section
-from ..decode.preparation import View
 from ..decode.resize import Box
 from .auto_augment import (
     JITTER_DRAWS,
@@ -35,38 +32,7 @@ from .auto_augment import (
 )
 from .crops import BOX_DRAWS, ERASE_DRAWS, erase_, flip, pad_and_crop, random_box
 from .geometry import AFFINE, AFFINE_DRAWS
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Limits = tuple[float, float]
-
-
-def refuse_crossed(limits: Limits, name: str) -> Limits:
-    if not 0 < limits[0] <= limits[1]:
-        raise UserError(f"{name}: {list(limits)} are no limits; give a positive one and a larger one.")
-    return limits
-
-
-class Augmentation(Section):
-    """strength: the fields that a bare number stands for; none where there is nothing to say, and `true` is written.
-
-    phase: "decoding" chooses what is decoded, "bytes" changes pixels, "normalized" what the processor makes of them.
-    """
-
-    strength: ClassVar[tuple[str, ...]] = ()
-    phase: ClassVar[Literal["decoding", "bytes", "normalized"]] = "bytes"
-
-    @property
-    def draws(self) -> int:
-        """Random numbers for each sample."""
-        raise NotImplementedError
-
-    def __call__(self, pixels: Tensor, numbers: np.ndarray) -> Tensor:
-        """b c h w, b draws -> b c h w"""
-        raise NotImplementedError
-
-    def choose(self, view: View, numbers: np.ndarray) -> View:
-        """draws -> the view, with what this one chooses of it"""
-        raise NotImplementedError
+from .operations import OPERATIONS, Augmentation, Limits, Share, refuse_crossed
 
 
 class RandomResizedCrop(Augmentation):
@@ -245,6 +211,7 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "trivialaugment": TrivialAugment,
     "three_augment": ThreeAugment,
     "color_jitter": ColorJitter,
+    **OPERATIONS,
     "erase": Erase,
     **dict.fromkeys(AFFINE, Affine),
 }

@@ -12,10 +12,12 @@ from torch import Tensor
 from ...errors import UserError
 from ...settings import Section
 from ..decode.preparation import MIDDLE, View
-from .augmentations import Affine, Augmentation, Share, build_augmentation
+from .augmentations import Affine, build_augmentation
 from .geometry import AFFINE, apply_affine, identity_matrices
 from .mixing import MIX_DRAWS, mix
+from .operations import Augmentation, Share
 from .random_numbers import uniform
+from .user_transform import UserTransform
 
 
 class MixSettings(Section):
@@ -43,11 +45,15 @@ class Step:
 
 @dataclass(frozen=True)
 class AugmentationPlan:
-    """Steps in the order of the recipe. Adding one at the end changes nothing that the others draw."""
+    """Steps in the order of the recipe. Adding one at the end changes nothing that the others draw.
+
+    transform: the user's own, which comes before all that changes bytes.
+    """
 
     steps: tuple[Step, ...] = ()
     mixing: MixSettings | None = None
     draws: int = 0
+    transform: UserTransform | None = None
 
     @classmethod
     def of(cls, train: Mapping[str, Any], mixing: MixSettings | None = None) -> "AugmentationPlan":

@@ -6,7 +6,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class StoredSplit:
         return replace(self, store=PixelStore(np.array(self.store.flat), self.store.shapes))
 
 
-FORMAT = "vit_hf pixels 2"
+FORMAT = "vit_hf pixels 3"
 CHECKED_WHOLE = 64 * 1024**2  # bytes; of a larger cache some images are checked at every start
 CHECKED = 256
 
@@ -108,7 +108,8 @@ def identity(table: ImageTable) -> str:
 
 def key_of(table: ImageTable, transform: dict[str, Any]) -> str:
     """The name of the cache of these images after this transform."""
-    text = json.dumps({"format": FORMAT, "images": identity(table), **transform}, sort_keys=True, default=str)
+    said = {"format": FORMAT, "images": identity(table), "reading": asdict(table.reading)}
+    text = json.dumps({**said, **transform}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

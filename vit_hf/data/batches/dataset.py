@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ...errors import UserError
 from ..augment.plan import AugmentationPlan
-from ..decode.images import UnreadableImage
+from ..decode.files import UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation, View
 from ..decode.videos import Footage
 from ..sources.tables import ImageTable
@@ -72,7 +72,8 @@ class ImageBatches(Dataset):
         self.seed = seed
         self.repeats = repeats
         self.labels = torch.from_numpy(table.labels)
-        stays = resident and store is not None and not self.plan.chooses and store.flat.nbytes <= MEMORY
+        drawn_here = self.plan.chooses or self.plan.transform is not None
+        stays = resident and store is not None and not drawn_here and store.flat.nbytes <= MEMORY
         lying = torch.from_numpy(store.all()) if stays and store else None
         self.finish = DevicePreparation(preparation, self.plan, classes=classes, resident=lying)
         # Shared memory, so that workers which outlive an epoch learn of the next one, and can say what they skipped.
@@ -96,6 +97,8 @@ class ImageBatches(Dataset):
             batch["rows"] = torch.from_numpy(rows)
         else:
             batch["pixel_values"], rows = self.pixels(rows, numbers)
+            if self.plan.transform is not None:
+                batch["pixel_values"] = self.transformed(batch["pixel_values"], rows, samples)
         batch["labels"] = self.labels[torch.from_numpy(rows)]
         if numbers is not None:
             batch["numbers"] = numbers
@@ -109,6 +112,17 @@ class ImageBatches(Dataset):
             return self.store.batch(rows), rows
         read = [self.readable(int(row), None if numbers is None else numbers[place]) for place, row in enumerate(rows)]
         return torch.stack([pixels for pixels, _ in read]), np.array([row for _, row in read])
+
+    def transformed(self, pixels: Tensor, rows: np.ndarray, samples: np.ndarray) -> Tensor:
+        """b ... c h w -> b ... c h w: by the user's own transform"""
+        own, epoch = self.plan.transform, int(self.epoch)
+        assert own is not None
+        return torch.stack(
+            [
+                own(image, self.table.name_of(int(row)), seed=self.seed, epoch=epoch, sample=int(sample))
+                for image, row, sample in zip(pixels, rows, samples, strict=True)
+            ]
+        )
 
     def readable(self, row: int, numbers: np.ndarray | None) -> tuple[Tensor, int]:
         """The image of this row; or, where broken ones are skipped, of the next row that can be read."""

@@ -1,12 +1,14 @@
 """A split of images made ready: read and checked once, and kept in memory or on disk where that is wanted."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..augment.plan import AugmentationPlan
-from ..decode.images import UnreadableImage
+from ..augment.user_transform import UserTransform
+from ..decode.files import Reading, UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation
 from ..settings import DataSettings
 from ..sources.tables import ImageTable
@@ -80,6 +82,11 @@ def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_erro
     return table.select(kept)
 
 
+def reading_of(settings: DataSettings, preparation: Preparation | ClipPreparation) -> Reading:
+    """How files are read: with the limits of the recipe, and with the range of what travels beside the model."""
+    return Reading(settings.check_finite, preparation.pixel_range, settings.max_pixels)
+
+
 def load_batches(
     table: ImageTable,
     preparation: Preparation | ClipPreparation,
@@ -89,9 +96,16 @@ def load_batches(
     plan: AugmentationPlan | None = None,
     classes: int = 0,
     seed: int = 0,
+    transform: Callable[..., Any] | None = None,
 ) -> ImageBatches:
-    """Read and check every image of a split, and keep the prepared pixels where memory or a cache holds them."""
+    """Read and check every image of a split, and keep the prepared pixels where memory or a cache holds them.
+
+    transform: the user's own, of one image in bytes, before what the plan says (see user_transform.py).
+    """
     plan = plan or AugmentationPlan()
+    if transform is not None:
+        plan = replace(plan, transform=UserTransform.of(transform, preparation.channels, preparation.size))
+    table = replace(table, reading=reading_of(settings, preparation))
     read = Reader(preparation, whole=plan.chooses)
     keep = settings.keep_in_memory
     if keep is None:

@@ -18,7 +18,7 @@ from torch.utils.data._utils import worker as this_worker
 from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..augment.random_numbers import uniform
-from ..decode.images import UnreadableImage
+from ..decode.files import UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation
 from ..sources.tables import Shards, StreamedTable
 from .device import DevicePreparation
@@ -180,7 +180,13 @@ class StreamedImages:
         read = [
             self.readable(records, place, None if numbers is None else numbers[place]) for place in range(len(records))
         ]
-        batch: dict[str, Any] = {"pixel_values": torch.stack([pixels for pixels, _ in read])}
+        images = [pixels for pixels, _ in read]
+        if (own := self.plan.transform) is not None:
+            how = {"seed": self.seed, "epoch": number}
+            images = [
+                own(pixels, self.table.name(record), sample=place, **how) for place, (pixels, record) in enumerate(read)
+            ]
+        batch: dict[str, Any] = {"pixel_values": torch.stack(images)}
         batch["labels"] = torch.tensor([self.table.label_of(record) for _, record in read])
         if numbers is not None:
             batch["numbers"] = numbers

@@ -1,85 +1,36 @@
-"""One image, from a file or from bytes, to pixels of 8 bits; whatever cannot be read says its name."""
+"""An image of which no more than the header is read until its pixels are wanted, and then as few of them as will do."""
 
-import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ...errors import UserError
-from ...models.video_frames import BROKEN, MODES
-from .readers import missing_reader, register_readers
+from ...models.image_files import flattened, upright
+from .files import (
+    USUAL_READING,
+    Reading,
+    UnreadableImage,
+    bare_jpeg,
+    decode,
+    jpeg_orientation,
+    named,
+    opened_image,
+    refuse_large,
+    with_channels,
+)
 
-register_readers()
-
-
-class UnreadableImage(UserError):
-    """A file that is empty, truncated, no image at all, or holds pixels that are no numbers."""
-
-
-def read_image(source: Path | bytes, name: str, *, check_finite: bool = False, factor: int = 1) -> Image.Image:
-    """-> an image of 8 bits a channel, upright as its EXIF says; animations give their first frame.
-
-    16-bit grays are divided by 257. Floating-point grays are taken as 0 to 1 where they fit, else as 0 to 255.
-    A JPEG is decoded at a `factor`-th of its size (1, 2, 4 or 8).
-    """
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if factor > 1:
-                image.draft(image.mode, (image.width // factor or 1, image.height // factor or 1))
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-        return eight_bits(upright, check_finite=check_finite)
-    except BROKEN as error:
-        raise UnreadableImage(f"{name}: {reason(source, error)}") from error
-
-
-def eight_bits(image: Image.Image, *, check_finite: bool) -> Image.Image:
-    """PIL would clip deep grays at 255, so that a 16-bit scan becomes white."""
-    if image.mode not in ("F", "I") and not image.mode.startswith("I;"):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        if check_finite:
-            raise UserError("it holds NaN or infinite pixels")
-        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    if image.mode != "F":
-        values = values / 257
-    elif values.max(initial=0) <= 1:
-        values = values * 255
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-
-
-def with_channels(image: Image.Image, channels: int) -> Image.Image:
-    """-> gray, RGB or RGBA for 1, 3 or 4 channels"""
-    if channels not in MODES:
-        raise UserError(
-            f"Image files have 1, 3 or 4 channels, and the model takes {channels}; call the model with pixel_values."
-        )
-    return image if image.mode == MODES[channels] else image.convert(MODES[channels])
-
-
-def reason(source: Path | bytes, error: Exception) -> str:
-    """Why a file could not be read, without repeating its name."""
-    if isinstance(source, Path) and not source.exists():
-        return "it does not exist"
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    if size == 0:
-        return "it is empty"
-    if isinstance(error, Image.UnidentifiedImageError):
-        return missing_reader(source) or "it is not an image that Pillow can open"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
+__all__ = ["UnreadableImage", "open_picture"]
 
 # `pip install vit_hf[fast]` brings it.
 simplejpeg: Any = import_module("simplejpeg") if find_spec("simplejpeg") else None
 
-ORIENTATION = 0x0112  # of EXIF
 # Upright from what EXIF says, as an operation on rows and columns.
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
@@ -92,6 +43,7 @@ UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 ON_THEIR_SIDES = (5, 6, 7, 8)
 FACTORS = (8, 4, 2)  # by which a JPEG can be decoded smaller
+JPEG = b"\xff\xd8\xff"  # its first bytes
 
 
 class Picture(Protocol):
@@ -113,7 +65,12 @@ class FastJpeg:
     stored: tuple[int, int]
     gray: bool
     orientation: int
-    otherwise: Picture
+    name: str
+    reading: Reading
+
+    @property
+    def otherwise(self) -> Picture:
+        return PillowJpeg(self.data, self.name, self.orientation, self.reading)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,26 +92,52 @@ class FastJpeg:
 
 
 @dataclass(frozen=True)
-class PillowPicture:
-    """Anything that Pillow reads."""
+class PillowJpeg:
+    """A JPEG that Pillow decodes, at a part of its size where that is wanted."""
 
-    source: Path | bytes
+    data: bytes
     name: str
-    check_finite: bool = False
+    orientation: int
+    reading: Reading
 
     @property
     def size(self) -> tuple[int, int]:
-        try:
-            with Image.open(io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source) as image:
-                width, height = image.size
-                turned = image.getexif().get(ORIENTATION) in ON_THEIR_SIDES
-        except BROKEN as error:
-            raise UnreadableImage(f"{self.name}: {reason(self.source, error)}") from error
-        return (width, height) if turned else (height, width)
+        with named(self.data, self.name), opened_image(self.bare, self.reading) as image:
+            width, height = image.size
+        return (width, height) if self.orientation in ON_THEIR_SIDES else (height, width)
+
+    @cached_property
+    def bare(self) -> bytes:
+        return bare_jpeg(self.data)
 
     def pixels(self, channels: int, factor: int = 1) -> np.ndarray:
-        image = read_image(self.source, self.name, check_finite=self.check_finite, factor=factor)
-        return as_array(with_channels(image, channels))
+        with named(self.data, self.name), opened_image(self.bare, self.reading) as image:
+            if factor > 1:
+                image.draft(image.mode, (image.width // factor or 1, image.height // factor or 1))
+            image.load()
+            return as_array(with_channels(upright(image, self.orientation), channels))
+
+
+@dataclass(frozen=True)
+class PillowPicture:
+    """Anything else that Pillow reads: decoded once, as many formats say how they are turned behind their pixels."""
+
+    source: Path | bytes
+    name: str
+    reading: Reading = USUAL_READING
+
+    @cached_property
+    def decoded(self) -> Image.Image:
+        with named(self.source, self.name):
+            return decode(self.source, self.reading)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.decoded.height, self.decoded.width
+
+    def pixels(self, channels: int, factor: int = 1) -> np.ndarray:
+        with named(self.source, self.name):
+            return as_array(with_channels(self.decoded, channels))
 
 
 @dataclass(frozen=True)
@@ -190,34 +173,41 @@ def as_array(image: Image.Image) -> np.ndarray:
     return np.atleast_3d(np.array(image))
 
 
-def orientation_of(data: bytes) -> int:
-    """What EXIF or XMP say about the side that is up; 1 is upright."""
-    if b"Exif" not in data and b"Orientation" not in data:
-        return 1
-    with Image.open(io.BytesIO(data)) as image:
-        return image.getexif().get(ORIENTATION, 1)
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """h w c -> an image"""
+    return Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[..., 0])
 
 
-def open_picture(source: Path | bytes | Image.Image, name: str, *, check_finite: bool = False) -> Picture:
+def jpeg_data(source: Path | bytes) -> bytes | None:
+    """The bytes of a file that begins as a JPEG does; None for any other, which Pillow reads as it needs it."""
+    if isinstance(source, bytes):
+        return source if source.startswith(JPEG) else None
+    try:
+        with source.open("rb") as file:
+            start = file.read(len(JPEG))
+            return start + file.read() if start == JPEG else None
+    except OSError:  # Pillow will say why
+        return None
+
+
+def open_picture(source: Path | bytes | Image.Image, name: str, reading: Reading = USUAL_READING) -> Picture:
     """The header of a file, or an image that is decoded already.
 
     Raises: UnreadableImage. Files may turn out to be broken only when their pixels are wanted.
     """
     if isinstance(source, Image.Image):
-        return OpenPicture(source)
-    by_pillow = PillowPicture(source, name, check_finite)
-    if simplejpeg is None:
-        return by_pillow
-    try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        if not simplejpeg.is_jpeg(data):
-            return by_pillow
-        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-        if space not in ("YCbCr", "Gray"):
-            return by_pillow
-        # What Pillow refuses as a decompression bomb is for Pillow to refuse.
-        if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
-            return by_pillow
-        return FastJpeg(data, (height, width), space == "Gray", orientation_of(data), by_pillow)
-    except BROKEN:
-        return by_pillow
+        with named(b"?", name):
+            return OpenPicture(flattened(source, reading.pixel_range, check_finite=reading.check_finite))
+    if (data := jpeg_data(source)) is None:
+        return PillowPicture(source, name, reading)
+    orientation = jpeg_orientation(data)
+    height, width, space = 0, 0, ""
+    if simplejpeg is not None:
+        with suppress(ValueError):
+            height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+    if space not in ("YCbCr", "Gray"):
+        return PillowJpeg(data, name, orientation, reading)
+    if height * width > reading.max_pixels:
+        with named(data, name):
+            refuse_large(height * width, reading)
+    return FastJpeg(data, (height, width), space == "Gray", orientation, name, reading)

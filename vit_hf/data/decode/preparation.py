@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...modality import IMAGE, VIDEO, Modality
 from ...models.video_frames import frames_of_clip
-from .images import OpenPicture, Picture
+from .images import OpenPicture, Picture, as_image
 from .resize import Box, Sizing, resize, spare_factor
 from .videos import Footage
 
@@ -33,6 +33,12 @@ class View:
 MIDDLE = View()
 
 
+def range_of(processor: Any) -> tuple[float, float] | None:
+    """What is black and white in images of more than eight bits; None where a processor of any library knows none."""
+    low_and_high = getattr(processor, "pixel_range", None)
+    return None if low_and_high is None else (float(low_and_high[0]), float(low_and_high[1]))
+
+
 class Preparation:
     """The image processor's resizing and cropping apart from its arithmetic, which follows the augmentation."""
 
@@ -42,6 +48,7 @@ class Preparation:
         self.processor = processor
         self.channels = channels
         self.sizing = Sizing.of(processor)
+        self.pixel_range = range_of(processor)
         normalizes = processor.do_normalize
         self.mean = torch.tensor(processor.image_mean if normalizes else [0.0]).reshape(-1, 1, 1)
         self.std = torch.tensor(processor.image_std if normalizes else [1.0]).reshape(-1, 1, 1)
@@ -56,8 +63,7 @@ class Preparation:
             return self.part(picture, view.box)
         if self.sizing is None:
             pixels = picture.pixels(self.channels)
-            image = Image.fromarray(pixels if self.channels > 1 else pixels[..., 0])
-            sized = self.processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
+            sized = self.processor(as_image(pixels), do_rescale=False, do_normalize=False, return_tensors="np")
             return torch.from_numpy(sized["pixel_values"][0].astype(np.uint8))
         height, width = picture.size
         resized = self.sizing.resized(height, width)
@@ -98,6 +104,7 @@ class ClipPreparation:
             )
         self.frame = Preparation(processor, channels)
         self.mean, self.std, self.size = self.frame.mean, self.frame.std, self.frame.size
+        self.pixel_range = self.frame.pixel_range
         self.frames: int = processor.num_frames
         self.bytes_per_image = self.frames * self.frame.bytes_per_image
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from ...models.image_processing_vit import VisionTransformerImageProcessor, covering, middle
+from ...models.image_processing_vit import VisionTransformerImageProcessor, bordered, covering, fitting, middle
 from .images import FACTORS
 
 BY_TORCH = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
@@ -57,14 +57,16 @@ def spare_factor(height: int, width: int, target: tuple[int, int]) -> int:
 
 @dataclass(frozen=True)
 class Sizing:
-    """To which size an image is resized, and what of it is cut out of the middle: two kinds of processors, in numbers.
+    """To which size an image is resized, and what is cut out of its middle or put around it: processors, in numbers.
 
-    size: (height, width) to squeeze into, or to cover where there is a crop; or the shortest side, to keep the shape.
+    size: (height, width) to squeeze into, to cover where there is a crop, or to fit into where there is a border; or
+    the shortest side, to keep the shape. border: its color, a byte for each channel.
     """
 
     size: tuple[int, int] | int
     crop: tuple[int, int] | None
     resample: int
+    border: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, processor: Any) -> "Sizing | None":
@@ -75,7 +77,12 @@ class Sizing:
             return None
         if type(processor) is ViTImageProcessorPil and not cuts and size.height and size.width:
             return cls((size.height, size.width), None, resample)
-        if isinstance(processor, VisionTransformerImageProcessor) and cuts:
+        if not isinstance(processor, VisionTransformerImageProcessor):
+            return None
+        if processor.fit != "crop" and not cuts and size.height and size.width:
+            border = tuple(processor.pad_color or (0,)) if processor.fit == "pad" else None
+            return cls((size.height, size.width), None, resample, border)
+        if processor.fit == "crop" and cuts:
             return cls(size.shortest_edge or (size.height, size.width), (crop.height, crop.width), resample)
         return None
 
@@ -83,10 +90,15 @@ class Sizing:
         """The size of an image of height x width before it is cut."""
         if isinstance(self.size, int):
             return shortest_side(height, width, self.size)
+        if self.border is not None:
+            return fitting(height, width, self.size)
         return covering(height, width, self.size) if self.crop else self.size
 
     def cut(self, pixels: Tensor, side: float = 0.5) -> Tensor:
-        """c H W -> c h w: the middle; or of the longer side what `side` says, from 0 (left, top) to 1"""
+        """c H W -> c h w: the middle; or of the longer side what `side` says, from 0 (left, top) to 1. Or all of it, in
+        its border."""
+        if self.border is not None and not isinstance(self.size, int):
+            return torch.from_numpy(bordered(pixels.numpy(), self.size, self.border))
         if self.crop is None:
             return pixels
         height, width = pixels.shape[1:]

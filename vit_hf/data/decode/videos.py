@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ...models.video_frames import FrameFolder, UnreadableVideo, Video, open_video, uniform_frames
-from .images import OpenPicture, Picture, StoredPicture, UnreadableImage, open_picture
+from .files import USUAL_READING, Reading, UnreadableImage
+from .images import OpenPicture, Picture, StoredPicture, open_picture
 
 
 class Footage(Protocol):
@@ -27,15 +28,14 @@ class FolderFootage:
     """A folder of images, which are decoded as images are."""
 
     files: Sequence[Path]
-    check_finite: bool = False
+    reading: Reading = USUAL_READING
 
     def __len__(self) -> int:
         return len(self.files)
 
     def pictures(self, numbers: Sequence[int]) -> list[Picture]:
         opened = {
-            number: open_picture(self.files[number], str(self.files[number]), check_finite=self.check_finite)
-            for number in set(numbers)
+            number: open_picture(self.files[number], str(self.files[number]), self.reading) for number in set(numbers)
         }
         return [opened[number] for number in numbers]
 
@@ -89,7 +89,7 @@ def some_frames(footage: Footage, count: int) -> list[Image.Image]:
     return [Image.fromarray(picture.pixels(3)) for picture in footage.pictures(numbers)]
 
 
-def open_footage(source: Path | bytes | np.ndarray, name: str, *, check_finite: bool = False) -> Footage:
+def open_footage(source: Path | bytes | np.ndarray, name: str, reading: Reading = USUAL_READING) -> Footage:
     """A folder of frames, a file, the bytes of one, or an array t h w c.
 
     Raises: UnreadableImage. Files may turn out to be broken only when their frames are wanted.
@@ -100,4 +100,4 @@ def open_footage(source: Path | bytes | np.ndarray, name: str, *, check_finite: 
         video = open_video(source, name)
     except UnreadableVideo as error:
         raise UnreadableImage(str(error)) from error
-    return FolderFootage(video.files, check_finite) if isinstance(video, FrameFolder) else FileFootage(video)
+    return FolderFootage(video.files, reading) if isinstance(video, FrameFolder) else FileFootage(video)

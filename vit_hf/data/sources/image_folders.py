@@ -11,7 +11,7 @@ from ...modality import IMAGE, Modality
 from ..settings import DataSettings, ProblemType
 from .folders import Folder, scan
 from .layouts import read_layout
-from .readings import Classes, Reading
+from .readings import Classes, LayoutReading
 from .tables import ImageData, ImageTable
 
 LAYOUT_WORDS = {
@@ -71,7 +71,7 @@ def table_of_split(
     return table_of_files(paths, labels, modality=modality, check_finite=settings.check_finite, groups=groups)
 
 
-def data_of_reading(reading: Reading, tree: Folder, settings: DataSettings, modality: Modality) -> ImageData:
+def data_of_reading(reading: LayoutReading, tree: Folder, settings: DataSettings, modality: Modality) -> ImageData:
     names = reading.label_names
     splits = {split: table_of_split(classes, names, settings, modality) for split, classes in reading.parts.items()}
     aside = [item for folder in reading.unlabeled for item in folder.items()]

@@ -6,8 +6,8 @@ from ...errors import UserError, first_few, unknown_name
 from ...modality import Modality
 from .folders import Folder
 from .readings import (
+    LayoutReading,
     NoReading,
-    Reading,
     innermost,
     names_in,
     read_classes,
@@ -59,7 +59,7 @@ def hardly_classes(root: Folder) -> bool:
     return len(words) > 1 and strange and share_classes({folder.path: [folder] for folder in root.filled})
 
 
-def refuse_several(root: Folder, reason: str, ways: Mapping[str, Callable[[], Reading]]) -> Ambiguous:
+def refuse_several(root: Folder, reason: str, ways: Mapping[str, Callable[[], LayoutReading]]) -> Ambiguous:
     """The error that says what a tree may mean, and how to say what it does."""
     lines = []
     for layout, way in ways.items():
@@ -76,7 +76,7 @@ def refuse_several(root: Folder, reason: str, ways: Mapping[str, Callable[[], Re
 
 def read_layout(
     root: Folder, modality: Modality, *, layout: str | None = None, named: Mapping[str, str] | None = None
-) -> Reading:
+) -> LayoutReading:
     """layout: how it is to be read, where a recipe says so. named: the folders that are splits, where it says so.
 
     Raises: Ambiguous, with the readings to choose from; NoReading where there is none.
@@ -109,7 +109,7 @@ def clear_reading(
     others: list[Folder],
     perhaps: dict[str, list[Folder]],
     modality: Modality,
-) -> Reading:
+) -> LayoutReading:
     """The only sensible meaning of folders of which some seem to be splits, or perhaps are."""
 
     def refused(reason: str) -> Ambiguous:

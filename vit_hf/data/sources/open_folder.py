@@ -12,7 +12,7 @@ from .image_folders import data_of_reading, split_words
 from .label_columns import LABEL_WORDS
 from .layouts import Ambiguous, read_layout
 from .listed_files import open_listed
-from .readings import NoReading, Reading
+from .readings import LayoutReading, NoReading
 from .split_names import spelled, split_called
 from .table_files import TABLE_ENDINGS, holds_pictures
 from .tables import ImageData, ImageTable
@@ -95,7 +95,7 @@ def open_folder(tree: Folder, settings: DataSettings, modality: Modality) -> Ima
     asked = settings.layout == "table" or any(getattr(settings, name) is not None for name in FOR_TABLES)
     if asked or (not tree.count and tables_near(tree)):
         return open_tables(tree, places, settings, modality)
-    reading: Reading | None = None
+    reading: LayoutReading | None = None
     problem: UserError | None = None
     try:
         reading = read_layout(tree, modality, layout=settings.layout, named=split_words(settings))

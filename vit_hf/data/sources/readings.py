@@ -15,7 +15,7 @@ UNTOLD = ("unknown", "unlabeled", "unlabelled", "unclassified", "test", "all")  
 
 
 @dataclass
-class Reading:
+class LayoutReading:
     """layout: its word in a recipe. parts: the class folders of each split. unlabeled: folders of items without labels.
     left: folders that hold items and are passed over. root: the folder that all this lies in."""
 
@@ -94,13 +94,13 @@ def names_in(folder: Folder) -> set[str]:
     return {child.name for child in folder.filled}
 
 
-def read_classes(root: Folder, modality: Modality) -> Reading:
+def read_classes(root: Folder, modality: Modality) -> LayoutReading:
     """Every folder is a class, and what lies deeper belongs to it."""
     inside = innermost(root)
-    return Reading("classes", {"train": classes_of_training(inside, modality)}, root=inside)
+    return LayoutReading("classes", {"train": classes_of_training(inside, modality)}, root=inside)
 
 
-def read_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modality) -> Reading:
+def read_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Modality) -> LayoutReading:
     """Some folders are splits with class folders in them. Where none is to train on, the others are its classes."""
     if not splits:
         raise NoReading(f"No folder in {root.path} is called like a split; name one with --data.test_split.")
@@ -137,14 +137,14 @@ def read_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Moda
         raise NoReading(
             f"{root.path} has {first_few([folder.name for folder in unlabeled])}, and no class folders in any of them."
         )
-    return Reading("splits", parts, unlabeled, left, root)
+    return LayoutReading("splits", parts, unlabeled, left, root)
 
 
 def says_aside(folder: Folder) -> bool:
     return bool(ASIDE_WORDS & {*words_of(folder.name)})
 
 
-def read_classes_of_splits(root: Folder, modality: Modality) -> Reading:
+def read_classes_of_splits(root: Folder, modality: Modality) -> LayoutReading:
     """Every folder is a class, and the folders in it are splits."""
     inside = innermost(root) if not spelled_folders(root)[0] else root
     parts: dict[str, Classes] = {}
@@ -161,7 +161,7 @@ def read_classes_of_splits(root: Folder, modality: Modality) -> Reading:
             if name not in parts["train"]:
                 raise NoReading(f"The class {name!r} has {split} {modality.plural}, and none to train on.")
     ordered = {split: parts[split] for split in ("train", "validation", "test") if split in parts}
-    return Reading("classes_of_splits", ordered, root=inside)
+    return LayoutReading("classes_of_splits", ordered, root=inside)
 
 
 def spelled_folders(root: Folder) -> tuple[dict[str, list[Folder]], dict[str, list[Folder]], list[Folder]]:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ...errors import UserError
 from ...modality import IMAGE, Modality
-from ..decode.images import UnreadableImage
+from ..decode.files import USUAL_READING, Reading, UnreadableImage
 from ..settings import ProblemType
 
 
@@ -38,7 +38,7 @@ class ImageTable:
     source: Callable[[Any, str], Any]
     name: Callable[[Any, int], str]
     order: np.ndarray
-    check_finite: bool = False
+    reading: Reading = USUAL_READING
     modality: Modality = IMAGE
     groups: np.ndarray | None = None
     hashes: np.ndarray | None = None
@@ -57,7 +57,7 @@ class ImageTable:
     ) -> "ImageTable":
         labels, order = as_labels(labels), np.arange(len(items))
         together = None if groups is None else np.asarray(groups, dtype=object)
-        return cls(items, labels, source, name, order, check_finite, modality, together)
+        return cls(items, labels, source, name, order, Reading(check_finite=check_finite), modality, together)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -76,7 +76,7 @@ class ImageTable:
     def open(self, index: int) -> Any:
         """The image as a `Picture`, or the video as `Footage`: no more than the header is read yet."""
         source, name = self.source_of(index)
-        return self.modality.open(source, name, check_finite=self.check_finite)
+        return self.modality.open(source, name, self.reading)
 
     def read_each(self, prepare: Callable[[Any], Any], doing: str) -> Iterator[tuple[Any, str | None]]:
         """For each image what `prepare` makes of it, or None and a line that says why it cannot be read."""
@@ -144,11 +144,14 @@ class StreamedTable:
     label: Callable[[Any, str], Any]  # a number, or as many as there are names
     check_finite: bool = False
     modality: Modality = IMAGE
+    reading: Reading = USUAL_READING
 
     def open(self, record: Any) -> Any:
         """A `Picture`, or of videos `Footage`."""
         name = self.name(record)
-        return self.modality.open(self.source(record, name), name, check_finite=self.check_finite)
+        return self.modality.open(
+            self.source(record, name), name, replace(self.reading, check_finite=self.check_finite)
+        )
 
     def label_of(self, record: Any) -> Any:
         return self.label(record, self.name(record))
