@@ -11,6 +11,8 @@ from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+# As transformers calls them in a model's configuration.
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 
 
 class DataSettings(Section):

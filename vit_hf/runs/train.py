@@ -13,6 +13,7 @@ from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
+from ..training.metrics.multi_label import choose_thresholds
 from ..training.trainer.checkpoints import newest_complete
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
@@ -31,7 +32,8 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
     seconds = run_trainer(trainer, resume)
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
-    # Every process of a distributed run takes part in these two; the first alone does the rest.
+    # Every process of a distributed run takes part in these three; the first alone does the rest.
+    thresholds = note_thresholds(prepared, trainer)
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
     return FinishedRun(
@@ -45,7 +47,22 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
         prepared.counts,
         prepared.loaded,
         tested.metrics.get("test_samples_per_second"),
+        thresholds,
     )
+
+
+def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | None:
+    """Where an image may have several labels: the probability from which on it has each, chosen on the watched split,
+    and noted in the model's configuration. None, and no note of an earlier training, where it has one.
+    """
+    config: Any = trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
+    if prepared.data.problem_type != "multi_label_classification":
+        vars(config).pop("thresholds", None)
+        return None
+    watched = prepared.batches[prepared.watched]
+    found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]
+    config.thresholds = choose_thresholds(torch.as_tensor(found.predictions), watched.labels)
+    return config.thresholds
 
 
 def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:

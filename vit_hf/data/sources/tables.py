@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..decode.images import UnreadableImage
+from ..settings import ProblemType
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ImageTable:
         check_finite: bool = False,
         modality: Modality = IMAGE,
     ) -> "ImageTable":
-        labels, order = np.asarray(labels, dtype=np.int64), np.arange(len(items))
+        labels, order = as_labels(labels), np.arange(len(items))
         return cls(items, labels, source, name, order, check_finite, modality)
 
     def __len__(self) -> int:
@@ -86,7 +87,13 @@ class ImageTable:
 
     def with_labels(self, labels: np.ndarray) -> "ImageTable":
         """The same images with these labels."""
-        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+        return replace(self, labels=as_labels(labels))
+
+
+def as_labels(labels) -> np.ndarray:
+    """n whole numbers (int64), or n labels of 0 and 1, or n targets (float32)"""
+    labels = np.asarray(labels)
+    return labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64, copy=False)
 
 
 def read_in_order(read: Callable[[int], Any], count: int) -> Iterator[Any]:
@@ -138,6 +145,7 @@ class ImageData:
     label_names: list[str]
     split_origin: str | None = None  # how the test split came about, where the data has none
     stream: StreamedTable | None = None  # the train split, where it is read while it is trained on
+    problem_type: ProblemType = "single_label_classification"
 
     def split(self, name: str) -> ImageTable:
         if name not in self.splits:
