@@ -14,6 +14,7 @@ from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
+from ..training.problem import Problem
 from ..training.recipe.arguments import TrainingArguments
 from ..training.recipe.optimization import MaskingSettings
 from ..training.recipe.recipe import Recipe
@@ -68,8 +69,18 @@ class PreparedRun:
             f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
             f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
             *self.plan,
+            *(self.problem.describe() if self.problem else []),
         ]
         return "\n".join(lines)
+
+    @property
+    def problem(self) -> Problem | None:
+        """None where images are learned from without their labels."""
+        if self.recipe.model.task == "masked_image_modeling":
+            return None
+        table = self.batches["train"].table if "train" in self.batches else self.data.splits.get("train")
+        labels = None if self.stream is not None or table is None else table.labels
+        return Problem.of(self.data.problem_type, self.data.label_names, labels)
 
     def masked(self, split: str) -> MaskedImages:
         """The images of a split, with what is hidden of each."""
@@ -110,4 +121,5 @@ class PreparedRun:
             train_dataset=self.batches["train"] if self.stream is None else self.stream,
             eval_dataset=self.batches[self.watched],
             teacher=self.teacher(),
+            problem=self.problem,
         )

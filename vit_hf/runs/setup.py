@@ -18,8 +18,12 @@ from ..families import FAMILIES, family_of
 from ..modality import modality_of
 from ..publishing.push_callback import HubPush
 from ..settings import explain_wrong_fields
+from ..training.class_weights import refuse_other_problems
+from ..training.losses import loss_of
+from ..training.problem import figure_names
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
 from ..training.recipe.recipe import ModelSettings, Recipe
+from ..training.recipe.selection import choose_metric, refuse_unknown_metric, with_what_choosing_needs
 from .prepared_run import PreparedRun
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
@@ -161,11 +165,33 @@ def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
     )
 
 
+def settle_problem(run: PreparedRun) -> None:
+    """The loss, and by which figure the best weights are chosen.
+
+    Raises: UserError for what makes no sense of the labels that there are, before any image is read.
+    """
+    problem, recipe = run.problem, run.recipe
+    if problem is not None:
+        said = recipe.model.fields().get("problem_type")
+        if said not in (None, problem.problem_type):
+            raise UserError(
+                f"model.problem_type: {said}, but by its labels the data is for {problem.problem_type}; leave the "
+                "field out, and where the labels are read wrongly, say so of the data."
+            )
+        refuse_other_problems(recipe.optimization, problem)
+        loss_of(recipe.optimization, problem)
+    run.plan += choose_metric(run.arguments, recipe.training, recipe.optimization, problem)
+    figures = ["loss"] if problem is None else figure_names(problem.problem_type, len(problem.names))
+    refuse_unknown_metric(run.arguments, recipe.optimization, figures)
+
+
 def prepare(recipe: Recipe) -> PreparedRun:
     """Read the data, build the model, and say what was found."""
-    arguments = training_arguments(recipe.training)
+    streaming = recipe.data.streaming
+    training, chosen = with_what_choosing_needs(recipe.training, recipe.optimization, streaming=streaming)
+    arguments = training_arguments(training)
     push = HubPush.asked_for(arguments)
-    plan = plan_steps(arguments, recipe.optimization, recipe.training)
+    plan = [*plan_steps(arguments, recipe.optimization, recipe.training), *chosen]
     data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
     if data.stream is None:
         data.split("train")
@@ -179,6 +205,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     processor = modality.processor_for(model.config, recipe.data)
     preparation = modality.preparation(processor, model.config.num_channels)
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
+    settle_problem(run)
     print(run.describe(), flush=True)
     for split, images in data.splits.items():
         run.batches[split] = load_batches(
