@@ -82,6 +82,7 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     if loaded.processor is None:
         return settings
     words = words_for_channels(loaded.processor, channels)
+    words = {"frame_sampling" if name == "sampling" else name: value for name, value in words.items()}
     given = settings.model_dump(include=set(settings.model_fields_set))
     with explain_wrong_fields(f"The preprocessing of {loaded.source}"):
         return DataSettings(**{**words, **given})
@@ -178,6 +179,8 @@ def settle_problem(run: PreparedRun) -> None:
                 f"model.problem_type: {said}, but by its labels the data is for {problem.problem_type}; leave the "
                 "field out, and where the labels are read wrongly, say so of the data."
             )
+        if problem.problem_type == "regression" and recipe.data.sampling == "balanced":
+            raise UserError("data.sampling: balanced draws classes as often, and the data has numbers; leave it out.")
         refuse_other_problems(recipe.optimization, problem)
         loss_of(recipe.optimization, problem)
     run.plan += choose_metric(run.arguments, recipe.training, recipe.optimization, problem)
