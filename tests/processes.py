@@ -106,7 +106,7 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
     """What a process does: one small run, and the exit code of the command.
 
     seconds_per_step, dies_at_step, dies_within: as Slow, Dies and die_within say. says_in: where its stderr goes.
-    balanced: draw both classes as often, of which the first has three images. evaluates: so many images, after the training.
+    balanced: draw both classes as often, of which the first has three images. evaluates: so many images, at the end.
     """
     begin_in(environment)
     callbacks: list[TrainerCallback] = [Averages(), Slow(settings.pop("seconds_per_step", 0))]

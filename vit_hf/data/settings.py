@@ -99,6 +99,6 @@ class DataSettings(Section):
     def refuse_repeating_twice(self):
         if self.repeats > 1 and self.sampling == "balanced":
             raise UserError(
-                "sampling: balanced repeats the images of rare classes, and repeats all of them; leave one of the two out."
+                "sampling: balanced repeats images of rare classes, and repeats those of all; leave one of the two out."
             )
         return self

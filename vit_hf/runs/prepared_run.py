@@ -59,6 +59,15 @@ class PreparedRun:
         """A validation split, where there is one, is looked at during training, and the test split at the end only."""
         return "validation" if "validation" in self.batches else "test"
 
+    @property
+    def outputs_in_words(self) -> str:
+        number = len(self.data.label_names)
+        words = {
+            "multi_label_classification": "labels, several for each",
+            "regression": "numbers for each",
+        }
+        return f"{number} {words.get(self.data.problem_type, 'classes')}"
+
     def describe(self) -> str:
         data, recipe = self.data, self.recipe
         counts = ", ".join(
@@ -66,7 +75,7 @@ class PreparedRun:
         )
         labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
         lines = [
-            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {self.outputs_in_words}: {labels}",
             f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
             *self.plan,
             *(self.problem.describe() if self.problem else []),

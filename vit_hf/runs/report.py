@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ..data.batches.dataset import ImageBatches
@@ -134,13 +135,31 @@ def draw_classes(images: ImageBatches, logits: Tensor, names: Sequence[str], fol
             draw_predictions(pictures, logits[chosen], labels, names, path, frames=modality.frames_shown)
 
 
-def save_examples(images: ImageBatches, names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """The first image or video of each class, of at most ten classes, to try predictions on."""
+def save_examples(
+    images: ImageBatches,
+    names: Sequence[str],
+    folder: Path,
+    problem_type: ProblemType = "single_label_classification",
+) -> dict[str, Path]:
+    """To try predictions on: the first image or video of each class or label, of at most ten; of numbers ten of them,
+    evenly over the split. -> where each is, by its label or its numbers
+    """
     folder.mkdir(parents=True, exist_ok=True)
     table, saved = images.table, {}
-    for label, name in list(enumerate(names))[:EXAMPLES_SAVED]:
-        places = (table.labels == label if table.labels.ndim == 1 else table.labels[:, label] > 0.5).nonzero()[0]
-        if len(places):
-            first = table.open(int(places[0]))
-            saved[name] = table.modality.save_example(images.preparation, first, folder / str(label))
+    for number, (label, row) in enumerate(examples_of(table.labels, names, problem_type)):
+        first = table.open(row)
+        saved[label] = table.modality.save_example(images.preparation, first, folder / str(number))
     return saved
+
+
+def examples_of(labels: np.ndarray, names: Sequence[str], problem_type: ProblemType) -> list[tuple[str, int]]:
+    """-> labels as people read them, each with a row that has it"""
+    if problem_type == "regression":
+        rows = np.linspace(0, len(labels) - 1, min(EXAMPLES_SAVED, len(labels))).astype(int).tolist()
+        said = [
+            ", ".join(f"{name} {number:.4g}" for name, number in zip(names, labels[row], strict=True)) for row in rows
+        ]
+        return list(zip(said, rows, strict=True))
+    there = [labels == place if labels.ndim == 1 else labels[:, place] > 0.5 for place in range(len(names))]
+    few = list(zip(names, there, strict=True))[:EXAMPLES_SAVED]
+    return [(name, int(own.argmax())) for name, own in few if own.any()]

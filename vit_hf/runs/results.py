@@ -96,7 +96,7 @@ class FinishedRun:
         kind = self.data.problem_type
         draw_report(self.tested, self.logits, self.data.label_names, self.folder, kind, self.metrics)
         render_model_card(self.facts()).save(self.folder / "README.md")
-        return save_examples(self.tested, self.data.label_names, self.folder / "examples")
+        return save_examples(self.tested, self.data.label_names, self.folder / "examples", kind)
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""

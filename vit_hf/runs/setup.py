@@ -224,6 +224,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     if data.stream is not None:
         run.stream = streamed_batches(run, data.stream)
         return run
-    refuse_empty_classes(run.batches["train"].table, data.label_names)
+    if data.problem_type != "regression":
+        refuse_empty_classes(run.batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(run.batches["train"]))
     return run

@@ -59,6 +59,8 @@ def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | No
     if prepared.data.problem_type != "multi_label_classification":
         vars(config).pop("thresholds", None)
         return None
+    if prepared.watched is None:
+        return None
     watched = prepared.batches[prepared.watched]
     found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]
     config.thresholds = choose_thresholds(torch.as_tensor(found.predictions), watched.labels)
@@ -101,7 +103,11 @@ class Example:
     path: Path
     label: str
     predicted: str
-    probability: float
+    probability: float | None  # of a label
+
+    @property
+    def sureness(self) -> str:
+        return "" if self.probability is None else f"{self.probability:.2%}"
 
 
 def reload_as_stranger(folder: Path, examples: Mapping[str, Path]) -> list[Example]:

@@ -60,7 +60,9 @@ def test_the_order_is_of_the_seed_and_the_epoch_alone_and_mixes_the_classes():
 
 
 @given(some.lists(some.integers(0, 4), min_size=1, max_size=60), some.floats(0, 1, exclude_max=True))
-def test_a_comb_gives_each_image_its_weight_rounded_down_or_up_and_as_many_as_there_are(labels: list[int], offset: float):
+def test_a_comb_gives_each_image_its_weight_rounded_down_or_up_and_as_many_as_there_are(
+    labels: list[int], offset: float
+):
     _, counts = rarest(np.array(labels))
     weights = 1 / counts
     drawn = weighted(np.arange(len(labels)), weights, offset=offset)
@@ -115,7 +117,7 @@ def test_the_old_words_for_frames_name_the_new_field(word: str):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        ({"data": {"repeats": 3}}, "repeats the images of rare classes, and repeats all of them"),
+        ({"data": {"repeats": 3}}, "repeats images of rare classes, and repeats those of all"),
         ({"data": {"streaming": True}, "training": {"max_steps": 3}}, "sampling=balanced needs"),
         ({"optimization": {"class_weights": "balanced"}}, "optimization.class_weights: balanced both make up"),
         ({"optimization": {"logit_adjustment": 1.0}}, "optimization.logit_adjustment both make up"),

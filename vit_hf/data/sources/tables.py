@@ -78,7 +78,8 @@ class ImageTable:
         yield from tqdm(each, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
 
     def class_counts(self, classes: int) -> np.ndarray:
-        return np.bincount(self.labels, minlength=classes)
+        """-> classes: the images of each, of which one with several labels is of several"""
+        return np.bincount(self.labels, minlength=classes) if self.labels.ndim == 1 else (self.labels > 0.5).sum(0)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> "ImageTable":
         """The same images, fewer and in this order."""

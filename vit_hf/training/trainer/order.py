@@ -49,8 +49,8 @@ def weighted(order: np.ndarray, weights: np.ndarray, *, offset: float) -> np.nda
     """n, n -> n: the images in this order, each as often as its weight says, but for less than one; the n-th time,
     image i is i + n · images.
 
-    As in stratified drawing a comb of n teeth, moved by an `offset` from 0 to 1, is laid over the weights that stand end
-    to end. So each image comes its weight rounded down or up, and what lies side by side as often as its sum says.
+    As in stratified drawing a comb of n teeth, moved by an `offset` from 0 to 1, is laid over the weights, which stand
+    end to end. So each image comes its weight rounded down or up, and what lies side by side as often as its sum says.
     """
     images = len(order)
     ends = np.cumsum(weights[order])

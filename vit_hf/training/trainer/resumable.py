@@ -271,7 +271,7 @@ class ResumableTrainer(transformers.Trainer):
             return super()._get_train_sampler(train_dataset)
         images, drop_last = len(cast(Sized, data)), self.args.dataloader_drop_last
         batch, repeats = self.global_batch, getattr(data, "repeats", 1)
-        labels = np.asarray(data.labels) if getattr(data, "balanced", False) else None
+        labels = np.asarray(cast(Any, data).labels) if getattr(data, "balanced", False) else None
         self.order = EpochOrder(
             images, batch=batch, seed=self.order_seed, drop_last=drop_last, repeats=repeats, labels=labels
         )
