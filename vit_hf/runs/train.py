@@ -53,13 +53,11 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
 
 def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | None:
     """Where an image may have several labels: the probability from which on it has each, chosen on the watched split,
-    and noted in the model's configuration. None, and no note of an earlier training, where it has one.
+    and noted in the model's configuration. Else None, and no note of an earlier training either.
     """
     config: Any = trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
-    if prepared.data.problem_type != "multi_label_classification":
-        vars(config).pop("thresholds", None)
-        return None
-    if prepared.watched is None:
+    vars(config).pop("thresholds", None)
+    if prepared.data.problem_type != "multi_label_classification" or prepared.watched is None:
         return None
     watched = prepared.batches[prepared.watched]
     found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]

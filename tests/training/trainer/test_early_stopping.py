@@ -47,6 +47,7 @@ def test_what_a_recipe_says_of_saving_and_evaluating_stands():
     assert completed({**said, "load_best_model_at_end": True}) == {**said, "load_best_model_at_end": True}
     assert completed({**said, "load_best_model_at_end": False}, STOP) == {**said, "load_best_model_at_end": False}
     assert completed({"save_strategy": "no"}) == {"save_strategy": "no"}
+    assert completed({"save_strategy": "best"}) == {"save_strategy": "best", "eval_strategy": "epoch"}
 
 
 def test_the_best_weights_are_kept_where_neither_saving_nor_evaluating_was_asked_for():
@@ -91,6 +92,12 @@ def test_the_metric_decides_whether_larger_is_better(metric: str, larger: bool):
     assert (arguments.metric_for_best_model, arguments.greater_is_better) == (metric, larger)
     with pytest.raises(UserError, match="of .* a (larger|smaller) one is better; leave it out"):
         choose_metric(arguments, {**given, "greater_is_better": not larger}, PLAIN, BALANCED)
+
+
+def test_checkpoints_of_the_best_weights_go_by_the_headline_too():
+    arguments = training_arguments(completed({"save_strategy": "best"}))
+    choose_metric(arguments, {"save_strategy": "best"}, PLAIN, UNBALANCED)
+    assert arguments.metric_for_best_model == "eval_balanced_accuracy"
 
 
 @pytest.mark.parametrize("prefix", ["", "eval_", "ema_", "eval_ema_"])

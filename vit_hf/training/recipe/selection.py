@@ -24,8 +24,11 @@ def with_what_choosing_needs(
     evaluation is wanted, or nobody can say when one would be.
     """
     training, best = dict(training), wants_best(training, settings)
-    field = "optimization.early_stopping" if settings.early_stopping else "training.load_best_model_at_end"
-    if not best and settings.early_stopping is None:
+    if settings.early_stopping:
+        field = "optimization.early_stopping"
+    elif best or training.get("save_strategy") == "best":
+        field = "training.load_best_model_at_end" if best else "training.save_strategy: best"
+    else:
         return training, []
     given = training.get("eval_strategy")
     if given is not None and str(given) == "no":
@@ -65,7 +68,8 @@ def choose_metric(
     that predicts nothing; of the averaged weights, where they become the model. -> a line for it
     """
     averaged = settings.ema is not None and settings.ema.final
-    if given.get("metric_for_best_model") is None and (arguments.load_best_model_at_end or settings.early_stopping):
+    choosing = arguments.load_best_model_at_end or settings.early_stopping or arguments.save_strategy == "best"
+    if given.get("metric_for_best_model") is None and choosing:
         figure = "loss" if problem is None else problem.headline
         arguments.metric_for_best_model = f"eval_ema_{figure}" if averaged else f"eval_{figure}"
     if (metric := arguments.metric_for_best_model) is None:

@@ -54,7 +54,8 @@ def weighted(order: np.ndarray, weights: np.ndarray, *, offset: float) -> np.nda
     """
     images = len(order)
     ends = np.cumsum(weights[order])
-    teeth = np.floor(ends / ends[-1] * images + offset).astype(np.int64)
+    # An offset just below 1 is rounded up to it beside a large number.
+    teeth = np.minimum(np.floor(ends / ends[-1] * images + offset), images).astype(np.int64)
     times = np.diff(teeth, prepend=0)
     again = np.arange(images) - np.repeat(np.cumsum(times) - times, times)
     return np.repeat(order, times) + again * images
