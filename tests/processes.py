@@ -1,5 +1,6 @@
 """Processes to kill and to distribute, forked from one that has spent the seconds of importing torch already."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -15,11 +16,11 @@ from typing import Any
 import torch
 from accelerate.state import AcceleratorState, DistributedType
 from datasets import config
-from killable_runs import Averages, small_trainer
+from killable_runs import Averages, small_images, small_trainer
 from transformers import TrainerCallback
 
 from vit_hf.commands.cli import RESUMABLE
-from vit_hf.training.trainer.callbacks import Interrupted
+from vit_hf.training.trainer.callbacks import CLOCK, Interrupted
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["vit_hf.training.trainer.trainer", "accelerate.utils"])
@@ -89,10 +90,23 @@ def begin_in(environment: dict[str, str]) -> None:
         shard_on_cpu()
 
 
+def save_evaluation(trainer: Any, images: int, folder: Path) -> None:
+    """What an evaluation and a prediction of so many images find, after a first step, which shards the model."""
+    trainer.train()
+    data = small_images(images=images)
+    figures, predicted = trainer.evaluate(data), trainer.predict(data)
+    if trainer.is_world_process_zero():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {name: value for name, value in figures.items() if not any(word in name for word in (*CLOCK, "time"))}
+        found |= {"test_loss": predicted.metrics["test_loss"], "logits": predicted.predictions.tolist()}
+        (folder / "evaluation.json").write_text(json.dumps(found))
+
+
 def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[str, Any]) -> None:
     """What a process does: one small run, and the exit code of the command.
 
     seconds_per_step, dies_at_step, dies_within: as Slow, Dies and die_within say. says_in: where its stderr goes.
+    balanced: draw both classes as often, of which the first has three images. evaluates: so many images, at the end.
     """
     begin_in(environment)
     callbacks: list[TrainerCallback] = [Averages(), Slow(settings.pop("seconds_per_step", 0))]
@@ -103,7 +117,15 @@ def run(folder: Path, resume: bool, environment: dict[str, str], settings: dict[
     if said := settings.pop("says_in", None):
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
     try:
-        small_trainer(folder, *callbacks, **settings).train(resume_from_checkpoint=resume)
+        balanced, evaluates = settings.pop("balanced", False), settings.pop("evaluates", None)
+        trainer: Any = small_trainer(folder, *callbacks, **settings)
+        if balanced:
+            trainer.train_dataset.balanced = True
+            trainer.train_dataset.labels[3:] = 1
+        if evaluates is None:
+            trainer.train(resume_from_checkpoint=resume)
+        else:
+            save_evaluation(trainer, evaluates, folder)
     except Interrupted:
         sys.exit(RESUMABLE)
 

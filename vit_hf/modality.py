@@ -108,7 +108,8 @@ class Modality(ABC):
 
     def processor_for(self, config: Any, settings: Any) -> Any:
         """As `make_processor`, as the data of a recipe says."""
-        return self.make_processor(config, **{name: getattr(settings, name) for name in self.processor_settings})
+        how = {name: getattr(settings, name) for name in self.processor_settings}
+        return self.make_processor(config, **{name.removeprefix("frame_"): value for name, value in how.items()})
 
     @abstractmethod
     def load_processor(self, folder: Path, config: Any, *, trust_remote_code: bool) -> Any:
@@ -259,7 +260,7 @@ class VideoModality(Modality):
     endings = IMAGE_ENDINGS | VIDEO_ENDINGS
     head = "ForVideoClassification"
     auto_processor, processor_module = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"
-    processor_settings = (*Modality.processor_settings, "sampling", "sampling_rate")
+    processor_settings = (*Modality.processor_settings, "frame_sampling", "sampling_rate")
     default_crop_pct = 1.0
     bundled = "moving_digits"
     example_file, example_path = "one.mp4", "wave/1.mp4"
@@ -323,7 +324,7 @@ class VideoModality(Modality):
 
     def describe_sampling(self, config: Any, settings: Any) -> list[str]:
         frames = config.num_frames
-        if settings.sampling == "uniform":
+        if settings.frame_sampling == "uniform":
             return [f"{frames} frames, evenly over the whole video"]
         return [f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"]
 

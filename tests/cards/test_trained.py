@@ -1,17 +1,19 @@
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
 
 from vit_hf.cards.trained import CardFacts, code_block, escape, render_model_card
 from vit_hf.families import FAMILIES
+from vit_hf.training.metrics.measure import measure
 
 LABELS = ["cat", "dog | <b>wolf</b>", "x\n---\ny"]
 
 
 def facts(**changes) -> CardFacts:
-    row = {"precision": 0.5, "recall": 0.25, "images": 4}
+    row = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "auroc": None, "average_precision": None, "images": 4}
     return CardFacts(
         **{
             "name": "my model",
@@ -28,7 +30,11 @@ def facts(**changes) -> CardFacts:
             "labels": LABELS,
             "metrics": {
                 "accuracy": 0.75,
-                "top_3_accuracy": 1.0,
+                "balanced_accuracy": 0.5,
+                "macro_f1": 0.4,
+                "mcc": 0.3,
+                "auroc": None,
+                "average_precision": 0.6,
                 "loss": 0.5,
                 "expected_calibration_error": 0.125,
                 "images": 12,
@@ -55,7 +61,15 @@ def test_the_metadata_says_what_the_hub_indexes():
     )
     assert "vision" in (data.tags or [])
     results = {result.metric_type: result.metric_value for result in data.eval_results or []}
-    assert results == {"accuracy": 0.75, "top_3_accuracy": 1.0, "loss": 0.5, "expected_calibration_error": 0.125}
+    assert results == {
+        "accuracy": 0.75,
+        "balanced_accuracy": 0.5,
+        "macro_f1": 0.4,
+        "mcc": 0.3,
+        "average_precision": 0.6,
+        "loss": 0.5,
+        "expected_calibration_error": 0.125,
+    }
     header = yaml.safe_load(str(card).split("---")[1])
     assert header["model-index"][0]["name"] == "my model"
     assert header["model-index"][0]["results"][0]["task"]["type"] == "image-classification"
@@ -68,11 +82,14 @@ def test_a_data_set_of_the_hub_is_linked():
 
 
 def test_texts_of_the_user_stay_texts():
-    text = str(render_model_card(facts(description="# Heading\n[link](http://x) <script>", name="a|b")))
+    recall = {"classes": {label: {"recall": (0.0456, 0.6994)} for label in LABELS}}
+    text = str(
+        render_model_card(facts(description="# Heading\n[link](http://x) <script>", name="a|b", intervals=recall))
+    )
     assert "<script>" not in text
     assert "\n# Heading" not in text
     assert "[link](" not in text
-    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 4.56% to 69.94% | 4 |" in text
+    assert "| dog \\| &lt;b&gt;wolf&lt;/b&gt; | 0.5000 | 0.2500 | 0.0456 to 0.6994 | 0.3333 | – | 4 |" in text
     assert "| x \\-\\-\\- y |" in text
 
 
@@ -102,12 +119,48 @@ def test_the_card_says_how_large_how_fast_and_how_sure():
     assert "| 3,516,160 |" in text
     assert "| 3676 |" in text
     assert "(95% interval: 50.00% to 90.00%)" in text
-    assert "| Accuracy | 0.7500 | 0.5000 to 0.9000 |" in text
+    assert "| Accuracy | 75.00% | 50.00% to 90.00% |" in text
     assert f"| train | 12 | `{'ab' * 32}` |" in text
     assert "| test | 3 |  |" in text
     assert "![The mistakes that the model was surest of](mistakes.png)" in text
     assert "(https://huggingface.co/them/vit)" in text
     assert "version = {0." in text
+
+
+def test_of_two_or_three_classes_no_best_few_are_published():
+    assert "Top-" not in str(render_model_card(facts()))
+
+
+def test_of_unbalanced_classes_the_card_says_the_balanced_accuracy_first_and_why():
+    note = "Unbalanced: rare (5) has less than a fifth"
+    card = render_model_card(facts(headline="balanced_accuracy", notes=[note]))
+    text = str(card)
+    assert "Its balanced accuracy, the mean over the classes, is **50.00%** on\nthe 12 images of the test split" in text
+    assert "Unbalanced: rare \\(5\\) has less than a fifth." in text
+    assert text.index("| Balanced accuracy | 50.00%") < text.index("| Accuracy | 75.00%")
+    assert yaml.safe_load(text.split("---")[1])["metrics"] == ["balanced_accuracy"]
+
+
+def test_the_card_of_several_labels_says_how_each_is_found_and_how_to_ask():
+    logits, labels = torch.randn(20, 2), (torch.rand(20, 2) > 0.5).float()
+    kind, names = "multi_label_classification", ["sea", "boat"]
+    measured = measure(logits, labels, kind, names, thresholds=[0.5, 0.25])
+    text = str(render_model_card(facts(labels=names, metrics=measured, problem_type=kind, headline="macro_f1")))
+    assert f"Its macro F1 is **{measured['macro_f1']:.4f}** on" in text
+    assert "to say which of 2 labels an image has" in text
+    assert "| boat | 0.2500 |" in text
+    assert "thresholds = model.config.thresholds" in text
+    assert "accuracy" not in text.split("## How it was trained")[0].lower()
+
+
+def test_the_card_of_numbers_says_how_far_off_they_are():
+    outputs = torch.randn(20, 1)
+    measured = measure(outputs, outputs + 0.5, "regression", ["age"])
+    text = str(render_model_card(facts(labels=["age"], metrics=measured, problem_type="regression", headline="mae")))
+    assert "to say a number of each image. It is off by **0.5** in the mean on" in text
+    assert "| Target | Mean absolute error |" in text
+    assert "softmax" not in text
+    assert "probabilities" not in text
 
 
 def test_a_fence_in_the_recipe_does_not_end_its_block():

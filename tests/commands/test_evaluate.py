@@ -18,11 +18,11 @@ from vit_hf.training.recipe.recipe import Recipe
 
 def test_evaluation_finds_the_figures_that_training_found(trained: Path, tmp_path: Path, capsys):
     assert main([str(trained), "--output", str(tmp_path / "evaluation")]) == 0
-    assert "top 5 accuracy" in capsys.readouterr().out
+    assert "top-4 accuracy" in capsys.readouterr().out
     found = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
     expected = json.loads((trained / "metrics.json").read_text())
     assert found["classes"] == expected["classes"]
-    for name in ("accuracy", "top_5_accuracy", "loss", "expected_calibration_error"):
+    for name in ("accuracy", "top_4_accuracy", "macro_f1", "auroc", "loss", "expected_calibration_error"):
         assert found[name] == pytest.approx(expected[name], rel=1e-4)
     assert (tmp_path / "evaluation" / "confusion_matrix.png").stat().st_size > 1000
     assert (tmp_path / "evaluation" / "predictions.png").stat().st_size > 1000

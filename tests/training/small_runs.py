@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
+from vit_hf.training.problem import Problem
 from vit_hf.training.recipe.arguments import TrainingArguments
 from vit_hf.training.recipe.optimization import OptimizationSettings
 from vit_hf.training.trainer.trainer import Trainer
@@ -49,7 +50,16 @@ class Noise(Dataset):
         return {"pixel_values": self.pixels[indices], "labels": self.labels[indices]}
 
 
-def trainer_of(model: Any, folder: Path, optimization: Any = None, *, data: Dataset | None = None, **arguments: Any):
+def trainer_of(
+    model: Any,
+    folder: Path,
+    optimization: Any = None,
+    *,
+    data: Dataset | None = None,
+    eval_data: Dataset | None = None,
+    problem: Problem | None = None,
+    **arguments: Any,
+):
     defaults = {
         "output_dir": str(folder),
         "max_steps": 2,
@@ -65,8 +75,9 @@ def trainer_of(model: Any, folder: Path, optimization: Any = None, *, data: Data
         model=model,
         args=TrainingArguments(**{**defaults, **arguments}),
         train_dataset=data if data is not None else Noise(16),
-        eval_dataset=Noise(8),
+        eval_dataset=eval_data if eval_data is not None else Noise(8),
         optimization=OptimizationSettings(**optimization or {}),
+        problem=problem,
     )
 
 

@@ -8,18 +8,22 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..data.settings import ProblemType
 from ..families import FAMILIES
 from ..modality import Modality
-from ..training.metrics import Interval, wilson
+from ..training.metrics.intervals import Interval
+from ..training.problem import figure_names, shown, title_of
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
 from .usage import loading_code
 
 PICTURES = {
     "predictions.png": "Some of the test split with predictions",
-    "training_curve.png": "Loss and accuracy during training",
+    "training_curve.png": "Figures during training",
     "confusion_matrix.png": "Confusion matrix",
     "mistakes.png": "The mistakes that the model was surest of",
+    "label_scores.png": "F1 of each label",
+    "predicted_and_true.png": "What is predicted, over what is true",
 }
 
 
@@ -29,7 +33,8 @@ class CardFacts:
 
     operations: multiplications and additions for one image, counted separately. images_per_second: with the hardware
     and the batches of the measurement. split_hashes: SHA-256 of the names and labels of each split.
-    intervals: 95%, of the figures they belong to by name.
+    intervals: 95%, in the places of the figures among the metrics. headline: the figure that is said first. notes: what
+    has to be known of the data to read it.
     """
 
     name: str
@@ -58,7 +63,10 @@ class CardFacts:
     operations: int | None = None
     images_per_second: float | None = None
     split_hashes: dict[str, str] = field(default_factory=dict)
-    intervals: dict[str, Interval] = field(default_factory=dict)
+    intervals: dict[str, Any] = field(default_factory=dict)
+    problem_type: ProblemType = "single_label_classification"
+    headline: str = "accuracy"
+    notes: list[str] = field(default_factory=list)
     revision: str = "main"
 
     @property
@@ -93,47 +101,81 @@ def code_block(text: str) -> str:
     return f"{fence}yaml\n{text.rstrip()}\n{fence}"
 
 
-def percent(interval: Interval) -> str:
-    return f"{interval[0]:.2%} to {interval[1]:.2%}"
+def as_text(figure: str, interval: Interval | None) -> str:
+    return f"{shown(figure, interval[0])} to {shown(figure, interval[1])}" if interval else ""
 
 
-def figures_of(facts: CardFacts) -> list[tuple[str, float, str]]:
-    """-> how we call each figure, the figure, and its interval where there is one"""
-    rows = []
-    for kind, (name, value) in metric_names(facts.metrics).items():
-        interval = facts.intervals.get(kind)
-        rows.append((name, value, f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""))
-    return rows
+def figures_of(facts: CardFacts) -> list[tuple[str, str, str]]:
+    """-> how we call each figure, the headline first; the figure; and its interval where there is one"""
+    measured = figure_names(facts.problem_type, len(facts.labels))
+    names = [facts.headline, *(name for name in measured if name != facts.headline)]
+    return [
+        (title_of(name), shown(name, facts.metrics[name]), as_text(name, facts.intervals.get(name)))
+        for name in names
+        if facts.metrics.get(name) is not None
+    ]
 
 
-def recall_interval(row: dict[str, Any]) -> str:
-    return percent(wilson(row["recall"], row["images"]))
+# What the table of classes says of each, with the interval of the one that is marked.
+OF_EACH_CLASS: dict[str, dict[str, bool]] = {
+    "single_label_classification": {"precision": False, "recall": True, "f1": False, "auroc": False},
+    "multi_label_classification": {
+        "threshold": False,
+        "precision": False,
+        "recall": False,
+        "f1": True,
+        "average_precision": False,
+    },
+    "regression": {"mae": True, "rmse": False, "r2": False, "spearman": False},
+}
 
 
-def metric_names(metrics: dict[str, Any]) -> dict[str, tuple[str, float]]:
-    """The Hub's type of each figure -> how we call it, and the figure."""
-    top = next(name for name in metrics if name.startswith("top_"))
-    return {
-        "accuracy": ("Accuracy", metrics["accuracy"]),
-        top: (top.replace("top_", "Top-").replace("_accuracy", " accuracy"), metrics[top]),
-        "loss": ("Loss", metrics["loss"]),
-        "expected_calibration_error": ("Expected calibration error", metrics["expected_calibration_error"]),
-    }
+def table_of_classes(facts: CardFacts) -> tuple[list[str], list[list[str]]]:
+    """-> the heads of the columns, and a row for each class, label or target"""
+    columns = OF_EACH_CLASS[facts.problem_type]
+    head, rows = [], []
+    for name, with_interval in columns.items():
+        head += [title_of(name), f"95% interval of the {title_of(name).lower()}"] if with_interval else [title_of(name)]
+    known = facts.intervals.get("classes", {})
+    for label, row in facts.metrics["classes"].items():
+        cells = [escape(label)]
+        for name, with_interval in columns.items():
+            interval = known.get(label, {}).get(name)
+            cells += [shown(name, row[name])] + ([as_text(name, interval)] if with_interval else [])
+        rows.append([*cells, f"{row['images']:,}"])
+    return head, rows
+
+
+def task_in_words(facts: CardFacts) -> tuple[str, str]:
+    """-> what it was trained to do, and how well it does it, each as the end of a sentence"""
+    many, modality, value = len(facts.labels), facts.modality, facts.metrics[facts.headline]
+    if facts.problem_type == "regression":
+        return (
+            f"to say {'a number' if many == 1 else f'{many} numbers'} of each {modality.noun}",
+            f"It is off by **{value:.4g}** in the mean",
+        )
+    if facts.problem_type == "multi_label_classification":
+        return f"to say which of {many} labels {modality.article} has", f"Its macro F1 is **{value:.4f}**"
+    if facts.headline == "accuracy":
+        return f"to tell {many} classes apart", f"It is right on **{value:.2%}**"
+    return f"to tell {many} classes apart", f"Its balanced accuracy, the mean over the classes, is **{value:.2%}**"
 
 
 def metadata(facts: CardFacts) -> ModelCardData:
     """The YAML header: what the Hub indexes."""
+    figures = figure_names(facts.problem_type, len(facts.labels))
     results = [
         EvalResult(
             task_type=facts.modality.task,
             dataset_type=facts.data_source if facts.on_hub else "local",
             dataset_name=facts.data_name,
             dataset_split=facts.split,
-            metric_type=kind,
-            metric_name=name,
-            metric_value=round(value, 6),
+            metric_type=name,
+            metric_name=title_of(name),
+            metric_value=round(facts.metrics[name], 6),
         )
-        for kind, (name, value) in metric_names(facts.metrics).items()
+        for name in figures
+        if facts.metrics.get(name) is not None
     ]
     return ModelCardData(
         library_name="transformers",
@@ -142,7 +184,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
         base_model=facts.base_model,
         tags=sorted({facts.modality.task, "vision", "custom_code", facts.family, *facts.tags}),
         datasets=[facts.data_source] if facts.on_hub else None,
-        metrics=["accuracy"],
+        metrics=[facts.headline],
         model_name=facts.name,
         eval_results=results,
     )
@@ -151,6 +193,8 @@ def metadata(facts: CardFacts) -> ModelCardData:
 def render_model_card(facts: CardFacts) -> ModelCard:
     """The card as it will stand in README.md. Texts that people wrote are escaped on their way in."""
     data = metadata(facts)
+    columns, rows = table_of_classes(facts)
+    task, result = task_in_words(facts)
     # The class adds itself to the template's variables under the name card_data.
     return ModelCard.from_template(
         data,
@@ -166,8 +210,11 @@ def render_model_card(facts: CardFacts) -> ModelCard:
         escape=escape,
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),
-        percent=percent,
-        recall_interval=recall_interval,
+        columns=columns,
+        rows=rows,
+        task=task,
+        result=result,
+        interval=as_text(facts.headline, facts.intervals.get(facts.headline)),
         version=__version__,
         paper=FAMILIES[facts.family].papers.strip(),
         pictures={name: PICTURES[name] for name in facts.pictures},

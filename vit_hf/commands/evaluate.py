@@ -33,10 +33,10 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
     plural = found.images.table.modality.plural
     if found.told:
         print(found.told)
-    print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{figures(found.metrics, plural)}")
+    shown = figures(found.metrics, plural, found.intervals)
+    print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{shown}")
     if given.output is not None:
-        found.save(given.output)
-        print(f"\nwritten to {given.output}: metrics.json, confusion_matrix.png, predictions.png")
+        print(f"\nwritten to {given.output}: {', '.join(found.save(given.output))}")
     return 0
 
 
@@ -47,7 +47,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument(
         "--split", choices=["train", "validation", "test", "all"], help="test, or all new images of data without splits"
     )
-    parse.add_argument("--output", type=Path, help="a folder for metrics.json and the pictures")
+    parse.add_argument(
+        "--output",
+        type=Path,
+        help="a folder for metrics.json and the pictures, or a file.json for the former alone",
+    )
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")

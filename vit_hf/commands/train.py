@@ -66,7 +66,12 @@ def finish(run: "FinishedRun", to: "HubPush | None") -> None:
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
     modality = run.tested.table.modality
     rows = [
-        [example.path.name, example.label, example.predicted, f"{example.probability:.2%}"]
+        [
+            example.path.name,
+            example.label,
+            example.predicted,
+            example.sureness,
+        ]
         for example in reload_as_stranger(run.folder, examples)
     ]
     print(f"Loaded again in a fresh process without vit_hf, it says of some {modality.plural} of the test split:")

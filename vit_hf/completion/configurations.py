@@ -38,6 +38,8 @@ HANDED_BY_TRANSFORMERS = {
 
 # Which version of the package wrote the code beside a configuration.
 VERSION_NOTE = "vit_hf_version"
+# What we note ourselves, and use: that, and from which probability on an image has a label, where it may have several.
+OWN_NOTES = (VERSION_NOTE, "thresholds")
 
 
 class ConfigurationError(UserError, StrictDataclassError):
@@ -69,7 +71,7 @@ class CheckedConfig:
         known = {name: value for name, value in config_dict.items() if name not in notes}
         config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         for name, value in notes.items():
-            if name != VERSION_NOTE:
+            if name not in OWN_NOTES:
                 unused = f"The saved configuration holds {name}={value!r}, which {cls.__name__} does not use."
                 logger.warning("%s%s", unused, writer_of(notes))
             setattr(config[0] if isinstance(config, tuple) else config, name, value)

@@ -1,7 +1,7 @@
 """The `data:` section of a recipe: which images, which columns, which splits, which preparation."""
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from .decode.processors import Fit, chosen_fit
 
 PixelRange = tuple[float, float]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+# As transformers calls them in a model's configuration.
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 Layout = Literal["classes", "splits", "classes_of_splits", "table", "webdataset"]
 
@@ -59,11 +60,26 @@ class DataSettings(Section):
     crop_pct: float | None = Field(default=None, gt=0, le=1, description="of fit: crop, the share of a side; None: 1")
     pad_color: list[int] | None = Field(default=None, description="of fit: pad, 0 to 255 a channel; None: the mean")
     interpolation: Interpolation = Field(default="bicubic", description="when images are resized")
-    sampling: Sampling = Field(default="uniform", description="frames of the whole video, or dense, of a part of it")
+    frame_sampling: Sampling = Field(
+        default="uniform", description="frames of the whole video, or dense, of a part of it"
+    )
     sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
+    sampling: Literal["shuffled", "balanced"] = Field(
+        default="shuffled", description="each training image once an epoch; or each class as often, its images repeated"
+    )
     train: dict[str, Any] = Field(default={}, description="augmentations: a strength or fields (augmentations.py)")
     mix: MixSettings | None = Field(default=None, description="mixup and cutmix, as in {mixup: 0.8, cutmix: 1.0}")
     repeats: int = Field(default=1, ge=1, description="of each image in an effective batch, differently augmented")
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def refuse_sampling_of_frames(cls, sampling):
+        if sampling in get_args(Sampling):
+            raise UserError(
+                f"sampling is how often images are drawn in training, and {sampling} is how the frames of a video are "
+                f"chosen: say data.frame_sampling: {sampling}."
+            )
+        return sampling
 
     @field_validator("std")
     @classmethod
@@ -110,6 +126,7 @@ class DataSettings(Section):
             "cache": bool(self.cache),
             "keep_in_memory": self.keep_in_memory is not None,
             "repeats": self.repeats > 1,
+            "sampling": self.sampling == "balanced",
         }
         for name, wanted in keeping.items():
             if self.streaming and wanted:
@@ -117,4 +134,12 @@ class DataSettings(Section):
                     f"streaming takes each image once as it comes and keeps none, which {name}={getattr(self, name)} "
                     "needs; leave one of the two out."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def refuse_repeating_twice(self):
+        if self.repeats > 1 and self.sampling == "balanced":
+            raise UserError(
+                "sampling: balanced repeats images of rare classes, and repeats those of all; leave one of the two out."
+            )
         return self

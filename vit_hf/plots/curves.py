@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..training.problem import SHARE_FIGURES, shown, title_of
+
 INK = "#1f2933"
 QUIET = "#8794a5"
 BLUE = "#2563a8"
@@ -40,14 +42,16 @@ def series(history: Sequence[dict[str, Any]], name: str) -> tuple[list[float], l
     return [epoch for epoch, _ in rows], [value for _, value in rows]
 
 
-def draw_training_curve(history: Sequence[dict[str, Any]], path: Path, *, split: str = "test") -> None:
-    """Loss, and beside it accuracy where it was measured, over epochs. `history` is the Trainer's `log_history`."""
-    measured = any("eval_accuracy" in entry for entry in history)
+def draw_training_curve(
+    history: Sequence[dict[str, Any]], path: Path, *, split: str = "test", headline: str = "accuracy"
+) -> None:
+    """Loss, and beside it the headline where it was measured, over epochs. `history` is the Trainer's `log_history`."""
+    measured = any(f"eval_{headline}" in entry for entry in history)
     figure = new_figure(9, 3.4)
     panels = figure.subplots(1, 2 if measured else 1, squeeze=False)[0]
     draw_loss(panels[0], history, split)
     if measured:
-        draw_accuracy(panels[1], history, split)
+        draw_figure(panels[1], history, split, headline)
     for axes in panels:
         plain(axes)
         axes.set_xlabel("epoch", color=INK)
@@ -66,9 +70,9 @@ def draw_loss(axes, history: Sequence[dict[str, Any]], split: str) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-def draw_accuracy(axes, history: Sequence[dict[str, Any]], split: str) -> None:
-    """With the last figure written beside the curve of the weights that the model ends with."""
-    lines = {"eval_accuracy": (ORANGE, "weights"), "eval_ema_accuracy": (GREEN, AVERAGED)}
+def draw_figure(axes, history: Sequence[dict[str, Any]], split: str, headline: str) -> None:
+    """With the last one written beside the curve of the weights that the model ends with."""
+    lines = {f"eval_{headline}": (ORANGE, "weights"), f"eval_ema_{headline}": (GREEN, AVERAGED)}
     drawn = {name: series(history, name) for name in lines}
     drawn = {name: (epochs, values) for name, (epochs, values) in drawn.items() if values}
     for name, (epochs, values) in drawn.items():
@@ -77,7 +81,7 @@ def draw_accuracy(axes, history: Sequence[dict[str, Any]], split: str) -> None:
     last = list(drawn)[-1]
     epochs, values = drawn[last]
     axes.annotate(
-        f"{values[-1]:.2%}",
+        shown(headline, values[-1]),
         (epochs[-1], values[-1]),
         xytext=(0, -14),
         textcoords="offset points",
@@ -87,9 +91,10 @@ def draw_accuracy(axes, history: Sequence[dict[str, Any]], split: str) -> None:
     )
     if len(drawn) > 1:
         axes.legend(frameon=False, fontsize=9, loc="lower right")
-    axes.set_title(f"Accuracy on the {split} split", loc="left", color=INK, fontweight="bold")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-    axes.set_ylim(top=min(1.005, max(max(values) for _, values in drawn.values()) + 0.05))
+    axes.set_title(f"{title_of(headline)} on the {split} split", loc="left", color=INK, fontweight="bold")
+    if headline in SHARE_FIGURES:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        axes.set_ylim(top=min(1.005, max(max(values) for _, values in drawn.values()) + 0.05))
 
 
 NAMED = 40  # classes whose names still have room beside the matrix

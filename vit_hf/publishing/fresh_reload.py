@@ -6,7 +6,8 @@
     python -I fresh_reload.py --without NAME FOLDER IMAGE ...       also without another package, which has the family
     python -I fresh_reload.py --logits FILE --stock FOLDER          without vit_hf, and no code of the folder either
 
-Prints one line of JSON: for each image its most probable label and that label's probability; or writes a safetensors
+Prints one line of JSON: for each image its most probable label and that label's probability, or of a model that says
+numbers these, without a probability; or writes a safetensors
 file with the pixels that the processor made, where there is one, and what the model said to them. For a model of videos
 an IMAGE is a folder of frames, or a file.
 """
@@ -39,10 +40,15 @@ def predicted_labels(folder, paths):
     processor = load_processor(config, folder, trust=True)
     given = paths if "num_frames" in config else images_of(paths, getattr(model.config, "num_channels", 3))
     with torch.inference_mode():
-        probabilities = model(**processor(given, return_tensors="pt")).logits.softmax(-1)
+        logits = model(**processor(given, return_tensors="pt")).logits
+    names, kind = model.config.id2label, model.config.problem_type
+    if kind == "regression":
+        said = [", ".join(f"{names[at]} {number:.4g}" for at, number in enumerate(row)) for row in logits.tolist()]
+        return [{"image": path, "label": text, "probability": None} for path, text in zip(paths, said, strict=True)]
+    probabilities = logits.sigmoid() if kind == "multi_label_classification" else logits.softmax(-1)
     best = probabilities.max(-1)
     return [
-        {"image": path, "label": model.config.id2label[index], "probability": probability}
+        {"image": path, "label": names[index], "probability": probability}
         for path, index, probability in zip(paths, best.indices.tolist(), best.values.tolist(), strict=True)
     ]
 

@@ -1,13 +1,14 @@
 """What a training would do, without doing it."""
 
 import math
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import SchedulerType
 
+from ..data.settings import ProblemType
 from ..plots.galleries import draw_samples
 from ..training.costs import activation_bytes, training_operations, weight_bytes
 from ..training.trainer.trainer import prepare_model
@@ -23,9 +24,23 @@ def picture_path(output_dir: str) -> Path:
     return folder.with_name(f"{folder.name}_dry_run.png")
 
 
+def spread_of_targets(run: PreparedRun) -> str:
+    """Mean and standard deviation of each number in each split."""
+    rows = [
+        [name, *(f"{own.mean():.4g} ± {own.std(correction=0):.4g}" for own in columns)]
+        for name, *columns in zip(
+            run.data.label_names, *(images.labels.T for images in run.batches.values()), strict=True
+        )
+    ]
+    return table(["number", *run.batches], rows)
+
+
 def class_balance(run: PreparedRun) -> str:
     """Images of each class in each split; the rarest and the commonest ten of many."""
-    counts = {split: Counter(images.labels.tolist()) for split, images in run.batches.items()}
+    if run.data.problem_type == "regression":
+        return spread_of_targets(run)
+    number = len(run.data.label_names)
+    counts = {split: images.table.class_counts(number) for split, images in run.batches.items()}
     first = next(iter(counts.values()))  # of the train split, unless it is streamed
     order = sorted(range(len(run.data.label_names)), key=lambda label: first[label])
     shown = order if len(order) <= 20 else order[:10] + order[-10:]
@@ -84,9 +99,18 @@ def some_images(run: PreparedRun) -> tuple[Tensor, Tensor]:
     return pixels, images.labels[chosen]
 
 
+def caption(label: Tensor, names: Sequence[str], problem_type: ProblemType) -> str:
+    """One whole number, or labels of 0 and 1, or numbers -> what a person reads under an image"""
+    if problem_type == "regression":
+        return ", ".join(f"{number:.3g}" for number in label.tolist())
+    if problem_type == "multi_label_classification":
+        return ", ".join(name for name, there in zip(names, label.tolist(), strict=True) if there > 0.5) or "–"
+    return names[int(label)]
+
+
 def draw_batch(run: PreparedRun, path: Path) -> None:
     pixels, labels = some_images(run)
-    names = [run.data.label_names[int(label)] for label in labels]
+    names = [caption(label, run.data.label_names, run.data.problem_type) for label in labels]
     path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{run.modality.plural.capitalize()} as the model sees them in the first epoch"
     draw_samples(run.modality.as_images(pixels), names, path, title=title, frames=run.modality.frames_shown)

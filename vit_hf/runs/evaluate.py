@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..data.batches.dataset import ImageBatches, ViewedVideos, collate
 from ..data.batches.load_batches import load_batches
-from ..data.settings import DataSettings
+from ..data.settings import DataSettings, ProblemType
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..files import write_json
@@ -23,7 +23,7 @@ from ..modality import modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..settings import explain_wrong_fields
 from ..training.losses import label_order
-from ..training.metrics import classification_metrics
+from ..training.metrics.measure import measure, measure_intervals
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
 from .recognize import choose_images, record_of_model
 from .report import draw_report
@@ -42,17 +42,32 @@ class Evaluation:
     images: ImageBatches
     logits: Tensor  # b labels
     labels: list[str]
+    problem_type: ProblemType = "single_label_classification"
+    thresholds: list[float] | None = None
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return classification_metrics(self.logits, self.images.labels, dict(enumerate(self.labels)))
+        return measure(*self.said(), thresholds=self.thresholds)
 
-    def save(self, folder: Path) -> None:
-        """metrics.json, confusion_matrix.png, predictions.png, and mistakes.png where there are any"""
-        folder.mkdir(parents=True, exist_ok=True)
+    @cached_property
+    def intervals(self) -> dict[str, Any]:
+        return measure_intervals(*self.said(), thresholds=self.thresholds)
+
+    def said(self) -> tuple[Tensor, Tensor, ProblemType, list[str]]:
+        """What `measure` takes."""
+        return self.logits, self.images.labels, self.problem_type, self.labels
+
+    def save(self, folder: Path) -> list[str]:
+        """metrics.json and the pictures of `draw_report`, or where a file.json is named that alone. -> their names"""
         record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
-        write_json(folder / "metrics.json", record | ({"views": self.views} if self.views else {}))
-        draw_report(self.images, self.logits, self.labels, folder)
+        record |= {"intervals": self.intervals} | ({"views": self.views} if self.views else {})
+        alone = folder.suffix == ".json"
+        (folder.parent if alone else folder).mkdir(parents=True, exist_ok=True)
+        write_json(folder if alone else folder / "metrics.json", record)
+        if alone:
+            return [folder.name]
+        pictures = draw_report(self.images, self.logits, self.labels, folder, self.problem_type, self.metrics)
+        return ["metrics.json", *pictures]
 
 
 def evaluate(
@@ -87,7 +102,10 @@ def evaluate(
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
     else:
         logits = predict_logits(model, images, batch_size=batch_size)
-    return Evaluation(model_name, settings, chosen.name, chosen.told, views, images, logits, known)
+    kind = model.config.problem_type or "single_label_classification"
+    thresholds = getattr(model.config, "thresholds", None)
+    told = chosen.told
+    return Evaluation(model_name, settings, chosen.name, told, views, images, logits, known, kind, thresholds)
 
 
 def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
@@ -105,7 +123,12 @@ def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> Dat
 def in_the_models_order(table: ImageTable, names: Sequence[str], known: Sequence[str]) -> ImageTable:
     """The same images with the model's own numbers for their labels, which may count in another order."""
     way_out = "Name another column with --data.label_column, rename the classes, or train a model on this data."
-    return table.with_labels(np.array(label_order(known, names, "The model", way_out))[table.labels])
+    order = np.array(label_order(known, names, "The model", way_out))
+    if table.labels.ndim == 1:
+        return table.with_labels(order[table.labels])
+    columns = np.zeros((len(table), len(known)), dtype=table.labels.dtype)
+    columns[:, order] = table.labels
+    return table.with_labels(columns)
 
 
 def device_of_choice() -> torch.device:

@@ -16,6 +16,7 @@ from ..publishing.load_classifier import load_classifier
 from ..publishing.push_callback import HubPush
 from ..training.losses import TeacherLogits
 from ..training.masking import MaskedImages, collate_masked
+from ..training.problem import Problem
 from ..training.recipe.arguments import TrainingArguments
 from ..training.recipe.optimization import MaskingSettings
 from ..training.recipe.recipe import Recipe
@@ -64,6 +65,15 @@ class PreparedRun:
     def split_record(self) -> SplitRecord:
         return SplitRecord.of(self.data, self.recipe.data.name)
 
+    @property
+    def outputs_in_words(self) -> str:
+        number = len(self.data.label_names)
+        words = {
+            "multi_label_classification": "labels, several for each",
+            "regression": "numbers for each",
+        }
+        return f"{number} {words.get(self.data.problem_type, 'classes')}"
+
     def describe(self) -> str:
         data, recipe = self.data, self.recipe
         counts = ", ".join(
@@ -71,11 +81,21 @@ class PreparedRun:
         )
         labels = ", ".join(data.label_names[:10]) + (", ..." if len(data.label_names) > 10 else "")
         lines = [
-            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {len(data.label_names)} classes: {labels}",
+            f"Data: {recipe.data.name}; {self.modality.plural}: {counts}; {self.outputs_in_words}: {labels}",
             f"Model: {type(self.model).__name__}, {self.model.num_parameters():,} parameters",
             *self.plan,
+            *(self.problem.describe() if self.problem else []),
         ]
         return "\n".join(lines)
+
+    @property
+    def problem(self) -> Problem | None:
+        """None where images are learned from without their labels."""
+        if self.recipe.model.task == "masked_image_modeling":
+            return None
+        table = self.batches["train"].table if "train" in self.batches else self.data.splits.get("train")
+        labels = None if self.stream is not None or table is None else table.labels
+        return Problem.of(self.data.problem_type, self.data.label_names, labels)
 
     def masked(self, split: str) -> MaskedImages:
         """The images of a split, with what is hidden of each."""
@@ -116,4 +136,5 @@ class PreparedRun:
             train_dataset=self.batches["train"] if self.stream is None else self.stream,
             eval_dataset=self.batches.get("validation"),
             teacher=self.teacher(),
+            problem=self.problem,
         )

@@ -60,6 +60,7 @@ def begin_from_probe(prepared: PreparedRun, trainer: Trainer) -> Rung | None:
     """
     model, batches = trainer.model, prepared.batches
     asked = prepared.recipe.optimization.probe and prepared.loaded is not None and prepared.stream is None
+    asked = asked and prepared.data.problem_type == "single_label_classification"
     if not asked or "validation" not in batches or not isinstance(getattr(model, "classifier", None), nn.Linear):
         return None
     size = trainer.args.per_device_eval_batch_size

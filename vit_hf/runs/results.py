@@ -14,7 +14,7 @@ from ..cards.trained import PICTURES, CardFacts, render_model_card
 from ..conversion.pretrained import Loaded, license_sentence
 from ..data.augment.plan import describe
 from ..data.batches.dataset import ImageBatches
-from ..data.settings import DataSettings
+from ..data.settings import DataSettings, ProblemType
 from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import family_of
@@ -22,18 +22,27 @@ from ..files import name_for_others, write_json
 from ..modality import Modality, modality_of
 from ..plots.curves import draw_training_curve
 from ..training.costs import forward_operations
-from ..training.metrics import classification_metrics, metric_intervals
+from ..training.metrics.measure import measure, measure_intervals
+from ..training.problem import Problem
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
 
 
-def save_history(recipe: Recipe, trainer: Trainer, figures: dict[str, Any], folder: Path, *, split: str | None) -> None:
+def save_history(
+    recipe: Recipe,
+    trainer: Trainer,
+    figures: dict[str, Any],
+    folder: Path,
+    *,
+    split: str | None,
+    headline: str = "accuracy",
+) -> None:
     """recipe.yaml, metrics.json with the `figures` and how they came to be, and training_curve.png, of a split too"""
     recipe.save(folder / "recipe.yaml")
     history = trainer.state.log_history
     write_json(folder / "metrics.json", {**figures, "speed": trainer.speed.summary(), "history": history})
-    draw_training_curve(history, folder / "training_curve.png", split=split or "")
+    draw_training_curve(history, folder / "training_curve.png", split=split or "", headline=headline)
 
 
 @dataclass
@@ -51,6 +60,7 @@ class FinishedRun:
     loaded: Loaded | None = None  # what it began from, where that was no random model
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
     probe: dict[str, Any] | None = None  # logistic regression on frozen features beside it, on validation
+    thresholds: list[float] | None = None  # of several labels, chosen on the watched split
 
     @property
     def folder(self) -> Path:
@@ -66,19 +76,35 @@ class FinishedRun:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return classification_metrics(self.logits, self.tested.labels, dict(enumerate(self.data.label_names)))
+        return measure(*self.said(), thresholds=self.thresholds)
+
+    @cached_property
+    def intervals(self) -> dict[str, Any]:
+        return measure_intervals(*self.said(), thresholds=self.thresholds)
+
+    def said(self) -> tuple[Tensor, Tensor, ProblemType, list[str]]:
+        """Of the held-out split what `measure` takes."""
+        return self.logits, self.tested.labels, self.data.problem_type, self.data.label_names
+
+    @property
+    def problem(self) -> Problem:
+        train = None if self.data.stream is not None else self.batches["train"].table.labels
+        return Problem.of(self.data.problem_type, self.data.label_names, train)
 
     def summary(self) -> str:
-        return f"{headline(self.metrics)} on the {self.data.held_out} split"
+        return f"{headline(self.metrics, self.problem.headline)} on the {self.data.held_out} split"
 
     def save(self) -> dict[str, Path]:
         """Write what belongs beside the model. -> some test images in the folder, by their labels."""
-        record = {"split": self.data.held_out, **self.metrics, "training_seconds": round(self.seconds, 1)}
+        known, best = {"intervals": self.intervals}, self.problem.headline
+        record = {"split": self.data.held_out, "headline": best, **self.metrics, **known}
         record |= {"probe": self.probe} if self.probe else {}
-        save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
-        draw_report(self.tested, self.logits, self.data.label_names, self.folder)
+        record["training_seconds"] = round(self.seconds, 1)
+        save_history(self.recipe, self.trainer, record, self.folder, split=self.watched, headline=best)
+        kind = self.data.problem_type
+        draw_report(self.tested, self.logits, self.data.label_names, self.folder, kind, self.metrics)
         render_model_card(self.facts()).save(self.folder / "README.md")
-        return save_examples(self.tested, self.data.label_names, self.folder / "examples")
+        return save_examples(self.tested, self.data.label_names, self.folder / "examples", kind)
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""
@@ -111,7 +137,10 @@ class FinishedRun:
             operations=forward_operations(self.model),
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
-            intervals=metric_intervals(self.logits, self.tested.labels, self.metrics),
+            intervals=self.intervals,
+            problem_type=self.data.problem_type,
+            headline=self.problem.headline,
+            notes=self.problem.describe(),
         )
 
     def license(self) -> str:

@@ -23,8 +23,13 @@ from ..families import FAMILIES, family_of
 from ..modality import modality_of
 from ..publishing.push_callback import HubPush
 from ..settings import explain_wrong_fields
+from ..training.class_weights import refuse_other_problems
+from ..training.losses import loss_of
+from ..training.problem import figure_names
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
+from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import ModelSettings, Recipe
+from ..training.recipe.selection import choose_metric, refuse_unknown_metric, with_what_choosing_needs
 from .prepared_run import PreparedRun
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
@@ -88,6 +93,7 @@ def prepared_as(settings: DataSettings, loaded: Loaded, channels: int) -> DataSe
     if loaded.processor is None:
         return settings
     words = words_for_channels(loaded.processor, channels)
+    words = {"frame_sampling" if name == "sampling" else name: value for name, value in words.items()}
     given = settings.model_dump(include=set(settings.model_fields_set))
     if given.keys() & set(WAYS_TO_FIT):
         words = {name: value for name, value in words.items() if name not in WAYS_TO_FIT}
@@ -207,7 +213,9 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
         )
 
 
-def evaluate_on_validation_alone(arguments: TrainingArguments, data: ImageData) -> list[str]:
+def evaluate_on_validation_alone(
+    arguments: TrainingArguments, data: ImageData, settings: OptimizationSettings
+) -> list[str]:
     """Without a validation split nothing is evaluated while training goes on. -> a line that says so, if it is news
 
     Raises: UserError where something was to be chosen by it.
@@ -215,8 +223,13 @@ def evaluate_on_validation_alone(arguments: TrainingArguments, data: ImageData) 
     if "validation" in data.splits or arguments.eval_strategy == IntervalStrategy.NO:
         return []
     way_out = "Give data.validation_fraction a share of the train split, or the data a validation split"
-    if arguments.load_best_model_at_end:
-        raise UserError(f"training.load_best_model_at_end chooses by a validation split, and there is none. {way_out}.")
+    choosing = {
+        "training.load_best_model_at_end": arguments.load_best_model_at_end,
+        "optimization.early_stopping": settings.early_stopping is not None,
+    }
+    for field, asked in choosing.items():
+        if asked:
+            raise UserError(f"{field} chooses by a validation split, and there is none. {way_out}.")
     arguments.eval_strategy, arguments.eval_on_start = IntervalStrategy.NO, False
     return [f"Validation: none, and so nothing is evaluated before the end. {way_out}, to see how training goes"]
 
@@ -243,15 +256,39 @@ def streamed_batches(run: PreparedRun, table: StreamedTable) -> StreamedBatches:
     )
 
 
+def settle_problem(run: PreparedRun) -> None:
+    """The loss, and by which figure the best weights are chosen.
+
+    Raises: UserError for what makes no sense of the labels that there are, before any image is read.
+    """
+    problem, recipe = run.problem, run.recipe
+    if problem is not None:
+        said = recipe.model.fields().get("problem_type")
+        if said not in (None, problem.problem_type):
+            raise UserError(
+                f"model.problem_type: {said}, but by its labels the data is for {problem.problem_type}; leave the "
+                "field out, and where the labels are read wrongly, say so of the data."
+            )
+        if problem.problem_type == "regression" and recipe.data.sampling == "balanced":
+            raise UserError("data.sampling: balanced draws classes as often, and the data has numbers; leave it out.")
+        refuse_other_problems(recipe.optimization, problem)
+        loss_of(recipe.optimization, problem)
+    run.plan += choose_metric(run.arguments, recipe.training, recipe.optimization, problem)
+    figures = ["loss"] if problem is None else figure_names(problem.problem_type, len(problem.names))
+    refuse_unknown_metric(run.arguments, recipe.optimization, figures)
+
+
 def prepare(recipe: Recipe) -> PreparedRun:
     """Read the data, build the model, and say what was found."""
-    arguments = training_arguments(recipe.training)
+    streaming = recipe.data.streaming
+    training, chosen = with_what_choosing_needs(recipe.training, recipe.optimization, streaming=streaming)
+    arguments = training_arguments(training)
     push = HubPush.asked_for(arguments)
-    plan = plan_steps(arguments, recipe.optimization, recipe.training)
+    plan = [*plan_steps(arguments, recipe.optimization, recipe.training), *chosen]
     with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
         data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
     print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
-    plan += evaluate_on_validation_alone(arguments, data)
+    plan += evaluate_on_validation_alone(arguments, data, recipe.optimization)
     if data.stream is None:
         data.split("train")
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
@@ -265,6 +302,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     processor = modality.processor_for(model.config, recipe.data)
     preparation = modality.preparation(processor, model.config.num_channels)
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
+    settle_problem(run)
     print(run.describe(), flush=True)
     for split, images in data.splits.items():
         run.batches[split] = load_batches(
@@ -280,6 +318,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
     if data.stream is not None:
         run.stream = streamed_batches(run, data.stream)
         return run
-    refuse_empty_classes(run.batches["train"].table, data.label_names)
+    if data.problem_type != "regression":
+        refuse_empty_classes(run.batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(run.batches["train"]))
     return run

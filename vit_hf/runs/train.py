@@ -14,6 +14,7 @@ from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
+from ..training.metrics.multi_label import choose_thresholds
 from ..training.trainer.checkpoints import checkpoints_in, newest_complete
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
@@ -36,7 +37,8 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
     compared = None if rung is None else rung.keep_the_better(trainer, batches["validation"])
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
-    # Every process of a distributed run takes part in these two; the first alone does the rest.
+    # Every process of a distributed run takes part in these three; the first alone does the rest.
+    thresholds = note_thresholds(prepared, trainer)
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
     return FinishedRun(
@@ -51,6 +53,7 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
         prepared.loaded,
         tested.metrics.get("test_samples_per_second"),
         compared,
+        thresholds,
     )
 
 
@@ -75,6 +78,20 @@ def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | Non
                 )
             print(f"{text}Going on all the same.")
     prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
+
+
+def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | None:
+    """Where an image may have several labels: the probability from which on it has each, chosen on the watched split,
+    and noted in the model's configuration. Else None, and no note of an earlier training either.
+    """
+    config: Any = trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
+    vars(config).pop("thresholds", None)
+    if prepared.data.problem_type != "multi_label_classification" or prepared.watched is None:
+        return None
+    watched = prepared.batches[prepared.watched]
+    found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]
+    config.thresholds = choose_thresholds(torch.as_tensor(found.predictions), watched.labels)
+    return config.thresholds
 
 
 def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:
@@ -113,7 +130,11 @@ class Example:
     path: Path
     label: str
     predicted: str
-    probability: float
+    probability: float | None  # of a label
+
+    @property
+    def sureness(self) -> str:
+        return "" if self.probability is None else f"{self.probability:.2%}"
 
 
 def reload_as_stranger(folder: Path, examples: Mapping[str, Path]) -> list[Example]:

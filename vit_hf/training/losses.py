@@ -1,6 +1,7 @@
 """What training minimizes, where that is not the model's own loss."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional
 from ..data.decode.preparation import ClipPreparation, Preparation
 from ..errors import UserError, first_few
 from ..modality import modality_of
+from .class_weights import LOSS_WORDS, chosen_loss, class_weights, logit_shift, refuse_other_problems
+from .problem import Problem
 from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
@@ -26,23 +29,74 @@ def smooth(shares: Tensor, smoothing: float) -> Tensor:
     return shares * (1 - smoothing) + smoothing / shares.shape[-1]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """b labels, b or b labels -> one number"""
-    target = labels if labels.is_floating_point() else labels.long()
-    return functional.cross_entropy(logits.float(), target, label_smoothing=smoothing)
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float = 0.0, *, weights: Tensor | None = None, gamma: float = 0.0
+) -> Tensor:
+    """b labels, b or b labels -> one number, mean over the images
+
+    weights: labels, a factor on what belongs to each class. The mean is over the images and not over their weights, so
+    that the parts of a batch add up to the whole. gamma: of the focal loss (arXiv:1708.02002); 0 is plain.
+    """
+    if weights is None and not gamma:
+        target = labels if labels.is_floating_point() else labels.long()
+        return functional.cross_entropy(logits.float(), target, label_smoothing=smoothing)
+    shares = smooth(as_shares(labels, logits.shape[-1]), smoothing)
+    surprise = -logits.float().log_softmax(-1)
+    terms = shares * surprise if weights is None else weights * shares * surprise
+    if gamma:
+        terms = terms * wrongness(surprise, gamma)
+    return terms.sum(-1).mean()
 
 
-def binary_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+def wrongness(surprise: Tensor, gamma: float) -> Tensor:
+    """... -> ...: of -log p the factor (1 - p)^gamma, by which the focal loss passes over what is right already"""
+    return (-torch.expm1(-surprise)).clamp(min=1e-12) ** gamma  # at 0 the slope of a root is infinite
+
+
+def binary_cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    *,
+    weights: Tensor | None = None,
+    gamma: float = 0.0,
+    several: bool = False,
+) -> Tensor:
     """b labels, b or b labels -> one number: each label as a question of its own, mean over images and labels.
 
+    weights: labels, a factor on the answer yes. gamma: of the focal loss, in which each answer is one. several: whether
+    an image may have several labels, each of which is then smoothed toward one half; else their shares are of a whole.
     Source: DeiT III (arXiv:2204.07118), released code.
     """
-    target = smooth(as_shares(labels, logits.shape[-1]), smoothing)
-    return functional.binary_cross_entropy_with_logits(logits.float(), target.float())
+    shares = as_shares(labels, logits.shape[-1])
+    target = smooth(shares, smoothing) if not several else shares * (1 - smoothing) + smoothing / 2
+    if not gamma:
+        return functional.binary_cross_entropy_with_logits(logits.float(), target.float(), pos_weight=weights)
+    yes, no = -functional.logsigmoid(logits.float()), -functional.logsigmoid(-logits.float())
+    said_yes = target * yes * wrongness(yes, gamma)
+    terms = (said_yes if weights is None else weights * said_yes) + (1 - target) * no * wrongness(no, gamma)
+    return terms.mean()
 
 
-# By what a recipe says in `optimization.loss`.
-LOSSES = {"cross_entropy": cross_entropy, "bce": binary_cross_entropy}
+REGRESSION_LOSSES = {"mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss}
+
+
+def loss_of(settings: OptimizationSettings, problem: Problem) -> Loss:
+    """What a recipe says in `optimization.loss` and beside it, for what is to be predicted."""
+    word = chosen_loss(settings, problem.problem_type)
+    if word in REGRESSION_LOSSES:
+        return lambda outputs, labels: REGRESSION_LOSSES[word](outputs.float(), labels.reshape(outputs.shape).float())
+    several = problem.problem_type == "multi_label_classification"
+    kind = partial(binary_cross_entropy, several=several) if several or word == "bce" else cross_entropy
+    gamma = settings.focal_gamma if word == "focal" else 0.0
+    weights, shift = class_weights(settings, problem), logit_shift(settings, problem)
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        own = None if weights is None else weights.to(logits.device)
+        moved = logits if shift is None else logits.float() + shift.to(logits.device)
+        return kind(moved, labels, settings.label_smoothing, weights=own, gamma=gamma)
+
+    return loss
 
 
 def distillation(student: Tensor, teacher: Tensor, *, kind: str, temperature: float) -> Tensor:
@@ -66,12 +120,10 @@ def logits_of_heads(outputs: Any) -> tuple[Tensor, Tensor]:
 class Objective:
     """The loss of a recipe: on labels of whole numbers or shares, and on what a teacher says."""
 
-    def __init__(self, settings: OptimizationSettings, teacher: Teacher | None = None):
+    def __init__(self, settings: OptimizationSettings, problem: Problem, teacher: Teacher | None = None):
         self.settings = settings
         self.teacher = teacher
-
-    def on_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return LOSSES[self.settings.loss](logits, labels, self.settings.label_smoothing)
+        self.on_labels = loss_of(settings, problem)
 
     def __call__(self, model: nn.Module, inputs: dict[str, Any]) -> tuple[Tensor, Any]:
         """-> loss and outputs of the model, which never sees the labels."""
@@ -89,12 +141,20 @@ class Objective:
         return loss, outputs
 
 
-def build_objective(settings: OptimizationSettings, teacher: Teacher | None) -> Objective | None:
-    """None where the model's own loss is what is meant."""
+def build_objective(
+    settings: OptimizationSettings, teacher: Teacher | None, problem: Problem | None = None
+) -> Objective | None:
+    """None where the model's own loss is what is meant. Without a problem one class of each image is predicted.
+
+    Raises: UserError for what makes no sense of this problem.
+    """
     if settings.distillation is not None and teacher is None:
         raise UserError("optimization.distillation needs a teacher; give the Trainer one.")
-    plain = settings.loss == "cross_entropy" and not settings.label_smoothing and settings.distillation is None
-    return None if plain else Objective(settings, teacher)
+    problem = problem or Problem("single_label_classification", ())
+    refuse_other_problems(settings, problem)
+    changes = (settings.label_smoothing, settings.distillation, settings.class_weights, settings.logit_adjustment)
+    usual = chosen_loss(settings, problem.problem_type) == LOSS_WORDS[problem.problem_type][0]
+    return None if usual and not any(changes) else Objective(settings, problem, teacher)
 
 
 def label_order(

@@ -101,7 +101,7 @@ def test_a_clip_is_of_the_part_of_a_video_that_was_drawn():
 
 def test_a_random_clip_moves_with_the_epoch_and_the_sample_alone(tmp_path: Path):
     name = str(video_folders(tmp_path, {"a": 3, "b": 3}, frames=20))
-    chosen = DataSettings(name=name, sampling="dense", sampling_rate=1)
+    chosen = DataSettings(name=name, frame_sampling="dense", sampling_rate=1)
     own = preparation(8, sampling="dense", sampling_rate=1)
     plan = AugmentationPlan.of({"random_clip": True})
     table = open_source(chosen, modality=VIDEO).splits["train"]

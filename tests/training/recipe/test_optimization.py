@@ -42,12 +42,21 @@ def test_a_recipe_says_all_of_it_and_says_it_again(recipe: Path, tmp_path: Path)
         (["--optimization.layr_decay", "0.5"], "'layr_decay'; did you mean 'layer_decay'"),
         (["--optimization.ema", "{decy: 0.9}"], r"optimization.ema: .*did you mean 'decay'"),
         (["--optimization.ema.decay", "1.0"], r"optimization.ema.decay: .*given: 1.0"),
-        (["--optimization.loss", "mse"], r"optimization.loss: .*'cross_entropy' or 'bce'"),
         (["--optimization.distillation", "{teacher: x, kind: token}"], "write model.distillation_token: true"),
         (["--optimization.distillation", "{teacher: x, kind: hard, temperature: 2}"], "does not change which class"),
         (["--optimization", "{lora: {}, freeze: trunk}"], "value"),
         (["--optimization.lora", "{}", "--optimization.freeze", "trunk"], "lora freezes the trunk already"),
         (["--optimization.freeze", "trunk", "--optimization.head_only_steps", "3"], "leave out head_only_steps"),
+        (["--optimization.loss", "mae"], r"optimization.loss: .*'cross_entropy', 'bce'"),
+        (["--optimization.class_weights", "heavy"], "'heavy' is no weighting; say balanced"),
+        (["--optimization.class_weights", "[1, 0]"], "0 is no weight; give positive numbers"),
+        (["--optimization.focal_gamma", "1"], "focal_gamma is of the focal loss"),
+        (
+            ["--optimization.class_weights", "balanced", "--optimization.logit_adjustment", "1"],
+            "together for twice as much",
+        ),
+        (["--optimization.early_stopping", "{patience: 0}"], "early_stopping.patience: .*given: 0"),
+        (["--training.train_sampling_strategy", "group_by_length"], "images have none"),
         (["--optimization.masking", "{}"], "say model.task: masked_image_modeling"),
         (["--model.task", "masked_image_modeling", "--optimization.loss", "bce"], "optimization.loss needs labels"),
         (["--model.task", "segmentation"], "'classification' or 'masked_image_modeling'"),
@@ -63,7 +72,7 @@ def test_a_wrong_word_is_a_sentence(recipe: Path, words: list[str], message: str
 def test_every_field_is_described_or_speaks_for_itself():
     section = OptimizationSettings.model_fields
     undescribed = [name for name, field in section.items() if not field.description]
-    assert undescribed == ["ema", "distillation", "lora"]
+    assert undescribed == ["early_stopping", "ema", "distillation", "lora"]
 
 
 def test_settings_do_not_change_under_way():
@@ -75,10 +84,16 @@ def test_settings_do_not_change_under_way():
     ("optimization", "arguments", "message"),
     [
         ({}, {"label_smoothing_factor": 0.1}, "optimization.label_smoothing: 0.1 instead"),
+        ({"loss": "mse"}, {}, "loss: mse is not for one class of each image.* cross_entropy or bce or focal is"),
         (
             {"ema": {}},
-            {"load_best_model_at_end": True, "eval_strategy": "steps", "save_strategy": "steps"},
-            "load_best_model_at_end brings back the best weights",
+            {
+                "load_best_model_at_end": True,
+                "eval_strategy": "steps",
+                "save_strategy": "steps",
+                "save_only_model": True,
+            },
+            "save_only_model leaves averaged weights out",
         ),
     ],
 )

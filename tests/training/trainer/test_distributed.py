@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from pathlib import Path
@@ -5,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from killable_runs import Averages, KillAt, Killed, small_trainer
-from processes import ended, finish_group, started_group, wait_for
+from killable_runs import Averages, KillAt, Killed, small_images, small_trainer
+from processes import ended, finish_group, save_evaluation, started_group, wait_for
 from safetensors.torch import load_file
 
 from vit_hf.commands.cli import RESUMABLE
@@ -71,6 +72,26 @@ def test_accumulated_batches_are_the_same_images_too(tmp_path: Path, alone: Path
     settings = {**CALM, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
     small_trainer(tmp_path, Averages(), **settings).train()
     assert_follows(tmp_path, alone)
+
+
+@pytest.mark.parametrize("images", [6, 7, 20])
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp2"])
+def test_two_processes_find_the_loss_and_the_figures_of_one_however_few_images_there_are(
+    tmp_path: Path, images: int, sharded: bool
+):
+    """Batches of four on each, of which the last are filled up with other images."""
+    settings = {**HALF, "per_device_eval_batch_size": 4, "optimization": {}, "max_steps": 1, "save_strategy": "no"}
+    finish_group(2, tmp_path / "two", evaluates=images, sharded=sharded, **settings)
+    trainer = small_trainer(tmp_path / "one", **{**settings, "per_device_train_batch_size": 4})
+    save_evaluation(trainer, images, tmp_path / "one")
+    two, one = (json.loads((tmp_path / folder / "evaluation.json").read_text()) for folder in ("two", "one"))
+    assert len(two.pop("logits")) == len(one.pop("logits")) == images
+    assert two == pytest.approx(one, rel=1e-5)
+    with torch.no_grad():
+        data = small_images(images=images)
+        batch = data.__getitems__(range(images))
+        whole = trainer.model.eval()(**batch).loss.item()
+    assert two["eval_loss"] == pytest.approx(whole, rel=1e-5)
 
 
 def test_another_batch_of_a_step_is_refused_however_it_comes_about(tmp_path: Path):

@@ -37,7 +37,7 @@ class Figure:
     goal: float
 
 
-def measure(work: Work, rounds: int) -> tuple[dict[str, float], list[Figure]]:
+def measure_work(work: Work, rounds: int) -> tuple[dict[str, float], list[Figure]]:
     """-> images a second of each, and the figures that have a goal"""
     rounds = min(rounds, work.rounds or rounds)
     seconds = interleave(work.calls, rounds, warm_up=1 if work.rounds else 2)
@@ -66,7 +66,7 @@ def benchmark_data(given: Namespace) -> int:
             f"one thread, {given.rounds} rounds in which everyone takes a turn; ratios are medians, with quartiles.\n"
         )
         for work in works(given, Path(folder)):
-            speeds, figures = measure(work, given.rounds)
+            speeds, figures = measure_work(work, given.rounds)
             all_figures += figures
             record.append({"work": work.name, "images_per_second": speeds})
             print(

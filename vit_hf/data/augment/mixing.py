@@ -88,8 +88,8 @@ def pair_plan(
 
 
 def mix(pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int, **how: float) -> tuple[Tensor, Tensor]:
-    """b c h w, b, b 5 -> b c h w, b classes: mixed images, and the shares of their labels; `how` as in `pair_plan`."""
+    """b c h w, b or b classes, b 5 -> b c h w, b classes: mixed images and shares of labels; `how`: `pair_plan`."""
     plan = pair_plan(numbers, *pixels.shape[-2:], **how)
     keep, boxes, kept_labels = (to_device(part, pixels) for part in plan)
-    one_hot = functional.one_hot(labels, classes).to(pixels.dtype)
-    return mixup(cutmix(pixels, boxes), keep), mixup(one_hot, kept_labels)
+    shares = (functional.one_hot(labels, classes) if labels.ndim == 1 else labels).to(pixels.dtype)
+    return mixup(cutmix(pixels, boxes), keep), mixup(shares, kept_labels)

@@ -44,6 +44,7 @@ class ImageBatches(Dataset):
     """pixel_values (b c h w, or of clips b t c h w) and labels (b). The augmentation of a sample depends on the seed,
     the epoch and the sample's number, and on nothing else. A number beyond the images is one of them once more.
 
+    repeats, balanced: how its samples are drawn in training (see training/trainer/order.py).
     resident: whether the pixels of a store go to the device as a whole, where they are few enough for that.
 
     Batches come whole from `__getitems__`: collating a list of records costs more than a tiny model's step.
@@ -62,6 +63,7 @@ class ImageBatches(Dataset):
         check_finite: bool = False,
         seed: int = 0,
         repeats: int = 1,
+        balanced: bool = False,
     ):
         self.table = table
         self.preparation = preparation
@@ -70,7 +72,7 @@ class ImageBatches(Dataset):
         self.on_error: Literal["fail", "skip"] = on_error
         self.check_finite = check_finite
         self.seed = seed
-        self.repeats = repeats
+        self.repeats, self.balanced = repeats, balanced
         self.labels = torch.from_numpy(table.labels)
         drawn_here = self.plan.chooses or self.plan.transform is not None
         stays = resident and store is not None and not drawn_here and store.flat.nbytes <= MEMORY
@@ -159,7 +161,7 @@ class RawBatches(Dataset):
 
     def __init__(self, images: ImageBatches):
         self.images = images
-        self.repeats = images.repeats
+        self.repeats, self.balanced, self.labels = images.repeats, images.balanced, images.labels
 
     def set_epoch(self, epoch: int) -> None:
         self.images.set_epoch(epoch)

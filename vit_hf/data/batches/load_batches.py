@@ -130,4 +130,5 @@ def load_batches(
         check_finite=settings.check_finite,
         seed=seed,
         repeats=settings.repeats if split == "train" else 1,
+        balanced=settings.sampling == "balanced" and split == "train",
     )

@@ -16,7 +16,7 @@ from .readings import (
     says_aside,
     spelled_folders,
 )
-from .split_names import says_nothing, words_of
+from .split_names import says_nothing, words_of_name
 
 
 class Ambiguous(UserError):
@@ -54,7 +54,7 @@ def share_classes(perhaps: Mapping[str, list[Folder]]) -> bool:
 def hardly_classes(root: Folder) -> bool:
     """Whether folders differ by a number alone, as fold1 and fold2 do, or have names that mean nothing; and hold
     several folders of the same names."""
-    words = [tuple(words_of(folder.name)) for folder in root.filled]
+    words = [tuple(words_of_name(folder.name)) for folder in root.filled]
     strange = all(words) and (len({*words}) == 1 or all(says_nothing(folder.name) for folder in root.filled))
     return len(words) > 1 and strange and share_classes({folder.path: [folder] for folder in root.filled})
 

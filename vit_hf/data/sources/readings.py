@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import UserError, first_few, unknown_name
 from ...modality import Modality
 from .folders import Folder
-from .split_names import says_nothing, spelled, splits_called, words_of
+from .split_names import says_nothing, spelled, splits_called, words_of_name
 
 Classes = dict[str, list[Folder]]  # the folders of each class: several where Unicode spells a name in several ways
 ASIDE_WORDS = {"pred", "predict", "unlabeled", "unlabelled", "unsup"}  # of a folder beside splits
@@ -141,7 +141,7 @@ def read_splits(root: Folder, splits: Mapping[str, list[Folder]], modality: Moda
 
 
 def says_aside(folder: Folder) -> bool:
-    return bool(ASIDE_WORDS & {*words_of(folder.name)})
+    return bool(ASIDE_WORDS & {*words_of_name(folder.name)})
 
 
 def read_classes_of_splits(root: Folder, modality: Modality) -> LayoutReading:

@@ -44,7 +44,7 @@ def word_of_split(word: str) -> str | None:
     return None
 
 
-def words_of(name: str) -> list[str]:
+def words_of_name(name: str) -> list[str]:
     """Lower case; flowersTrain-2017 -> flowers, train"""
     words = []
     for run in re.findall(r"[^\W\d_]+", composed(name)):
@@ -55,12 +55,12 @@ def words_of(name: str) -> list[str]:
 
 def says_nothing(name: str) -> bool:
     """Whether a name means no class: images, data, or numbers."""
-    return all(word in SAYS_NOTHING for word in words_of(name))
+    return all(word in SAYS_NOTHING for word in words_of_name(name))
 
 
 def spelled(name: str) -> SplitName | None:
     """The split that a name may mean; None also where it names two of them, as test_train does."""
-    words = words_of(name)
+    words = words_of_name(name)
     named = [split for word in words if (split := word_of_split(word))]
     if len(named) != 1:
         return None

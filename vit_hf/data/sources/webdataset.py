@@ -23,7 +23,7 @@ from .split_names import spelled, split_called
 from .tables import ImageData, ImageTable, StreamedTable
 
 LABEL_ENDINGS = ("cls", "json", "txt", "cls2", "label")
-LOOKED_AT = 64  # members that tell what a tar file is
+RECORDS_LOOKED_AT = 64  # members that tell what a tar file is
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 Place = tuple[str, int, int]  # a tar file, and where in it a member begins and how long it is
@@ -61,7 +61,7 @@ def is_webdataset(path: Path) -> bool:
     seen: dict[str, set[str]] = {}
     try:
         with tarfile.open(path, "r:") as archive:
-            for member, _ in zip(archive, range(LOOKED_AT), strict=False):
+            for member, _ in zip(archive, range(RECORDS_LOOKED_AT), strict=False):
                 stem, ending = parts_of_name(member.name)
                 seen.setdefault(stem, set()).add(ending.rpartition(".")[2])
     except BROKEN_ARCHIVES:

@@ -49,7 +49,17 @@ def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
             raise UserError(unknown_name("training argument", name, known))
     refuse_no_numbers(training)
     refuse_missing_reporters(training.get("report_to"))
+    refuse_lengths(training.get("train_sampling_strategy"))
     return training
+
+
+def refuse_lengths(strategy: Any) -> None:
+    """Raises: UserError for an order of the training images by what images do not have."""
+    if strategy not in (None, "random", "sequential"):
+        raise UserError(
+            f"training.train_sampling_strategy: {strategy} goes by the lengths of texts, and images have none; leave "
+            "it out, or say sequential (data.sampling: balanced draws every class as often)."
+        )
 
 
 def refuse_no_numbers(training: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The `optimization:` section of a recipe: what `TrainingArguments` has no words for."""
 
+from math import inf
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -62,6 +63,16 @@ class MaskingSettings(Section):
     patch_size: int | None = Field(default=None, ge=1, description="side of a hidden square; by default 2 patches")
 
 
+class EarlyStoppingSettings(Section):
+    """End the training where validation has not become better for a while; the best weights become the model."""
+
+    patience: int = Field(default=5, ge=1, description="evaluations without an improvement after which training ends")
+    min_delta: float = Field(default=0.0, ge=0, description="a smaller improvement counts as none")
+
+
+LossWord = Literal["cross_entropy", "bce", "focal", "mse", "l1", "huber"]
+
+
 class OptimizationSettings(Section):
     """What is minimized, over which weights, in which steps."""
 
@@ -77,10 +88,19 @@ class OptimizationSettings(Section):
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="factor on the learning rate for each layer further from the head"
     )
-    loss: Literal["cross_entropy", "bce"] = Field(
-        default="cross_entropy", description="over all labels, or bce: of each label by itself"
+    loss: LossWord | None = Field(
+        default=None,
+        description="one class: cross_entropy, bce, focal; several labels: bce, focal; numbers: mse, l1, huber",
+    )
+    focal_gamma: float = Field(default=2.0, ge=0, description="focal: how little an image counts that is right already")
+    class_weights: Literal["balanced"] | dict[str, float] | list[float] | None = Field(
+        default=None, description="balanced, or a number for each class (by name, the others 1; or a list)"
+    )
+    logit_adjustment: float | None = Field(
+        default=None, gt=0, description="tau: rare classes have to win by more in training; 1 is the usual"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="spread over all labels; in training only")
+    early_stopping: EarlyStoppingSettings | None = None
     ema: EmaSettings | None = None
     distillation: DistillationSettings | None = None
     freeze: Freeze = Field(
@@ -94,6 +114,29 @@ class OptimizationSettings(Section):
     lora: LoraSettings | None = None
     masking: MaskingSettings | None = Field(default=None, description="for model.task: masked_image_modeling")
 
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def read_class_weights(cls, weights):
+        """Names that YAML takes for numbers are names all the same."""
+        if isinstance(weights, str) and weights != "balanced":
+            raise UserError(f"{weights!r} is no weighting; say balanced, {{name: 2.0}}, or a list of a number each.")
+        return {str(name): weight for name, weight in weights.items()} if isinstance(weights, dict) else weights
+
+    @model_validator(mode="after")
+    def refuse_lopsided_losses(self):
+        weights = self.class_weights
+        numbers = weights.values() if isinstance(weights, dict) else weights if isinstance(weights, list) else []
+        if wrong := [number for number in numbers if not 0 < number < inf]:
+            raise UserError(f"class_weights: {wrong[0]:g} is no weight; give positive numbers.")
+        if self.class_weights == "balanced" and self.logit_adjustment is not None:
+            raise UserError(
+                "class_weights: balanced and logit_adjustment both make up for rare classes, and together for twice as "
+                "much; leave one of the two out."
+            )
+        if self.focal_gamma != 2.0 and self.loss != "focal":
+            raise UserError("focal_gamma is of the focal loss; say loss: focal, or leave it out.")
+        return self
+
     @model_validator(mode="after")
     def refuse_contradictions(self):
         if self.lora and self.freeze != "none":
@@ -105,6 +148,6 @@ class OptimizationSettings(Section):
     def refuse_what_needs_classes(self) -> None:
         """Raises: UserError where a field says something of labels, which masked images do not have."""
         plain = type(self)()
-        for name in ("loss", "label_smoothing", "distillation"):
+        for name in ("loss", "label_smoothing", "class_weights", "logit_adjustment", "distillation"):
             if getattr(self, name) != getattr(plain, name):
                 raise UserError(f"optimization.{name} needs labels, and masked images have none; leave it out.")

@@ -115,6 +115,25 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def refuse_balancing_twice(self):
+        if self.data.sampling != "balanced":
+            return self
+        if self.model.task == "masked_image_modeling":
+            raise UserError("data.sampling: balanced needs labels, and masked images have none; leave it out.")
+        if self.training.get("train_sampling_strategy") == "sequential":
+            raise UserError(
+                "data.sampling: balanced draws images, and training.train_sampling_strategy: sequential takes them as "
+                "they come; leave one of the two out."
+            )
+        twice = "class_weights: balanced" if self.optimization.class_weights == "balanced" else "logit_adjustment"
+        if twice != "logit_adjustment" or self.optimization.logit_adjustment is not None:
+            raise UserError(
+                f"data.sampling: balanced and optimization.{twice} both make up for rare classes, and together for "
+                "twice as much; leave one of the two out."
+            )
+        return self
+
     def content(self) -> dict[str, Any]:
         """Plain types, under the names that a recipe has them, no key to anything, and of the places on this machine
         no more than their names: where they lie is nobody's business, and repeats nothing."""

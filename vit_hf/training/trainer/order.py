@@ -11,6 +11,7 @@ from ...data.augment.random_numbers import uniform
 from ...errors import UserError
 
 ORDER_STREAM = 0x6F72646572  # keeps these random numbers apart from those that augment
+DRAWING_STREAM = 0x64726177  # and those that draw from those that order
 
 
 def permutation(images: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -31,10 +32,41 @@ def repeated(order: np.ndarray, repeats: int, *, batch: int) -> np.ndarray:
     return np.concatenate(again)[:images]
 
 
+def rarest(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """n (whole numbers), or n labels (0 and 1) -> n, n: the rarest label of each image, and how many images have it. To
+    have none is a label too, behind the others.
+    """
+    if labels.ndim == 1:
+        return labels, np.bincount(labels)[labels]
+    there = labels > 0.5
+    there = np.concatenate([there, ~there.any(1, keepdims=True)], axis=1)
+    counts = there.sum(0)
+    own = np.where(there, counts, len(labels) + 1).argmin(1)
+    return own, counts[own]
+
+
+def weighted(order: np.ndarray, weights: np.ndarray, *, offset: float) -> np.ndarray:
+    """n, n -> n: the images in this order, each as often as its weight says, but for less than one; the n-th time,
+    image i is i + n · images.
+
+    As in stratified drawing a comb of n teeth, moved by an `offset` from 0 to 1, is laid over the weights, which stand
+    end to end. So each image comes its weight rounded down or up, and what lies side by side as often as its sum says.
+    """
+    images = len(order)
+    ends = np.cumsum(weights[order])
+    # An offset just below 1 is rounded up to it beside a large number.
+    teeth = np.minimum(np.floor(ends / ends[-1] * images + offset), images).astype(np.int64)
+    times = np.diff(teeth, prepend=0)
+    again = np.arange(images) - np.repeat(np.cumsum(times) - times, times)
+    return np.repeat(order, times) + again * images
+
+
 class EpochOrder(Sampler[int]):
     """Every image once in an epoch, in whole batches of `batch` (the images of one step, of all processes).
 
-    With `repeats` fewer images, each as often, and as many samples as before.
+    With `repeats` fewer images, each as often, and as many samples as before. With the `labels` of the images (n, or n
+    labels of 0 and 1) each class as often, by repeating those of rare ones and leaving out of common ones: an image as
+    often as its rarest label is rare, in the mean over the epochs, and within one as nearly as whole numbers can.
 
     The last batch is filled from the beginning of the epoch's order, or left out with `drop_last`. So each step has
     the same images, and each of its parts the same weight, on one process and on many.
@@ -42,7 +74,16 @@ class EpochOrder(Sampler[int]):
     Raises: UserError where one step would take more images than there are.
     """
 
-    def __init__(self, images: int, *, batch: int, seed: int, drop_last: bool = False, repeats: int = 1):
+    def __init__(
+        self,
+        images: int,
+        *,
+        batch: int,
+        seed: int,
+        drop_last: bool = False,
+        repeats: int = 1,
+        labels: np.ndarray | None = None,
+    ):
         if batch > images:
             raise UserError(
                 f"A step takes {batch} images (batch x accumulation x processes), and there are {images} to train on; "
@@ -53,6 +94,7 @@ class EpochOrder(Sampler[int]):
         self.seed = seed
         self.drop_last = drop_last
         self.repeats = repeats
+        self.balance = None if labels is None else rarest(labels)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -65,7 +107,13 @@ class EpochOrder(Sampler[int]):
     def indices(self, epoch: int) -> np.ndarray:
         """-> (batches batch)"""
         order = permutation(self.images, seed=self.seed, epoch=epoch)
-        return np.resize(repeated(order, self.repeats, batch=self.batch), len(self))
+        if self.balance is None:
+            return np.resize(repeated(order, self.repeats, batch=self.batch), len(self))
+        classes, counts = self.balance
+        by_class, again = order[np.argsort(classes[order], kind="stable")], self.seed ^ DRAWING_STREAM
+        offset = float(uniform(again, epoch, np.zeros(1), 1)[0, 0])
+        drawn = weighted(by_class, 1 / counts, offset=offset)
+        return np.resize(drawn[permutation(self.images, seed=again, epoch=epoch)], len(self))
 
     def __iter__(self) -> Iterator[int]:
         yield from self.indices(self.epoch).tolist()

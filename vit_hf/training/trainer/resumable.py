@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import transformers
 from accelerate.utils import broadcast_object_list, gather_object
@@ -270,7 +271,10 @@ class ResumableTrainer(transformers.Trainer):
             return super()._get_train_sampler(train_dataset)
         images, drop_last = len(cast(Sized, data)), self.args.dataloader_drop_last
         batch, repeats = self.global_batch, getattr(data, "repeats", 1)
-        self.order = EpochOrder(images, batch=batch, seed=self.order_seed, drop_last=drop_last, repeats=repeats)
+        labels = np.asarray(cast(Any, data).labels) if getattr(data, "balanced", False) else None
+        self.order = EpochOrder(
+            images, batch=batch, seed=self.order_seed, drop_last=drop_last, repeats=repeats, labels=labels
+        )
         return self.order
 
     def get_train_dataloader(self) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ...errors import UserError
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
+from ..metrics.measure import Evaluated
 from ..optimizer import (
     forget_trunk_gradients,
     freeze_parameters,
@@ -23,10 +25,14 @@ from ..optimizer import (
     parameter_groups,
     timm_optimizer,
 )
+from ..problem import Problem, figure_names
 from ..recipe.optimization import OptimizationSettings
+from ..recipe.selection import refuse_unknown_metric
 from ..throughput import DataMeter, Speedometer
+from .early_stopping import EarlyStopping
 from .resumable import ResumableTrainer
 from .sharding import shard_by_layers
+from .state import load_states
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +89,13 @@ def accuracy(prediction: EvalPrediction) -> dict[str, float]:
     return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
 
 
+def figures_measured(compute_metrics: Any) -> list[str]:
+    """What an evaluation of ours measures."""
+    if isinstance(compute_metrics, Evaluated):
+        return figure_names(compute_metrics.problem.problem_type, len(compute_metrics.problem.names))
+    return ["accuracy", "loss"] if compute_metrics is accuracy else ["loss"]
+
+
 def images_in(batch: Mapping[str, Any]) -> int:
     """Of a batch that may not have its pixels yet."""
     return len(next(iter(batch.values())))
@@ -91,15 +104,16 @@ def images_in(batch: Mapping[str, Any]) -> int:
 class ProgressBar(ProgressCallback):
     """One bar with the newest figures in it, instead of a line for every log."""
 
-    def __init__(self):
+    def __init__(self, headline: str = "accuracy"):
         super().__init__()
+        self.names = ("loss", "eval_loss", f"eval_{headline}", f"eval_ema_{headline}")
         self.figures: dict[str, str] = {}
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.training_bar is None:
             return
         for name, value in (logs or {}).items():
-            if name in ("loss", "eval_loss", "eval_accuracy", "eval_ema_accuracy"):
+            if name in self.names:
                 self.figures[name] = f"{float(value):.4f}"
         self.training_bar.set_postfix(self.figures)
 
@@ -122,15 +136,14 @@ def refuse_contradictions(arguments: transformers.TrainingArguments, settings: O
             "training.label_smoothing_factor fails on labels that are shares, as mixed images have; take "
             f"optimization.label_smoothing: {arguments.label_smoothing_factor:g} instead."
         )
-    if settings.ema and settings.ema.final and arguments.load_best_model_at_end:
-        raise UserError(
-            "training.load_best_model_at_end brings back the best weights, and optimization.ema.final would put the "
-            "average of the last ones in their place; take one of the two."
-        )
 
 
 class Trainer(FeedingTrainer):
-    """Batches of pixels, accuracy as the figure to watch, and the `optimization:` section of a recipe."""
+    """Batches of pixels, figures to watch, and the `optimization:` section of a recipe.
+
+    problem: what is predicted, by which losses, figures and the model's own loss go; without it, one class of each
+    image, of which the accuracy is measured.
+    """
 
     model: Any
     optimizer: Any
@@ -140,17 +153,26 @@ class Trainer(FeedingTrainer):
         model: Any = None,
         *args: Any,
         data_collator=collate,
-        compute_metrics=accuracy,
+        compute_metrics: Any = accuracy,
         optimization: OptimizationSettings | None = None,
         teacher: Teacher | None = None,
+        problem: Problem | None = None,
         **kwargs: Any,
     ):
         self.optimization = optimization or OptimizationSettings()
-        self.objective = build_objective(self.optimization, teacher)
+        self.objective = build_objective(self.optimization, teacher, problem)
         if model is not None:
             prepare_model(model, self.optimization)
+        if problem is not None:
+            compute_metrics = Evaluated(problem) if compute_metrics is accuracy else compute_metrics
+            if problem.problem_type != "single_label_classification" and model is not None:
+                model.config.problem_type = problem.problem_type  # its own loss, and everybody who loads it, go by it
         super().__init__(model, *args, data_collator=data_collator, compute_metrics=compute_metrics, **kwargs)
         refuse_contradictions(self.args, self.optimization)
+        if compute_metrics in (None, accuracy) or isinstance(compute_metrics, Evaluated):
+            refuse_unknown_metric(self.args, self.optimization, figures_measured(compute_metrics))
+        if self.optimization.early_stopping is not None:
+            self.add_callback(EarlyStopping(self.optimization.early_stopping))
         if self.is_fsdp_enabled:
             shard_by_layers(self.accelerator.state.fsdp_plugin, self.model)
         # Losses are means over a batch, also of models that would divide by a number of items if they were told one.
@@ -164,7 +186,7 @@ class Trainer(FeedingTrainer):
             self.add_callback(self.average)
         if not self.args.disable_tqdm:
             self.remove_callback(ProgressCallback)
-            self.add_callback(ProgressBar)
+            self.add_callback(ProgressBar(problem.headline if problem else "accuracy"))
 
     def call_model_init(self, trial=None) -> Any:
         model = super().call_model_init(trial)
@@ -235,6 +257,35 @@ class Trainer(FeedingTrainer):
                 with self.average.applied_to(self.model):
                     figures |= super().evaluate(eval_dataset, ignore_keys, f"{metric_key_prefix}_ema")
         return figures
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """The loss of the images of the split alone, where processes fill up their last batches with others.
+
+        transformers counts each process's loss once for every image of the whole that falls to it, so it has to be the
+        mean over these. Every process looks again, for their models may be shards of one.
+        """
+        loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        state = self.accelerator.gradient_state
+        if loss is not None and self.args.world_size > 1 and state.end_of_dataloader and state.remainder > 0:
+            each = images_in(inputs)
+            own = min(max(state.remainder - each * self.args.process_index, 1), each)
+            fewer = {name: values[:own] for name, values in inputs.items()}
+            loss = super().prediction_step(model, fewer, True, ignore_keys)[0]
+        return loss, logits, labels
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """A figure that is undefined, as the AUROC of a single class, is no better than any before."""
+        wanted = self.args.metric_for_best_model
+        if wanted is not None and f"eval_{wanted.removeprefix('eval_')}" not in metrics:
+            logger.warning(f"{wanted} is undefined on the images of this evaluation, which is therefore not the best.")
+            return False
+        return super()._determine_best_metric(metrics, trial)
+
+    def _load_best_model(self) -> None:
+        """With the average of that time, where one is kept."""
+        super()._load_best_model()
+        if self.average is not None and not self.args.save_only_model:
+            load_states({"ema": self.average}, Path(str(self.state.best_model_checkpoint)), anyway=True)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         super().log({**logs, **self.speed.figures()} if "loss" in logs else logs, start_time)
