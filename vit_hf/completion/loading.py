@@ -1,13 +1,14 @@
 """Loading that adapts weights to the asked-for sizes, and refuses what does not fit."""
 
 import logging
+from copy import copy
 from typing import Any
 
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..errors import UserError, first_few
-from .adaptation import adapt, changed_fields
+from .adaptation import adapt, changed_fields, starts_uncalibrated
 from .configurations import writer_of
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,11 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
     """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
     old = whole.config
     state, report = adapt(whole.state_dict(), old, config)
+    if starts_uncalibrated(state, old, config):
+        config = copy(config)
+        config.temperature = 1.0
+    if (before := getattr(old, "temperature", 1)) != 1 and config.temperature == 1:
+        report.append(f"the temperature starts from 1 again, in place of {before:g}")
     model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
     model.config.name_or_path = model.name_or_path = str(source)
     for line in report:

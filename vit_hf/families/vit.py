@@ -8,6 +8,7 @@ from ..completion.combinations import (
     check_heads,
     check_patch_grid,
     check_positions,
+    check_temperature,
     require_positive,
     require_rates,
 )
@@ -87,6 +88,7 @@ class VisionTransformer(Family):
         check_pooling,
         check_positions,
         check_distillation,
+        check_temperature,
     )
     adapts = ("image_size", "patch_size", "num_channels")
     adapters = (adaptation.adapt_patches, adaptation.adapt_positions, adaptation.adapt_grid_biases)

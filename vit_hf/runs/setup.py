@@ -58,7 +58,8 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
                 f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
                 f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )
-    config = type(old).from_dict({**old.to_dict(), **settings, **label_fields(label_names)})
+    uncalibrated = {"temperature": 1.0} if hasattr(old, "temperature") else {}  # what is trained is measured anew
+    config = type(old).from_dict({**old.to_dict(), **uncalibrated, **settings, **label_fields(label_names)})
     model_class = family.classifier
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, model_class)
     return adapted(classifier.float(), config, source)
