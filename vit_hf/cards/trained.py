@@ -29,7 +29,7 @@ class CardFacts:
 
     operations: multiplications and additions for one image, counted separately. images_per_second: with the hardware
     and the batches of the measurement. split_hashes: SHA-256 of the names and labels of each split.
-    intervals: 95%, of the figures they belong to by name.
+    intervals: 95%, of the figures they belong to by name. calibration: a sentence on the temperature.
     """
 
     name: str
@@ -59,6 +59,7 @@ class CardFacts:
     images_per_second: float | None = None
     split_hashes: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
+    calibration: str | None = None
     revision: str = "main"
 
     @property

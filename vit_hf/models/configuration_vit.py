@@ -54,6 +54,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     """
 
     model_type = "vit_hf"
+    keys_to_ignore_at_inference = ["distillation_logits"]  # which transformers' Trainer would take for more logits
 
     image_size: Size = 224
     patch_size: Size = 16

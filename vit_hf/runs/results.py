@@ -20,6 +20,7 @@ from ..families import family_of
 from ..files import name_for_others, write_json
 from ..modality import modality_of
 from ..plots.curves import draw_training_curve
+from ..training.calibration import Calibration
 from ..training.costs import forward_operations
 from ..training.metrics import classification_metrics, metric_intervals
 from ..training.recipe.recipe import Recipe
@@ -49,6 +50,8 @@ class FinishedRun:
     counts: dict[str, int | None]  # images of each split; None for one that was streamed
     loaded: Loaded | None = None  # what it began from, where that was no random model
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
+    calibration: Calibration | None = None
+    validation_logits: Tensor | None = None  # b labels, where there is such a split
 
     @property
     def folder(self) -> Path:
@@ -72,6 +75,8 @@ class FinishedRun:
     def save(self) -> dict[str, Path]:
         """Write what belongs beside the model. -> some test images in the folder, by their labels."""
         record = {"split": self.data.held_out, **self.metrics, "training_seconds": round(self.seconds, 1)}
+        if self.calibration is not None:
+            record["calibration"] = self.calibration.record("validation")
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
         render_model_card(self.facts()).save(self.folder / "README.md")
@@ -109,6 +114,7 @@ class FinishedRun:
             images_per_second=self.images_per_second,
             split_hashes={split: fingerprint(batches.table) for split, batches in self.batches.items()},
             intervals=metric_intervals(self.logits, self.tested.labels, self.metrics),
+            calibration=None if self.calibration is None else self.calibration.describe("validation"),
         )
 
     def license(self) -> str:

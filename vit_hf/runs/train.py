@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import UserError
 from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
+from ..training.calibration import Calibration, fit_temperature
 from ..training.trainer.checkpoints import newest_complete
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
@@ -31,7 +33,8 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
     seconds = run_trainer(trainer, resume)
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
-    # Every process of a distributed run takes part in these two; the first alone does the rest.
+    # Every process of a distributed run takes part in these three; the first alone does the rest.
+    validation, calibration = calibrate(trainer, prepared)
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
     return FinishedRun(
@@ -45,7 +48,26 @@ def train(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bo
         prepared.counts,
         prepared.loaded,
         tested.metrics.get("test_samples_per_second"),
+        calibration=calibration,
+        validation_logits=validation,
     )
+
+
+def calibrate(trainer: Trainer, prepared: PreparedRun) -> tuple[Tensor | None, Calibration | None]:
+    """-> b labels, what the finished model says of the validation split, where there is one, and the temperature that
+    this chose; the model has it from then on.
+    """
+    config = trainer.model.config
+    if "validation" not in prepared.batches or config.problem_type == "regression":
+        return None, None
+    images = prepared.batches["validation"]
+    said: Any = trainer.predict(images)  # pyright: ignore[reportArgumentType]
+    logits = torch.as_tensor(said.predictions)
+    if not prepared.recipe.optimization.temperature_scaling or not hasattr(config, "temperature"):
+        return logits, None
+    found = fit_temperature(logits, images.labels, config.problem_type)
+    config.temperature = config.temperature * found.temperature
+    return logits / found.temperature, found
 
 
 def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:

@@ -79,6 +79,9 @@ class OptimizationSettings(Section):
     )
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="spread over all labels; in training only")
+    temperature_scaling: bool = Field(
+        default=True, description="classes: where there is a validation split, it chooses config.temperature at the end"
+    )
     ema: EmaSettings | None = None
     distillation: DistillationSettings | None = None
     freeze: Freeze = Field(
