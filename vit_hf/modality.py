@@ -113,8 +113,9 @@ class Modality(ABC):
         """What of an item is taken before it is resized, in lines for a card."""
 
     @abstractmethod
-    def views(self, given: str | None) -> Any:
-        """The `Views` of each item whose answers are averaged, as --views says them. Raises: UserError."""
+    def views(self, given: str | None, tta: str | None = None) -> Any:
+        """The `Views` or `ImageViews` of each item whose answers are averaged, as --views (of videos) or --tta (of
+        images) says them. Raises: UserError."""
 
     @abstractmethod
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
@@ -203,17 +204,17 @@ class ImageModality(Modality):
     def describe_sampling(self, config: Any, settings: Any) -> list[str]:
         return []
 
-    def views(self, given: str | None) -> Any:
-        from .data.batches.dataset import Views
+    def views(self, given: str | None, tta: str | None = None) -> Any:
+        from .data.batches.views import ImageViews
 
         if given is not None:
-            raise UserError("--views are of videos, and the model takes images; leave it out.")
-        return Views()
+            raise UserError("--views are of videos, and the model takes images; take --tta.")
+        return ImageViews() if tta is None else ImageViews.parse(tta)
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .runs.predict import ImagePredictor
+        from .runs.predict import ImagePredictor, ViewsPredictor
 
-        return ImagePredictor(model, processor)
+        return ImagePredictor(model, processor) if views.count == 1 else ViewsPredictor(self, model, processor, views)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_channels, *pair(config.image_size))
@@ -307,15 +308,17 @@ class VideoModality(Modality):
             return [f"{frames} frames, evenly over the whole video"]
         return [f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"]
 
-    def views(self, given: str | None) -> Any:
+    def views(self, given: str | None, tta: str | None = None) -> Any:
         from .data.batches.dataset import Views
 
+        if tta is not None:
+            raise UserError("--tta is of images, and the model takes videos; take --views, such as --views 1x3.")
         return Views() if given is None else Views.parse(given)
 
     def predictor(self, model: Any, processor: Any, views: Any) -> Any:
-        from .runs.predict import VideoPredictor
+        from .runs.predict import ViewsPredictor
 
-        return VideoPredictor(model, processor, views)
+        return ViewsPredictor(self, model, processor, views)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_frames, config.num_channels, *pair(config.image_size))

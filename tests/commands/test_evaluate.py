@@ -5,6 +5,8 @@ import pytest
 from made_images import class_folders
 
 from vit_hf.commands.evaluate import main
+from vit_hf.runs.evaluate import evaluate
+from vit_hf.runs.predict import predict
 
 
 def test_evaluation_finds_the_figures_that_training_found(trained: Path, tmp_path: Path, capsys):
@@ -55,3 +57,22 @@ def test_a_folder_that_is_no_model_is_one_sentence(tmp_path: Path, capsys):
     (tmp_path / "notes.txt").touch()
     assert main([str(tmp_path), "--data", "digits"]) == 2
     assert "has no config.json (in it: notes.txt)" in capsys.readouterr().err
+
+
+def test_flipped_views_are_measured_and_predicted_alike(trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), "--tta", "--output", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert record["views"] == "flip"
+    assert record["loss"] != json.loads((trained / "metrics.json").read_text())["loss"]
+    example = trained / "examples" / "0.png"
+    both = evaluate(str(trained), tta="flip")
+    row = next(row for row in range(len(both.images)) if both.images.labels[row] == 0)  # of which the example was made
+    (found,) = predict(str(trained), [example], tta="flip").results
+    best = found["predictions"][0]
+    expected = both.logits[row].softmax(-1)[both.labels.index(best["label"])]
+    assert best["probability"] == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_views_that_are_none_are_one_sentence(trained: Path, capsys):
+    assert main([str(trained), "--tta", "rotate"]) == 2
+    assert "error: --tta rotate is none of flip, crops" in capsys.readouterr().err

@@ -4,11 +4,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import given_arguments, guarded, parser
+from .cli import OF_IMAGES, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation
   {program} google/vit-base-patch16-224 --data photos/ --split all --data.on_error skip
+  {program} outputs/photos --tta flip
   {program} outputs/videos --views 1x3
 
 The data is what a recipe calls data.name, and its other fields are set the same way, as in --data.label_column.
@@ -26,6 +27,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
         overrides,
         split=given.split,
         views=given.views,
+        tta=given.tta,
         batch_size=given.batch_size,
         trust_remote_code=given.trust_remote_code,
     )
@@ -46,6 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parse.add_argument("--output", type=Path, help="a folder for metrics.json and the pictures")
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
+    parse.add_argument("--tta", nargs="?", const="flip", metavar="VIEWS", help=OF_IMAGES)
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     given, overrides = parse.parse_known_args(given_arguments(words))

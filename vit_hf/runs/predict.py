@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..data.batches.dataset import Views, seen_by
+from ..data.batches.views import ImageViews
 from ..data.decode.images import UnreadableImage, read_image, with_channels
 from ..data.sources.folders import items_under
 from ..errors import UserError
-from ..modality import IMAGE, VIDEO, Modality, modality_of
+from ..modality import IMAGE, Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from ..training.calibration import MULTI_LABEL
 from .evaluate import device_of_choice, mean_of_views
 
 
@@ -34,19 +36,21 @@ def predict(
     *,
     top: int = 3,
     views: str | None = None,
+    tta: str | None = None,
     batch_size: int = 64,
     trust_remote_code: bool = False,
 ) -> Predictions:
     """Name what is in files of images or videos, folders of them, or (of videos) folders of frames.
 
     model_name: the output folder of a training, or an id on the Hub. views: of each video, as "3x3", clips and crops.
+    tta: of each image, "flip", "crops", "flip,crops" or a number of views, whose probabilities are averaged.
 
     Raises: UserError for a model that cannot be loaded and files that are not there.
     """
     refuse_missing(files)
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     modality = modality_of(model.config)
-    each = modality.views(views)
+    each = modality.views(views, tta)
     paths = find_images(files, modality)
     answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each)
     names = label_names_of(model)
@@ -117,23 +121,24 @@ class ImagePredictor:
         return probabilities_of(self.model, self.processor, images)
 
 
-class VideoPredictor:
-    """The same of videos: the mean over their views."""
+class ViewsPredictor:
+    """The same of several views of each image or video: the mean over them."""
 
-    def __init__(self, model: Any, processor: Any, views: Views):
-        self.model, self.views = model, views
-        self.preparation: Any = VIDEO.preparation(processor, channels_of(model))
+    def __init__(self, modality: Modality, model: Any, processor: Any, views: Views | ImageViews):
+        self.modality, self.model, self.views = modality, model, views
+        self.preparation: Any = modality.preparation(processor, channels_of(model))
 
     def read(self, path: Path) -> Tensor:
-        """-> v t c h w, bytes"""
-        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path)))
+        """-> v (t) c h w, bytes"""
+        return seen_by(self.views, self.preparation, self.modality.open(path, str(path)))
 
     @torch.inference_mode()
-    def __call__(self, videos: Sequence[Tensor]) -> Tensor:
-        """v t c h w, several times -> b labels"""
-        pixels = self.preparation.normalize_(torch.cat([*videos]).float().div_(255))
+    def __call__(self, items: Sequence[Tensor]) -> Tensor:
+        """v (t) c h w, several times -> b labels"""
+        pixels = self.preparation.normalize_(torch.cat([*items]).float().div_(255))
         logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
-        return mean_of_views(logits, self.views.count).softmax(-1)
+        mean = mean_of_views(logits, self.views.count, self.model.config.problem_type)
+        return mean.sigmoid() if self.model.config.problem_type == MULTI_LABEL else mean.softmax(-1)
 
 
 def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:
