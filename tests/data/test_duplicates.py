@@ -3,6 +3,7 @@
 import io
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -182,7 +183,8 @@ def test_a_model_has_the_last_word_on_what_the_hashes_find(tables: dict[str, Ima
 
 def test_pixels_that_are_kept_are_not_read_again(tables: dict[str, ImageTable], monkeypatch):
     class Kept:
-        plan = type("Plan", (), {"chooses": False})
+        plan = SimpleNamespace(chooses=False)
+        preparation = SimpleNamespace(size=(32, 32))
 
         def __init__(self, table: ImageTable):
             self.pixels = [table.open(row).pixels(3).transpose(2, 0, 1) for row in range(len(table))]

@@ -34,8 +34,9 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
     plural = found.images.table.modality.plural
     print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{figures(found.metrics, plural)}")
     if given.output is not None:
-        found.save(given.output)
+        notes = found.save(given.output)
         print(f"\nwritten to {given.output}: metrics.json, confusion_matrix.png, predictions.png")
+        print("".join(f"{note}\n" for note in notes), end="")
     return 0
 
 

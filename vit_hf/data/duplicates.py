@@ -277,9 +277,11 @@ def embedded(later: ImageTable, earlier: ImageTable, embed: Embed) -> Callable[[
 
 
 def kept_grays(batches: Mapping[str, ImageBatches]) -> dict[str, Iterator[Any]]:
-    """Of parts whose pixels are all in memory or in a cache, all in the model's form: these need not be read again."""
-    if any(each.store is None or each.plan.chooses for each in batches.values()):
-        return {}
+    """Of parts whose pixels are all in memory or in a cache, all in the model's form, and as large as gray images are:
+    these need not be read again."""
+    for each in batches.values():
+        if each.store is None or each.plan.chooses or min(each.preparation.size) < GRAY_SIDE:
+            return {}
     return {part: (small_gray(pixels) for pixels in stored(each)) for part, each in batches.items()}
 
 

@@ -30,6 +30,7 @@ from ..training.losses import label_order
 from ..training.metrics import classification_metrics
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
 from .report import draw_report
+from .review import Judged, review
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,23 @@ class Evaluation:
     images: ImageBatches
     logits: Tensor  # b labels
     labels: list[str]
+    problem_type: str | None = None
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         return classification_metrics(self.logits, self.images.labels, dict(enumerate(self.labels)))
 
-    def save(self, folder: Path) -> None:
-        """metrics.json, confusion_matrix.png, predictions.png, and mistakes.png where there are any"""
+    def save(self, folder: Path) -> list[str]:
+        """metrics.json, confusion_matrix.png, predictions.png, and mistakes.png where there are any; what `review`
+        writes, but of images that the model learned from. -> sentences on what that found."""
         folder.mkdir(parents=True, exist_ok=True)
         record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
         write_json(folder / "metrics.json", record | ({"views": self.views} if self.views else {}))
         draw_report(self.images, self.logits, self.labels, folder)
+        if self.split == "train":
+            return []
+        judged = {self.split: Judged(self.images.table, self.logits)}
+        return review(judged, self.labels, folder, split=self.split, problem_type=self.problem_type)
 
 
 def evaluate(
@@ -89,7 +96,7 @@ def evaluate(
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
     else:
         logits = predict_logits(model, images, batch_size=batch_size)
-    return Evaluation(model_name, settings, found, views or tta, images, logits, known)
+    return Evaluation(model_name, settings, found, views or tta, images, logits, known, model.config.problem_type)
 
 
 def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:

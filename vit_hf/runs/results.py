@@ -1,7 +1,7 @@
 """What training leaves behind: weights, code, card, figures and pictures in one folder."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ..training.metrics import classification_metrics, metric_intervals
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
+from .review import Judged, review
 
 
 def save_history(recipe: Recipe, trainer: Trainer, figures: dict[str, Any], folder: Path, *, split: str) -> None:
@@ -52,6 +53,7 @@ class FinishedRun:
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
     calibration: Calibration | None = None
     validation_logits: Tensor | None = None  # b labels, where there is such a split
+    notes: list[str] = field(default_factory=list)  # sentences for people, once it is saved
 
     @property
     def folder(self) -> Path:
@@ -79,8 +81,17 @@ class FinishedRun:
             record["calibration"] = self.calibration.record("validation")
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched)
         draw_report(self.tested, self.logits, self.data.label_names, self.folder)
+        self.notes = self.review()
         render_model_card(self.facts()).save(self.folder / "README.md")
         return save_examples(self.tested, self.data.label_names, self.folder / "examples")
+
+    def review(self) -> list[str]:
+        """Pages of what to look at once more, of everything that was held out of the training."""
+        judged = {self.data.held_out: Judged(self.tested.table, self.logits)}
+        if self.validation_logits is not None:
+            judged["validation"] = Judged(self.batches["validation"].table, self.validation_logits)
+        problem_type = self.model.config.problem_type
+        return review(judged, self.data.label_names, self.folder, split=self.data.held_out, problem_type=problem_type)
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""

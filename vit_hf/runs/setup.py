@@ -21,6 +21,7 @@ from ..settings import explain_wrong_fields
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
 from ..training.recipe.recipe import ModelSettings, Recipe
 from .prepared_run import PreparedRun
+from .review import name_duplicates
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
@@ -197,4 +198,5 @@ def prepare(recipe: Recipe) -> PreparedRun:
         return run
     refuse_empty_classes(run.batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(run.batches["train"]))
+    name_duplicates(run)
     return run
