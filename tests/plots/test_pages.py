@@ -28,8 +28,8 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         found = dict(attrs)
-        self.sources += [found["src"]] if tag == "img" else []
-        self.titles += [found["title"]] if "title" in found else []
+        self.sources += [found["src"] or ""] if tag == "img" else []
+        self.titles += [found["title"] or ""] if "title" in found else []
         assert not [name for name in found if name.startswith("on")]
 
     def handle_data(self, data):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from commands.conftest import digits_recipe
-from made_images import noise
+from made_images import noise, shade
 from transformers import pipeline
 
 from vit_hf.runs.evaluate import evaluate
@@ -46,7 +46,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / split / label).mkdir(parents=True)
             for number in range(count):
                 dark = (label == "ant") == (number % 4 > 0)  # which a quarter of the labels contradicts
-                picture = noise(seed := seed + 1).point(lambda value, dark=dark: value // 2 + 127 * (not dark))
+                picture = shade(noise(seed := seed + 1), dark=dark)
                 picture.save(root / split / label / f"{number}.png")
     return root
 

@@ -64,7 +64,8 @@ def images(tmp_path):
 
 def said_of(images, model: nn.Module, tta: str) -> Tensor:
     views = ImageViews.parse(tta)
-    return predict_logits(model, ViewedItems(*images, views), batch_size=3, views=views.count)
+    table, preparation = images
+    return predict_logits(model, ViewedItems(table, preparation, views), batch_size=3, views=views.count)
 
 
 def test_a_model_that_no_flip_changes_says_the_same_with_flips(images):

@@ -126,7 +126,7 @@ LOWEST = lowest_frequencies()
 def perceptual_hashes(grays: np.ndarray) -> np.ndarray:
     """n 32 32 -> n: 64 bits, each of which says whether one of the slowest waves is stronger than the middle one."""
     rows, columns = LOWEST
-    waves = dctn(grays.astype(np.float32), axes=(1, 2), norm="ortho")[:, rows, columns]
+    waves = np.asarray(dctn(grays.astype(np.float32), axes=(1, 2), norm="ortho"))[:, rows, columns]
     bits = np.packbits(waves > np.median(waves, axis=1, keepdims=True), axis=1)
     return np.ascontiguousarray(bits).view(np.uint64)[:, 0]
 

@@ -21,7 +21,7 @@ from ..training.metrics import confusion_matrix
 from .prepared_run import PreparedRun
 
 CONFUSIONS, LABEL_ERRORS, LABEL_ERROR_PICTURES = "confusions.html", "label_errors.csv", "label_errors.html"
-PAIRS, OF_EACH = 6, 4  # pairs of classes, and images of each of the two mistakes
+PAIRS, OF_EACH = 6, 6  # pairs of classes, and images of each of the two mistakes
 SUSPECTS_SHOWN = 48
 
 
@@ -95,7 +95,8 @@ def write_label_errors(
     who has the data, and no part of what is published."""
     places = [(one.table, row) for one in judged for row in range(len(one.table))]
     labels = torch.cat([torch.from_numpy(one.table.labels) for one in judged])
-    found = suspected_labels(torch.cat([one.logits.float() for one in judged]), labels, problem_type)
+    logits = torch.cat([one.logits.float() for one in judged])
+    found = suspected_labels(logits, labels, problem_type)
     if not len(found):
         return []
     rows, shown = [], []
@@ -111,12 +112,17 @@ def write_label_errors(
             shown += thumbnails(table, [row], [f"{given}; rather {better} ({confidence:.0%})"])
     with (folder / LABEL_ERRORS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["name", "label", "suggested", "confidence"], *rows])
-    introduction = (
-        f"{len(rows):,} of {labels.numel():,} labels contradict a model that did not learn from them; the surest "
-        f"{len(shown)} are here, all of them in {LABEL_ERRORS}. Some are the model's own mistakes."
+    said = (logits > 0) if problem_type == MULTI_LABEL else logits.argmax(-1)
+    agreed = float((said == labels).float().mean())
+    contradict = (
+        f"{len(rows):,} of {labels.numel():,} labels contradict a model that did not learn from them and agrees with "
+        f"{agreed:.1%} of all"
     )
-    write_page(folder / LABEL_ERROR_PICTURES, "Labels that are probably wrong", introduction, [PictureRow("", shown)])
-    return [f"{len(rows):,} of {labels.numel():,} labels may be wrong; see {folder / LABEL_ERROR_PICTURES}."]
+    where = f"the surest {len(shown)} are here, all of them in {LABEL_ERRORS}"
+    introduction = f"{contradict}; {where}. Which of the two is wrong has to be looked at."
+    title = "Labels that contradict the model"
+    write_page(folder / LABEL_ERROR_PICTURES, title, introduction, [PictureRow("", shown)])
+    return [f"{contradict}; the surest are in {folder / LABEL_ERROR_PICTURES}."]
 
 
 def thumbnails(table: ImageTable, rows: Sequence[int], captions: Sequence[str]) -> list[Thumbnail]:
