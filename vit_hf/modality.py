@@ -23,6 +23,7 @@ class Modality(ABC):
     processor_settings: what a recipe's data may say of preparing it. default_crop_pct: where they do not say another.
     bundled: a data set that comes with the package. example_file, example_path: a file, and one in its class folder.
     shown, mistakes_shown, frames_shown: how many items, wrongly named ones, and frames of each a picture shows.
+    compared: whether parts of a split are searched for items that are nearly the same.
     usage_imports, usage_input, usage_note, processor_summary: what a card says of using a model, and a processor.
     """
 
@@ -39,6 +40,7 @@ class Modality(ABC):
     shown: ClassVar[int]
     mistakes_shown: ClassVar[int]
     frames_shown: ClassVar[int]
+    compared: ClassVar[bool] = False
     usage_imports: ClassVar[str]
     usage_input: ClassVar[str]
     usage_note: ClassVar[str]
@@ -158,6 +160,7 @@ class ImageModality(Modality):
     bundled = "digits"
     example_file, example_path = "one.jpg", "cat/1.jpg"
     shown, mistakes_shown, frames_shown = 32, 16, 1
+    compared = True
     usage_imports = (
         "from PIL import Image\nfrom transformers import AutoImageProcessor, AutoModelForImageClassification"
     )

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..data.duplicates import kept_grays, near_duplicates
 from ..data.sources.tables import ImageTable
-from ..modality import IMAGE
 from ..plots.pages import PictureRow, Thumbnail, write_page
 from ..training.calibration import MULTI_LABEL
 from ..training.label_errors import suspected_labels
@@ -35,7 +34,7 @@ class Judged(NamedTuple):
 def name_duplicates(run: PreparedRun) -> None:
     """Before training, and once for all processes: which images are nearly the same in two parts of the split."""
     parts = {part: run.batches[part] for part in ("train", "validation", "test") if part in run.batches}
-    if run.modality is not IMAGE or len(parts) < 2 or run.arguments.process_index:
+    if not run.modality.compared or len(parts) < 2 or run.arguments.process_index:
         return
     tables = {part: batches.table for part, batches in parts.items()}
     for line in near_duplicates(tables, grays=kept_grays(parts)).describe():
