@@ -1,6 +1,7 @@
 """The temperature that a classifier divides its logits by: the same wherever the model goes."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -146,7 +147,8 @@ def test_training_further_starts_from_one(caplog):
 
 def test_a_clip_model_of_an_image_model_is_as_calibrated():
     vit = tiny(VisionTransformerForImageClassification, temperature=2.0, patch_embedding="conv", id2label=NAMES)
-    clip_model = TimeSformerForVideoClassification.from_image_model(vit, num_frames=2)
+    model_class: Any = TimeSformerForVideoClassification
+    clip_model = model_class.from_image_model(vit, num_frames=2)
     pixels = images()
     still = pixels[:, None].expand(-1, 2, -1, -1, -1)
     torch.testing.assert_close(clip_model(still).logits, vit(pixels).logits, rtol=1e-4, atol=1e-5)
