@@ -13,6 +13,11 @@ def noise(seed: int, size: int = 8) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8))
 
 
+def shade(image: Image.Image, *, dark: bool) -> Image.Image:
+    """The darker half of the grays, or the brighter one."""
+    return Image.fromarray(np.asarray(image) // 2 + (0 if dark else 127))
+
+
 def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")

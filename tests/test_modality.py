@@ -161,9 +161,13 @@ def test_a_person_sees_some_frames_of_a_clip_side_by_side():
     assert VIDEO.as_images(clips(frames=8)).shape == (2, 3, 32, 4 * (32 + 1))
 
 
-def test_only_videos_have_several_views():
+def test_videos_have_views_by_clips_and_images_by_flips_and_crops():
     assert VIDEO.views("3x2") == Views(3, 2)
-    assert VIDEO.views(None) == IMAGE.views(None) == Views()
+    assert VIDEO.views(None) == Views()
+    assert IMAGE.views(None).count == 1
+    assert IMAGE.views(None, "flip").count == 2
+    with pytest.raises(ValueError, match="--tta is of images, .* take --views"):
+        VIDEO.views(None, "flip")
     with pytest.raises(ValueError, match="--views are of videos"):
         IMAGE.views("1x3")
     with pytest.raises(ValueError, match="write it as 1x3"):

@@ -26,7 +26,7 @@ class Modality(ABC):
     processor_settings: what a recipe's data may say of preparing it. default_crop_pct: where they do not say another.
     bundled: a data set that comes with the package. example_file, example_path: a file, and one in its class folder.
     shown, mistakes_shown, frames_shown: how many items, wrongly named ones, and frames of each a picture shows.
-    usage_imports, usage_input, usage_note, processor_summary: what a card says of using a model, and a processor.
+    compared: whether parts of a split are searched for items that are nearly the same.
     """
 
     noun: ClassVar[str]
@@ -45,10 +45,7 @@ class Modality(ABC):
     shown: ClassVar[int]
     mistakes_shown: ClassVar[int]
     frames_shown: ClassVar[int]
-    usage_imports: ClassVar[str]
-    usage_input: ClassVar[str]
-    usage_note: ClassVar[str]
-    processor_summary: ClassVar[str]
+    compared: ClassVar[bool] = False
 
     def __reduce__(self) -> str:
         """One object in all processes: it travels by the name that it has in this module."""
@@ -124,8 +121,9 @@ class Modality(ABC):
         """What of an item is taken before it is resized, in lines for a card."""
 
     @abstractmethod
-    def views(self, given: str | None) -> Any:
-        """The `Views` of each item whose answers are averaged, as --views says them. Raises: UserError."""
+    def views(self, given: str | None, tta: str | None = None) -> Any:
+        """The `Views` or `ImageViews` of each item whose answers are averaged, as --views (of videos) or --tta (of
+        images) says them. Raises: UserError."""
 
     @abstractmethod
     def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
@@ -170,12 +168,7 @@ class ImageModality(Modality):
     bundled = "digits"
     example_file, example_path = "one.jpg", "cat/1.jpg"
     shown, mistakes_shown, frames_shown = 32, 16, 1
-    usage_imports = (
-        "from PIL import Image\nfrom transformers import AutoImageProcessor, AutoModelForImageClassification"
-    )
-    usage_input = 'Image.open("image.png")'
-    usage_note = ""
-    processor_summary = "An image processor of `vit_hf`, which cuts the middle out of an image as timm does."
+    compared = True
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         return not path.is_dir()
@@ -220,17 +213,19 @@ class ImageModality(Modality):
     def describe_sampling(self, config: Any, settings: Any) -> list[str]:
         return []
 
-    def views(self, given: str | None) -> Any:
-        from .data.batches.dataset import Views
+    def views(self, given: str | None, tta: str | None = None) -> Any:
+        from .data.batches.views import ImageViews
 
         if given is not None:
-            raise UserError("--views are of videos, and the model takes images; leave it out.")
-        return Views()
+            raise UserError("--views are of videos, and the model takes images; take --tta.")
+        return ImageViews() if tta is None else ImageViews.parse(tta)
 
     def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
-        from .runs.predict import ImagePredictor
+        from .runs.predict import ImagePredictor, ViewsPredictor
 
-        return ImagePredictor(model, processor, max_pixels)
+        if views.count == 1:
+            return ImagePredictor(model, processor, max_pixels)
+        return ViewsPredictor(self, model, processor, views, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_channels, *pair(config.image_size))
@@ -265,19 +260,6 @@ class VideoModality(Modality):
     bundled = "moving_digits"
     example_file, example_path = "one.mp4", "wave/1.mp4"
     shown, mistakes_shown, frames_shown = 12, 12, 4
-    usage_imports = (
-        "from transformers import AutoModelForVideoClassification\n"
-        "from transformers.models.auto.video_processing_auto import AutoVideoProcessor"
-    )
-    usage_input = '"video.mp4"'
-    usage_note = (
-        "A video is a file, a folder of frames, a list of images or an array of frames. GIF, WebP, APNG and folders of "
-        "frames need\nnothing else, other files the package `av`. `transformers.AutoVideoProcessor` is the same where "
-        "torchvision is installed."
-    )
-    processor_summary = (
-        "A video processor of `vit_hf`, which chooses the frames of a clip and cuts the middle out of each."
-    )
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         """A folder of images alone is one video, of a frame in each."""
@@ -328,15 +310,17 @@ class VideoModality(Modality):
             return [f"{frames} frames, evenly over the whole video"]
         return [f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"]
 
-    def views(self, given: str | None) -> Any:
+    def views(self, given: str | None, tta: str | None = None) -> Any:
         from .data.batches.dataset import Views
 
+        if tta is not None:
+            raise UserError("--tta is of images, and the model takes videos; take --views, such as --views 1x3.")
         return Views() if given is None else Views.parse(given)
 
     def predictor(self, model: Any, processor: Any, views: Any, max_pixels: int | None = None) -> Any:
-        from .runs.predict import VideoPredictor
+        from .runs.predict import ViewsPredictor
 
-        return VideoPredictor(model, processor, views, max_pixels)
+        return ViewsPredictor(self, model, processor, views, max_pixels)
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         return (config.num_frames, config.num_channels, *pair(config.image_size))

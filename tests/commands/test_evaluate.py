@@ -11,6 +11,7 @@ from vit_hf.data.sources.open_data import open_data
 from vit_hf.data.sources.split_record import SplitRecord
 from vit_hf.hub.repository import repository_files
 from vit_hf.runs.evaluate import evaluate
+from vit_hf.runs.predict import predict
 from vit_hf.runs.setup import prepare
 from vit_hf.runs.train import train_prepared
 from vit_hf.training.recipe.recipe import Recipe
@@ -145,3 +146,22 @@ def test_nothing_that_is_published_says_where_the_photos_lie_or_what_they_are_ca
     for name in names:
         content = (learned / "model" / name).read_bytes()
         assert str(learned).encode() not in content, name
+
+
+def test_flipped_views_are_measured_and_predicted_alike(trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), "--tta", "--output", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert record["views"] == "flip"
+    assert record["loss"] != json.loads((trained / "metrics.json").read_text())["loss"]
+    example = trained / "examples" / "0.png"
+    both = evaluate(str(trained), tta="flip")
+    row = next(row for row in range(len(both.images)) if both.images.labels[row] == 0)  # of which the example was made
+    (found,) = predict(str(trained), [example], tta="flip").results
+    best = found["predictions"][0]
+    expected = both.logits[row].softmax(-1)[both.labels.index(best["label"])]
+    assert best["probability"] == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_views_that_are_none_are_one_sentence(trained: Path, capsys):
+    assert main([str(trained), "--tta", "rotate"]) == 2
+    assert "error: --tta rotate is none of flip, crops" in capsys.readouterr().err

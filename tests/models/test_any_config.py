@@ -51,6 +51,7 @@ CONFIGS = st.fixed_dictionaries(
         "add_pooling_layer": st.booleans(),
         "distillation_token": st.booleans(),
         "label_smoothing": st.sampled_from([0, 0.1]),
+        "temperature": st.sampled_from([1, 1.7]),
         "num_labels": st.integers(2, 4),
     }
 )
@@ -79,6 +80,7 @@ SWIN_FIELDS = st.fixed_dictionaries(
         "position_bias": st.sampled_from(get_args(swin_words.PositionBias)),
         "mask_padding": st.booleans(),
         "label_smoothing": st.sampled_from([0, 0.1]),
+        "temperature": st.sampled_from([1, 1.7]),
         "num_labels": st.integers(2, 4),
     }
 )
@@ -130,6 +132,7 @@ CLIP_CONFIGS = st.fixed_dictionaries(
         "position_embedding": st.sampled_from(get_args(clip_words.ClipPositionEmbedding)),
         "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),
         "label_smoothing": st.sampled_from([0, 0.1]),
+        "temperature": st.sampled_from([1, 1.7]),
         "num_labels": st.integers(2, 4),
     }
 )

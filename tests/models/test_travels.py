@@ -72,6 +72,7 @@ def classifier(tmp_path):
         layer_scale_init_value=0.1,
         num_register_tokens=2,
         pooling="attention",
+        temperature=1.7,
         id2label={0: "ant", 1: "bee", 2: "cat"},
         label2id={"ant": 0, "bee": 1, "cat": 2},
     )

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from training.small_runs import Noise, small_model
+from training.small_runs import Noise, small_model, trainer_of
 
 from vit_hf.data.decode.preparation import Preparation
 from vit_hf.data.decode.processors import make_image_processor
@@ -72,3 +72,11 @@ def test_a_student_becomes_its_teacher(tmp_path):
     before = distance()
     trainer.train()
     assert distance() < 0.2 * before
+
+
+def test_the_trainer_measures_a_model_with_a_token_by_the_logits_of_both_heads(tmp_path):
+    model = small_model(num_register_tokens=1, distillation_token=True)
+    trainer, data = trainer_of(model, tmp_path), Noise(8)
+    assert 0 <= trainer.evaluate()["eval_accuracy"] <= 1
+    found = torch.as_tensor(trainer.predict(data).predictions)  # pyright: ignore[reportArgumentType]
+    torch.testing.assert_close(found, model.eval()(data.pixels).logits.detach())

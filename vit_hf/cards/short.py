@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from ..families import auto_name, family_of, task_of
 from ..modality import modality_of, modality_of_processor
 from .trained import escape
-from .usage import loading_code
+from .usage import USAGE, loading_code
 
 
 def short_card(model: Any, repo_id: str, *, note: str, tags: list[str] | None = None) -> ModelCard:
@@ -55,7 +55,7 @@ def processor_card(processor: Any, repo_id: str) -> ModelCard:
 
 # {escape(repo_id.rpartition("/")[2])}
 
-{modality.processor_summary}
+{USAGE[modality].processor}
 
 ```python
 from {modality.processor_module} import {auto}

@@ -15,7 +15,7 @@ from ..training.metrics.intervals import Interval
 from ..training.problem import figure_names, shown, title_of
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
-from .usage import loading_code
+from .usage import USAGE, loading_code
 
 PICTURES = {
     "predictions.png": "Some of the test split with predictions",
@@ -34,7 +34,7 @@ class CardFacts:
     operations: multiplications and additions for one image, counted separately. images_per_second: with the hardware
     and the batches of the measurement. split_hashes: SHA-256 of the names and labels of each split.
     intervals: 95%, in the places of the figures among the metrics. headline: the figure that is said first. notes: what
-    has to be known of the data to read it.
+    has to be known of the data to read it. calibration: a sentence on the temperature.
     """
 
     name: str
@@ -67,6 +67,7 @@ class CardFacts:
     problem_type: ProblemType = "single_label_classification"
     headline: str = "accuracy"
     notes: list[str] = field(default_factory=list)
+    calibration: str | None = None
     revision: str = "main"
 
     @property
@@ -201,6 +202,7 @@ def render_model_card(facts: CardFacts) -> ModelCard:
         template_path=str(template_path()),
         facts=facts,
         modality=facts.modality,
+        usage=USAGE[facts.modality],
         loading=loading_code(
             facts.repository,
             facts.revision,

@@ -1,8 +1,39 @@
 """The Python of a card that loads what the card is of, and where it says that this lies."""
 
 import re
+from typing import NamedTuple
 
 from ..errors import UserError
+from ..modality import IMAGE, VIDEO
+
+
+class Usage(NamedTuple):
+    """How a model of a modality is used. imports, inputs: Python of an example. note: on what it takes. processor: what
+    the processor is."""
+
+    imports: str
+    inputs: str
+    note: str
+    processor: str
+
+
+USAGE = {
+    IMAGE: Usage(
+        "from PIL import Image\nfrom transformers import AutoImageProcessor, AutoModelForImageClassification",
+        'Image.open("image.png")',
+        "",
+        "An image processor of `vit_hf`, which cuts the middle out of an image as timm does.",
+    ),
+    VIDEO: Usage(
+        "from transformers import AutoModelForVideoClassification\n"
+        "from transformers.models.auto.video_processing_auto import AutoVideoProcessor",
+        '"video.mp4"',
+        "A video is a file, a folder of frames, a list of images or an array of frames. GIF, WebP, APNG and folders of "
+        "frames need\nnothing else, other files the package `av`. `transformers.AutoVideoProcessor` is the same where "
+        "torchvision is installed.",
+        "A video processor of `vit_hf`, which chooses the frames of a clip and cuts the middle out of each.",
+    ),
+}
 
 # Of every example, one line by itself; what is published is found by it and led to its place.
 ADDRESS = 'repository, revision = "{}", "{}"'

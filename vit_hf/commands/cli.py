@@ -25,6 +25,7 @@ COMMANDS = {
 
 EXPECTED = (UserError, OSError)
 FAILED, MISUSED = 1, 2
+OF_IMAGES = "average views of each image: flip (where not said), crops, flip,crops, or a number of them"
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
 

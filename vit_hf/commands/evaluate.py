@@ -4,11 +4,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import given_arguments, guarded, parser
+from .cli import OF_IMAGES, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation
   {program} google/vit-base-patch16-224 --data photos/ --split all --data.on_error skip
+  {program} outputs/photos --tta flip
   {program} outputs/videos --views 1x3
 
 The data is what a recipe calls data.name, and its other fields are set the same way, as in --data.label_column.
@@ -27,6 +28,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
         overrides,
         split=given.split,
         views=given.views,
+        tta=given.tta,
         batch_size=given.batch_size,
         trust_remote_code=given.trust_remote_code,
     )
@@ -37,6 +39,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
     print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{shown}")
     if given.output is not None:
         print(f"\nwritten to {given.output}: {', '.join(found.save(given.output))}")
+        print("".join(f"{note}\n" for note in found.review(given.output)), end="")
     return 0
 
 
@@ -53,6 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
         help="a folder for metrics.json and the pictures, or a file.json for the former alone",
     )
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
+    parse.add_argument("--tta", nargs="?", const="flip", metavar="VIEWS", help=OF_IMAGES)
     parse.add_argument("--batch-size", type=int, default=64)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     given, overrides = parse.parse_known_args(given_arguments(words))

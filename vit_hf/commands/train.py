@@ -64,6 +64,8 @@ def finish(run: "FinishedRun", to: "HubPush | None") -> None:
 
     examples = run.save()
     print(f"\n{run.seconds:.0f} s of training; {run.summary()}; written to {run.folder}\n")
+    if run.notes:
+        print("\n".join(run.notes), end="\n\n")
     modality = run.tested.table.modality
     rows = [
         [

@@ -52,6 +52,12 @@ def adapt(state: dict[str, Tensor], old, new) -> tuple[dict[str, Tensor], list[s
     return state, report
 
 
+def starts_uncalibrated(state: dict[str, Tensor], old, new) -> bool:
+    """Whether the temperature of the old classifier says nothing of the new one: its head is another."""
+    calibrated = getattr(old, "temperature", 1) != 1 and new.temperature == old.temperature
+    return calibrated and labels_differ(old.id2label, new.id2label) and not keys_with(state, "classifier")
+
+
 def adapt_patches(state: dict[str, Tensor], old, new) -> list[str]:
     report, sizes = [], (pair(old.patch_size), pair(new.patch_size))
     if sizes[0] == sizes[1] and old.num_channels == new.num_channels:

@@ -1,5 +1,6 @@
 """Which numbers of a configuration go together, as far as families share them; each refusal says what would do."""
 
+import math
 from typing import Any
 
 from ..errors import UserError
@@ -25,6 +26,16 @@ def require_rates(config: Any) -> None:
     """What every family drops and smooths in training."""
     require_share(config, "hidden_dropout_prob", "attention_probs_dropout_prob", "embedding_dropout_prob")
     require_share(config, "drop_path_rate", "label_smoothing")
+
+
+def check_temperature(config: Any) -> None:
+    if not 0 < config.temperature < math.inf:
+        raise UserError(f"temperature={config.temperature} must be greater than 0, and no infinity.")
+    if config.temperature != 1 and config.problem_type == "regression":
+        raise UserError(
+            f"temperature={config.temperature} divides the logits of classes, and problem_type='regression' has none; "
+            "leave it at 1."
+        )
 
 
 def require_size(config: Any, *names: str, sides: str = "one number of pixels, or [height, width]") -> None:

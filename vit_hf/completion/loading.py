@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from safetensors import SafetensorError
@@ -10,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..errors import UserError, first_few
-from .adaptation import adapt, changed_fields
+from .adaptation import adapt, changed_fields, starts_uncalibrated
 from .configurations import writer_of
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,11 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
     """A new model of `config` with the weights of another, adapted; the log says to what, and names `source`."""
     old = whole.config
     state, report = adapt(whole.state_dict(), old, config)
+    if starts_uncalibrated(state, old, config):
+        config = copy(config)
+        config.temperature = 1.0
+    if (before := getattr(old, "temperature", 1)) != 1 and config.temperature == 1:
+        report.append(f"the temperature starts from 1 again, in place of {before:g}")
     with silent_transformers():  # what is missing is left out on purpose, and told below
         model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
     model.config.name_or_path = model.name_or_path = str(source)

@@ -8,6 +8,7 @@ from ..completion.combinations import (
     check_heads,
     check_patch_grid,
     check_positions,
+    check_temperature,
     require_positive,
     require_rates,
 )
@@ -64,6 +65,7 @@ class TimeSformer(Family):
         check_patch_grid,
         check_positions,
         check_space_and_time,
+        check_temperature,
     )
     adapts = ("image_size", "patch_size", "num_frames", "num_channels")
     adapters = (

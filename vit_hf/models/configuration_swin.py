@@ -49,6 +49,7 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
     mask_padding: whether what pads windows is hidden from attention. The original lets it be seen.
     drop_path_rate: stochastic depth of the last block; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
+    temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
     out_features, out_indices: the stages a backbone returns ("stem", "stage1", ...).
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
@@ -84,6 +85,7 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
     pretrained_window_sizes: list[int] | tuple[int, ...] | None = None
     mask_padding: bool = False
     label_smoothing: float | int = 0.0
+    temperature: float | int = 1.0
 
     def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):
         super().__post_init__(**kwargs)

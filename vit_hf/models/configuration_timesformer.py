@@ -51,6 +51,7 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     layer_scale_init_value: start of LayerScale (arXiv:2103.17239) of space and feed-forward; None leaves it out.
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
+    temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
@@ -85,6 +86,7 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     position_embedding: ClipPositionEmbedding = "learned"
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
     label_smoothing: float | int = 0.0
+    temperature: float | int = 1.0
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)

@@ -58,12 +58,14 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     layer_scale_init_value: start of LayerScale (arXiv:2103.17239); None leaves it out.
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
+    temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
     out_features, out_indices: the layers a backbone returns ("stem", "stage1", ...).
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
 
     model_type = "vit_hf"
+    keys_to_ignore_at_inference = ["distillation_logits"]  # which transformers' Trainer would take for more logits
 
     image_size: Size = 224
     patch_size: Size = 16
@@ -98,6 +100,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     add_pooling_layer: bool = False
     distillation_token: bool = False
     label_smoothing: float | int = 0.0
+    temperature: float | int = 1.0
 
     def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):
         super().__post_init__(**kwargs)

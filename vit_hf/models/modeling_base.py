@@ -97,6 +97,11 @@ class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
                 drawn(token)
 
 
+def calibrated(logits: Tensor, config) -> Tensor:
+    """b labels -> b labels, divided by the temperature; features of a model without labels stay as they are."""
+    return logits / config.temperature if config.num_labels and config.temperature != 1 else logits
+
+
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:
     """Raises: UserError unless these are images b c h w of floats; with `finite`, also for NaN and infinities."""
     if pixel_values is None:

@@ -17,7 +17,7 @@ from .attention import Attention, build_dropout
 from .blocks import drop_path_rates
 from .configuration_swin import SwinTransformerConfig
 from .fast_windows import WindowTables, tables_of
-from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, calibrated, check_pixels
 from .patches import build_patches
 from .pooling import MeanPool
 from .positions import Grid, build_positions
@@ -183,7 +183,7 @@ class SwinTransformerForImageClassification(ClassificationLoss, SwinTransformerP
         options: those of `SwinTransformerModel.forward`, as for every head.
         """
         outputs = self.swin(pixel_values, **options)
-        logits = self.classifier(outputs.pooler_output)
+        logits = calibrated(self.classifier(outputs.pooler_output), self.config)
         return ImageClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),
             logits=logits,

@@ -16,7 +16,7 @@ from .clips import Clip, FrameTable, TimeSformerEmbeddings, check_clips, rotary_
 from .configuration_timesformer import TimeSformerConfig
 from .divided import CLIP_ATTENTIONS, DividedBlock, GatedFeedForward, PlaceAttention, TimeProjection
 from .fast_paths import needed_queries
-from .modeling_base import ClassificationLoss, VisionPreTrainedModel, padding_mask
+from .modeling_base import ClassificationLoss, VisionPreTrainedModel, calibrated, padding_mask
 from .patches import dtype_of
 from .shapes import grid_of
 
@@ -189,7 +189,7 @@ class TimeSformerForVideoClassification(ClassificationLoss, TimeSformerPreTraine
         options: those of `TimeSformerModel.forward`, as for every head.
         """
         outputs = self.timesformer(pixel_values, pooled_only=True, **options)
-        logits = self.classifier(outputs.pooler_output)
+        logits = calibrated(self.classifier(outputs.pooler_output), self.config)
         return ClipClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),
             logits=logits,

@@ -14,7 +14,14 @@ from .attention import Attention, build_dropout
 from .blocks import Block, FeedForward, drop_path_rates
 from .configuration_vit import VisionTransformerConfig
 from .fast_paths import needed_queries
-from .modeling_base import ClassificationLoss, VisionPreTrainedModel, check_pixels, padding_mask, seen_tokens
+from .modeling_base import (
+    ClassificationLoss,
+    VisionPreTrainedModel,
+    calibrated,
+    check_pixels,
+    padding_mask,
+    seen_tokens,
+)
 from .patches import build_patches
 from .pooling import ClassTokenPool, build_pool
 from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
@@ -207,9 +214,9 @@ class VisionTransformerForImageClassification(ClassificationLoss, VisionTransfor
         options: those of `VisionTransformerModel.forward`, as for every head.
         """
         outputs = self.vit(pixel_values, pooled_only=True, **options)
-        logits, taught = self.classifier(outputs.pooler_output), None
+        logits, taught = calibrated(self.classifier(outputs.pooler_output), self.config), None
         if self.distillation_classifier is not None:
-            taught = self.distillation_classifier(outputs.last_hidden_state[:, 1])
+            taught = calibrated(self.distillation_classifier(outputs.last_hidden_state[:, 1]), self.config)
             logits = (logits + taught) / 2
         return ClassifierOutput(
             distillation_logits=taught,

@@ -1,5 +1,6 @@
 """How good a model is on labeled images or videos: figures, and pictures of its mistakes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,11 @@ import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.batches.dataset import ImageBatches, ViewedVideos, collate
+from ..data.batches.dataset import ImageBatches, ViewedItems, collate
 from ..data.batches.load_batches import load_batches
 from ..data.settings import DataSettings, ProblemType
 from ..data.sources.tables import ImageTable
@@ -22,11 +24,13 @@ from ..files import write_json
 from ..modality import modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..settings import explain_wrong_fields
+from ..training.calibration import MULTI_LABEL
 from ..training.losses import label_order
 from ..training.metrics.measure import measure, measure_intervals
 from ..training.recipe.yaml_files import apply_overrides, parse_overrides, read_yaml
 from .recognize import choose_images, record_of_model
 from .report import draw_report
+from .review import Judged, review
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,13 @@ class Evaluation:
         pictures = draw_report(self.images, self.logits, self.labels, folder, self.problem_type, self.metrics)
         return ["metrics.json", *pictures]
 
+    def review(self, folder: Path) -> list[str]:
+        """Write what `review` does, but of images that the model learned from. -> sentences on what that found"""
+        if self.split == "train" or folder.suffix == ".json":
+            return []
+        judged = {self.split: Judged(self.images.table, self.logits)}
+        return review(judged, self.labels, folder, split=self.split, problem_type=self.problem_type)
+
 
 def evaluate(
     model_name: str,
@@ -77,6 +88,7 @@ def evaluate(
     *,
     split: str | None = None,
     views: str | None = None,
+    tta: str | None = None,
     batch_size: int = 64,
     trust_remote_code: bool = False,
 ) -> Evaluation:
@@ -85,6 +97,7 @@ def evaluate(
     data: as `data.name` of a recipe; None for the data of the model's own recipe. overrides: ["--data.field", "value"].
     split: train, validation, test or all; None as `choose_images` takes it.
     views: of each video, as "3x1", clips and crops.
+    tta: of each image, "flip", "crops", "flip,crops" or a number of views.
 
     Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
     """
@@ -92,20 +105,20 @@ def evaluate(
     settings = data_settings(model_name, data, overrides)
     modality = modality_of(model.config)
     preparation = modality.preparation(processor, channels_of(model))
-    each = modality.views(views)
+    each = modality.views(views, tta)
     chosen = choose_images(settings, split, modality, record_of_model(model_name), own=data is None)
     known = label_names_of(model)
     table = in_the_models_order(chosen.table, chosen.label_names, known)
     images = load_batches(table, preparation, settings, split=chosen.name)
     if each.count > 1:
-        viewed = ViewedVideos(images.table, preparation, each)
+        viewed = ViewedItems(images.table, preparation, each)
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
     else:
         logits = predict_logits(model, images, batch_size=batch_size)
     kind = model.config.problem_type or "single_label_classification"
     thresholds = getattr(model.config, "thresholds", None)
-    told = chosen.told
-    return Evaluation(model_name, settings, chosen.name, told, views, images, logits, known, kind, thresholds)
+    told, seen = chosen.told, views or tta
+    return Evaluation(model_name, settings, chosen.name, told, seen, images, logits, known, kind, thresholds)
 
 
 def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
@@ -136,22 +149,29 @@ def device_of_choice() -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def mean_of_views(logits: Tensor, views: int) -> Tensor:
-    """(b v) labels -> b labels: the logarithm of the mean probability over the views of each video"""
-    return rearrange(logits.softmax(-1), "(b v) labels -> b v labels", v=views).mean(1).log()
+def mean_of_views(logits: Tensor, views: int, problem_type: str | None = None) -> Tensor:
+    """(b v) labels -> b labels: logits of the mean probability over the views of each image or video; of a regression
+    the mean itself. A probability that rounds to 0 in every view has a logarithm all the same."""
+    each = rearrange(logits, "(b v) labels -> b v labels", v=views)
+    if problem_type == "regression":
+        return each.mean(1)
+    if problem_type == MULTI_LABEL:
+        return logsigmoid(each).logsumexp(1) - logsigmoid(-each).logsumexp(1)
+    return each.log_softmax(-1).logsumexp(1) - math.log(views)
 
 
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, images: ImageBatches | ViewedVideos, *, batch_size: int = 64, views: int = 1
+    model: nn.Module, images: ImageBatches | ViewedItems, *, batch_size: int = 64, views: int = 1
 ) -> Tensor:
     """-> b labels, on the CPU, in the order of the images or videos
 
-    views: that a batch holds of each video.
+    views: that a batch holds of each image or video.
     """
     device = device_of_choice()
     model = model.to(device).eval()
     loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
     bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
     logits = torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])
-    return mean_of_views(logits, views) if views > 1 else logits
+    problem_type = getattr(getattr(model, "config", None), "problem_type", None)
+    return mean_of_views(logits, views, problem_type) if views > 1 else logits

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from ..data.batches.dataset import Views, seen_by
+from ..data.batches.views import ImageViews
 from ..data.decode.files import MAX_PIXELS, Reading, UnreadableImage, with_channels
 from ..data.decode.images import as_image, open_picture
 from ..data.decode.preparation import range_of
 from ..data.sources.folders import items_under
 from ..errors import UserError
-from ..modality import IMAGE, VIDEO, Modality, modality_of
+from ..modality import IMAGE, Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from ..training.calibration import MULTI_LABEL
 from .evaluate import device_of_choice, mean_of_views
 
 
@@ -36,6 +38,7 @@ def predict(
     *,
     top: int = 3,
     views: str | None = None,
+    tta: str | None = None,
     batch_size: int = 64,
     max_pixels: int | None = None,
     trust_remote_code: bool = False,
@@ -43,6 +46,7 @@ def predict(
     """Name what is in files of images or videos, folders of them, or (of videos) folders of frames.
 
     model_name: the output folder of a training, or an id on the Hub. views: of each video, as "3x3", clips and crops.
+    tta: of each image, "flip", "crops", "flip,crops" or a number of views, whose probabilities are averaged.
     max_pixels: of larger images not one is read; None: as many as Pillow reads.
 
     Raises: UserError for a model that cannot be loaded and files that are not there.
@@ -50,7 +54,7 @@ def predict(
     refuse_missing(files)
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     modality = modality_of(model.config)
-    each = modality.views(views)
+    each = modality.views(views, tta)
     paths = find_images(files, modality)
     answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each, max_pixels)
     names = label_names_of(model)
@@ -122,24 +126,27 @@ class ImagePredictor:
         return probabilities_of(self.model, self.processor, images)
 
 
-class VideoPredictor:
-    """The same of videos: the mean over their views."""
+class ViewsPredictor:
+    """The same of several views of each image or video: the mean over them."""
 
-    def __init__(self, model: Any, processor: Any, views: Views, max_pixels: int | None = None):
-        self.model, self.views = model, views
-        self.preparation: Any = VIDEO.preparation(processor, channels_of(model))
+    def __init__(
+        self, modality: Modality, model: Any, processor: Any, views: Views | ImageViews, max_pixels: int | None = None
+    ):
+        self.modality, self.model, self.views = modality, model, views
+        self.preparation: Any = modality.preparation(processor, channels_of(model))
         self.reading = Reading(pixel_range=self.preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
 
     def read(self, path: Path) -> Tensor:
-        """-> v t c h w, bytes"""
-        return seen_by(self.views, self.preparation, VIDEO.open(path, str(path), self.reading))
+        """-> v (t) c h w, bytes"""
+        return seen_by(self.views, self.preparation, self.modality.open(path, str(path), self.reading))
 
     @torch.inference_mode()
-    def __call__(self, videos: Sequence[Tensor]) -> Tensor:
-        """v t c h w, several times -> b labels"""
-        pixels = self.preparation.normalize_(torch.cat([*videos]).float().div_(255))
+    def __call__(self, items: Sequence[Tensor]) -> Tensor:
+        """v (t) c h w, several times -> b labels"""
+        pixels = self.preparation.normalize_(torch.cat([*items]).float().div_(255))
         logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
-        return mean_of_views(logits, self.views.count).softmax(-1)
+        mean = mean_of_views(logits, self.views.count, self.model.config.problem_type)
+        return mean.sigmoid() if self.model.config.problem_type == MULTI_LABEL else mean.softmax(-1)
 
 
 def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:

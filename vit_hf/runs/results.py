@@ -1,7 +1,7 @@
 """What training leaves behind: weights, code, card, figures and pictures in one folder."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from ..families import family_of
 from ..files import name_for_others, write_json
 from ..modality import Modality, modality_of
 from ..plots.curves import draw_training_curve
+from ..training.calibration import Calibration
 from ..training.costs import forward_operations
 from ..training.metrics.measure import measure, measure_intervals
 from ..training.problem import Problem
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
+from .review import Judged, review
 
 
 def save_history(
@@ -61,6 +63,9 @@ class FinishedRun:
     images_per_second: float | None = None  # over the held-out split, in the batches of the evaluation
     probe: dict[str, Any] | None = None  # logistic regression on frozen features beside it, on validation
     thresholds: list[float] | None = None  # of several labels, chosen on the watched split
+    calibration: Calibration | None = None
+    validation_logits: Tensor | None = None  # b labels, where there is such a split
+    notes: list[str] = field(default_factory=list)  # sentences for people, once it is saved
 
     @property
     def folder(self) -> Path:
@@ -99,12 +104,22 @@ class FinishedRun:
         known, best = {"intervals": self.intervals}, self.problem.headline
         record = {"split": self.data.held_out, "headline": best, **self.metrics, **known}
         record |= {"probe": self.probe} if self.probe else {}
+        record |= {"calibration": self.calibration.record("validation")} if self.calibration else {}
         record["training_seconds"] = round(self.seconds, 1)
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched, headline=best)
         kind = self.data.problem_type
         draw_report(self.tested, self.logits, self.data.label_names, self.folder, kind, self.metrics)
+        self.notes = self.review()
         render_model_card(self.facts()).save(self.folder / "README.md")
         return save_examples(self.tested, self.data.label_names, self.folder / "examples", kind)
+
+    def review(self) -> list[str]:
+        """Pages of what to look at once more, of everything that was held out of the training."""
+        judged = {self.data.held_out: Judged(self.tested.table, self.logits)}
+        if self.validation_logits is not None:
+            judged["validation"] = Judged(self.batches["validation"].table, self.validation_logits)
+        problem_type = self.model.config.problem_type
+        return review(judged, self.data.label_names, self.folder, split=self.data.held_out, problem_type=problem_type)
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""
@@ -141,6 +156,7 @@ class FinishedRun:
             problem_type=self.data.problem_type,
             headline=self.problem.headline,
             notes=self.problem.describe(),
+            calibration=None if self.calibration is None else self.calibration.describe("validation"),
         )
 
     def license(self) -> str:

@@ -31,6 +31,7 @@ from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import ModelSettings, Recipe
 from ..training.recipe.selection import choose_metric, refuse_unknown_metric, with_what_choosing_needs
 from .prepared_run import PreparedRun
+from .review import name_duplicates
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
@@ -68,7 +69,8 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
                 f"{name}={value!r}: the weights of {source} are of a model with {name}={getattr(old, name)!r}, which "
                 f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )
-    config = type(old).from_dict({**old.to_dict(), **settings, **label_fields(label_names)})
+    uncalibrated = {"temperature": 1.0} if hasattr(old, "temperature") else {}  # what is trained is measured anew
+    config = type(old).from_dict({**old.to_dict(), **uncalibrated, **settings, **label_fields(label_names)})
     model_class = family.classifier
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, config)
     return adapted(classifier.float(), config, source)
@@ -321,4 +323,5 @@ def prepare(recipe: Recipe) -> PreparedRun:
     if data.problem_type != "regression":
         refuse_empty_classes(run.batches["train"].table, data.label_names)
     refuse_large_batches(arguments, len(run.batches["train"]))
+    name_duplicates(run)
     return run

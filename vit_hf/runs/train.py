@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..data.sources.split_record import SPLIT_FILE, SplitRecord
 from ..errors import UserError
@@ -14,6 +15,7 @@ from ..hub.push import Pushed
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
+from ..training.calibration import Calibration, fit_temperature
 from ..training.metrics.multi_label import choose_thresholds
 from ..training.trainer.checkpoints import checkpoints_in, newest_complete
 from ..training.trainer.trainer import Trainer
@@ -38,6 +40,7 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
     if skipped := prepared.skipped:
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these three; the first alone does the rest.
+    validation, calibration = calibrate(trainer, prepared)
     thresholds = note_thresholds(prepared, trainer)
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
@@ -54,6 +57,8 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
         tested.metrics.get("test_samples_per_second"),
         compared,
         thresholds,
+        calibration=calibration,
+        validation_logits=validation,
     )
 
 
@@ -92,6 +97,23 @@ def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | No
     found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]
     config.thresholds = choose_thresholds(torch.as_tensor(found.predictions), watched.labels)
     return config.thresholds
+
+
+def calibrate(trainer: Trainer, prepared: PreparedRun) -> tuple[Tensor | None, Calibration | None]:
+    """-> b labels, what the finished model says of the validation split, where there is one, and the temperature that
+    this chose; the model has it from then on.
+    """
+    config = trainer.model.config
+    if "validation" not in prepared.batches or config.problem_type == "regression":
+        return None, None
+    images = prepared.batches["validation"]
+    said: Any = trainer.predict(images)  # pyright: ignore[reportArgumentType]
+    logits = torch.as_tensor(said.predictions)
+    if not prepared.recipe.optimization.temperature_scaling or not hasattr(config, "temperature"):
+        return logits, None
+    found = fit_temperature(logits, images.labels, config.problem_type)
+    config.temperature = config.temperature * found.temperature
+    return logits / found.temperature, found
 
 
 def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:

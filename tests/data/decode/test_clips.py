@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from vit_hf.data.augment.plan import AugmentationPlan, MixSettings
-from vit_hf.data.batches.dataset import ImageBatches, ViewedVideos, Views, seen_by
+from vit_hf.data.batches.dataset import ImageBatches, ViewedItems, Views, seen_by
 from vit_hf.data.batches.device import DevicePreparation
 from vit_hf.data.batches.load_batches import load_batches
 from vit_hf.data.decode.files import Reading
@@ -159,7 +159,7 @@ def test_one_view_is_what_is_seen_otherwise(tmp_path: Path):
     own, chosen = preparation(8), DataSettings(name=name)
     table = open_source(chosen, modality=VIDEO).splits["train"]
     batches = load_batches(table, own, chosen, split="train")
-    viewed = ViewedVideos(table, own, Views())
+    viewed = ViewedItems(table, own, Views())
     assert torch.equal(viewed.__getitems__([0, 3])["pixel_values"], batches.__getitems__([0, 3])["pixel_values"])
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from ...errors import UserError
 from ...modality import modality_of
 from ...models.blocks import Block
+from ...models.modeling_base import calibrated
 from ...models.shapes import pair
 
 # The largest difference that rounding explains, relative to the largest number where that is over 1.
@@ -145,6 +146,8 @@ def our_runnable(model: Any) -> Runnable:
             pooled = model.classifier(pooled)
         if (taught := getattr(model, "distillation_classifier", None)) is not None:
             pooled = (pooled + taught(tokens[:, 1])) / 2
+        if hasattr(model.config, "temperature") and hasattr(model, "classifier"):
+            pooled = calibrated(pooled, model.config)
         return Outputs(None if norms_one_token(model) else tokens, pooled)
 
     return Runnable(model, [part for part in trunk.modules() if isinstance(part, Block)], run)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -59,6 +60,15 @@ def opened(path: Path):
 
 def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in model.state_dict().items()}
+
+
+def folded_temperature(state: Mapping[str, Tensor], config: Any) -> Mapping[str, Tensor]:
+    """The weights of ours for a library that knows no temperature: the heads' rows and biases are divided by it."""
+    temperature = getattr(config, "temperature", 1)
+    if temperature == 1:
+        return state
+    heads = [key for key in state if key.startswith(("classifier.", "distillation_classifier."))]
+    return {**state, **{key: (state[key].double() / temperature).to(state[key].dtype) for key in heads}}
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], table: Table, layers: int) -> None:

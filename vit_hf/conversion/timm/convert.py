@@ -18,7 +18,7 @@ from ..core.checkpoint_files import open_checkpoint
 from ..core.parity import Runnable
 from ..core.preprocessing import pretrained_cfg_of, timm_label_names
 from ..core.rules import listed
-from ..core.weights import shapes_of
+from ..core.weights import folded_temperature, shapes_of
 from .vit_config import kind
 
 logger = logging.getLogger(__name__)
@@ -120,11 +120,11 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
 
     Raises: UserError that names the fields that timm cannot represent, and where it has no such models.
     """
-    family, state = family_of(model.config), model.state_dict()
+    family, state = family_of(model.config), folded_temperature(model.state_dict(), model.config)
     if (converter := family.timm_converter()) is None:
         other = "" if family.transformers_converter() is None else "; there is one to transformers"
         raise UserError(f"There is no conversion of a {family.title} to timm{other}.")
-    theirs, notes = converter.to_theirs(model, MappingProxyType(state) if share else state)
+    theirs, notes = converter.to_theirs(model, MappingProxyType({**state}) if share else state)
     for note in notes:
         logger.warning("%s: %s", model.config.name_or_path or type(model).__name__, note)
     # Nothing else of what timm has under this name is true of ours.

@@ -14,10 +14,10 @@ from ...errors import UserError
 from ..augment.plan import AugmentationPlan
 from ..decode.files import UnreadableImage
 from ..decode.preparation import ClipPreparation, Preparation, View
-from ..decode.videos import Footage
 from ..sources.tables import ImageTable
 from .cache import PixelStore
 from .device import DevicePreparation
+from .views import ImageViews
 
 COLUMNS = ("pixel_values", "labels")
 
@@ -199,15 +199,16 @@ class Views(NamedTuple):
         return [View(place=(clip + 0.5) / self.clips, side=side) for clip in range(self.clips) for side in sides]
 
 
-def seen_by(views: Views, preparation: ClipPreparation, footage: Footage) -> Tensor:
-    """-> v t c h w, bytes"""
-    return torch.stack([preparation.pixels(footage, view) for view in views.each()])
+def seen_by(views: Views | ImageViews, preparation: Any, item: Any) -> Tensor:
+    """-> v (t) c h w, bytes. item: a `Picture`, or `Footage`, as the preparation takes it."""
+    return torch.stack([preparation.pixels(item, view) for view in views.each()])
 
 
-class ViewedVideos(Dataset):
-    """pixel_values (b v) t c h w, video after video, as a torch data set that hands out whole batches."""
+class ViewedItems(Dataset):
+    """pixel_values (b v) (t) c h w, image after image or video after video, as a torch data set that hands out whole
+    batches."""
 
-    def __init__(self, table: ImageTable, preparation: ClipPreparation, views: Views):
+    def __init__(self, table: ImageTable, preparation: Preparation | ClipPreparation, views: Views | ImageViews):
         self.table, self.preparation, self.views = table, preparation, views
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """From a picture to bytes of the model's size, and from those to what the model is used to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from torch import Tensor
 from ...errors import UserError
 from ...modality import IMAGE, VIDEO, Modality
 from ...models.video_frames import frames_of_clip
-from .images import OpenPicture, Picture, as_image
-from .resize import Box, Sizing, resize, spare_factor
+from .images import OpenPicture, Picture, StoredPicture, as_image
+from .resize import Box, Sizing, part, resize, spare_factor
 from .videos import Footage
 
 
@@ -23,14 +23,26 @@ class View:
 
     box: of an image of this height and width the part that is taken. place: of a clip in its video, from 0 to 1.
     side: which part of the longer side is cut out, from 0 (left, top) to 1.
+    corner: of an image seven eighths of each side, which lie there: (0, 0) is at the top left, (1, 1) at the bottom
+        right. flip: whether an image is mirrored from left to right.
     """
 
     box: Callable[[int, int], Box] | None = None
     place: float = 0.5
     side: float = 0.5
+    corner: tuple[float, float] | None = None
+    flip: bool = False
 
 
 MIDDLE = View()
+ZOOM = 7 / 8  # of each side, as 224 pixels are of 256
+
+
+def corner_of(pixels: np.ndarray, corner: tuple[float, float]) -> np.ndarray:
+    """h w c -> H W c: seven eighths of each side, at least a pixel"""
+    sides = zip(pixels.shape[:2], corner, strict=True)
+    rows, columns = (part(length, max(1, round(ZOOM * length)), place) for length, place in sides)
+    return pixels[rows, columns]
 
 
 def range_of(processor: Any) -> tuple[float, float] | None:
@@ -59,8 +71,12 @@ class Preparation:
 
     def pixels(self, picture: Picture, view: View = MIDDLE) -> Tensor:
         """-> c h w, bytes: as the processor sizes it, or to within a gray level where that is faster"""
+        if view.flip:
+            return self.pixels(picture, replace(view, flip=False)).flip(-1)
         if view.box is not None:
             return self.part(picture, view.box)
+        if view.corner is not None:
+            return self.pixels(StoredPicture(corner_of(self.whole(picture), view.corner)))
         if self.sizing is None:
             pixels = picture.pixels(self.channels)
             sized = self.processor(as_image(pixels), do_rescale=False, do_normalize=False, return_tensors="np")

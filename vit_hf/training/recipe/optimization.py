@@ -101,6 +101,9 @@ class OptimizationSettings(Section):
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="spread over all labels; in training only")
     early_stopping: EarlyStoppingSettings | None = None
+    temperature_scaling: bool = Field(
+        default=True, description="classes: where there is a validation split, it chooses config.temperature at the end"
+    )
     ema: EmaSettings | None = None
     distillation: DistillationSettings | None = None
     freeze: Freeze = Field(
