@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_images import class_folders
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import EvalPrediction, TrainerControl, ViTForImageClassification
+from transformers import EvalPrediction, TrainerControl, TrainerState, ViTForImageClassification
 
 from vit_hf.commands.benchmark import main
 from vit_hf.commands.benchmark.budget import STEPS, ProcessorBudget
@@ -72,8 +72,8 @@ def test_a_budgeted_training_looks_so_many_times_and_stops_when_its_time_is_used
     seen = []
     for moment in (1.0, 5.5, 6.0, 10.5):
         now[0] = moment
-        control = TrainerControl()
-        budget.on_step_end(arguments, None, control)
+        state, control = TrainerState(), TrainerControl()
+        budget.on_step_end(arguments, state, control)
         seen.append((control.should_evaluate, control.should_training_stop, control.should_save))
     assert seen == [(False, False, False), (True, False, False), (False, False, False), (True, True, False)]
 

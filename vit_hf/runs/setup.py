@@ -19,8 +19,9 @@ from ..modality import modality_of
 from ..publishing.push_callback import HubPush
 from ..settings import explain_wrong_fields
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
-from ..training.recipe.recipe import ModelSettings, Recipe
+from ..training.recipe.recipe import AUTO, ModelSettings, Recipe
 from .prepared_run import PreparedRun
+from .sizing import with_size
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
@@ -169,6 +170,11 @@ def prepare(recipe: Recipe) -> PreparedRun:
     data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
     if data.stream is None:
         data.split("train")
+    if recipe.model.size == AUTO:
+        recipe, why = with_size(recipe, data, arguments.device.type)
+        arguments = training_arguments(recipe.training)
+        arguments.push_to_hub = False  # `push` is in its place
+        plan = [*plan_steps(arguments, recipe.optimization, recipe.training), why]
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
     masked, loaded = recipe.model.task == "masked_image_modeling", None
     if masked:

@@ -14,6 +14,8 @@ from .arguments import refuse_unknown_arguments
 from .optimization import OptimizationSettings
 from .yaml_files import apply_overrides, configuration_folder, parse_overrides, read_yaml, write_yaml
 
+AUTO = "auto"  # the size that suits the images and the machine, which a run finds out (runs/sizing.py)
+
 
 class ModelSettings(BaseModel):
     """A family, perhaps a named size, and any field of the family's config; or `from`, where pretrained weights lie.
@@ -32,8 +34,10 @@ class ModelSettings(BaseModel):
     def refuse_unknown_names(self):
         if self.family not in FAMILIES:
             raise UserError(unknown_name("model family", self.family, FAMILIES))
-        if self.size is not None and self.size not in (sizes := FAMILIES[self.family].sizes()):
-            raise UserError(unknown_name(f"size of {self.family}", self.size, sizes))
+        if self.size not in (None, AUTO) and self.size not in (sizes := FAMILIES[self.family].sizes()):
+            raise UserError(unknown_name(f"size of {self.family}", self.size, [*sizes, AUTO]))
+        if self.size == AUTO and self.family != "vit":
+            raise UserError(f"size='auto' is for the family vit; name a size of {self.family}.")
         if self.size is not None and self.source is not None:
             raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
@@ -44,8 +48,8 @@ class ModelSettings(BaseModel):
         return self
 
     def fields(self) -> dict[str, Any]:
-        """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
-        named = FAMILIES[self.family].sizes()[self.size] if self.size else {}
+        """Everything for the config: the numbers of the named size, if any, and then what the recipe says itself."""
+        named = FAMILIES[self.family].sizes()[self.size] if self.size not in (None, AUTO) else {}
         return {**named, **(self.model_extra or {})}
 
 
