@@ -11,7 +11,7 @@ from transformers import EvalPrediction, TrainerControl, TrainerState, ViTForIma
 
 from vit_hf.commands.benchmark import main
 from vit_hf.commands.benchmark.budget import STEPS, ProcessorBudget
-from vit_hf.commands.benchmark.opponents import DEFAULT, EXAMPLE_SCRIPT, MATCHED, accuracy_and_f1, contenders
+from vit_hf.commands.benchmark.opponents import DEFAULT, EXAMPLE_SCRIPT, MATCHED, accuracy_and_f1, opponents_of
 from vit_hf.commands.benchmark.recipe import Outcome, verdict
 from vit_hf.errors import UserError
 from vit_hf.runs.prepared_run import PreparedRun
@@ -84,7 +84,7 @@ def prepared_by(recipe: Recipe) -> PreparedRun:
 
 def test_the_matched_pair_is_one_function_with_one_set_of_weights_and_batches(photos: Path):
     first = prepared_by(recipe_of(photos))
-    ours, theirs = contenders(first.recipe, first.model.config)[:2]
+    ours, theirs = opponents_of(first.recipe, first.model.config)[:2]
     assert (ours.pair, theirs.pair) == (MATCHED, MATCHED)
     assert ours.recipe == theirs.recipe
     runs = prepare(ours.recipe), prepare(theirs.recipe)
@@ -100,7 +100,7 @@ def test_the_matched_pair_is_one_function_with_one_set_of_weights_and_batches(ph
 
 def test_by_default_ours_is_the_recipe_and_theirs_is_as_it_comes(photos: Path):
     first = prepared_by(recipe_of(photos, eval_strategy="epoch"))
-    ours, theirs = contenders(first.recipe, first.model.config)[2:]
+    ours, theirs = opponents_of(first.recipe, first.model.config)[2:]
     assert (ours.pair, theirs.pair) == (DEFAULT, DEFAULT)
     assert ours.recipe == first.recipe
     assert theirs.recipe.data.train == EXAMPLE_SCRIPT
@@ -118,7 +118,7 @@ def test_no_checkpoint_is_chosen_by_a_test_split(photos: Path):
     content = recipe.content()
     content["data"]["name"] = str(photos / "photos" / "more")
     first = prepare(Recipe(**content))
-    theirs = contenders(first.recipe, first.model.config)[3]
+    theirs = opponents_of(first.recipe, first.model.config)[3]
     prepared = prepare(theirs.recipe)
     assert theirs.trainer(prepared).args.load_best_model_at_end is (prepared.watched == "validation")
 
@@ -127,7 +127,7 @@ def test_a_family_without_a_like_in_their_vit_is_named(photos: Path):
     content = recipe_of(photos).content()
     content["model"] = {"family": "swin"}
     with pytest.raises(UserError, match="A swin for classification has no like"):
-        contenders(Recipe(**content), None)
+        opponents_of(Recipe(**content), None)
 
 
 def test_macro_f1_is_the_mean_over_classes_however_many_images_each_has():

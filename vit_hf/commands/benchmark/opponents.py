@@ -98,7 +98,7 @@ def with_plain_steps(recipe: Recipe, **sections: dict[str, Any]) -> Recipe:
     return Recipe(**{**content, **laid, "optimization": {}})
 
 
-def contenders(recipe: Recipe, config: Any) -> list[Contender]:
+def opponents_of(recipe: Recipe, config: Any) -> list[Contender]:
     """recipe: as it was resolved for the data; config: of its model.
 
     The matched pair has transformers' positions, class token and pooling, one set of first weights, and the recipe's

@@ -20,7 +20,7 @@ from ...training.recipe.yaml_files import apply_overrides
 from ...training.trainer.trainer import Trainer
 from ..cli import given_arguments, guarded, parser
 from .budget import ProcessorBudget, budgeted
-from .opponents import DEFAULT, MATCHED, Contender, accuracy_and_f1, contenders
+from .opponents import DEFAULT, MATCHED, Contender, accuracy_and_f1, opponents_of
 from .report import write_record
 from .timing import threads
 
@@ -87,12 +87,12 @@ def run_contender(contender: Contender, seed: int, folder: str, minutes: float |
     if isinstance(trainer, Trainer):
         trainer.use_final_weights()
     spent, epochs = time.process_time() - start, float(trainer.state.epoch or 0)
-    found = measure(trainer, prepared)
+    figures = held_out_figures(trainer, prepared)
     name, split = type(trainer.model).__name__, prepared.data.held_out
-    return Outcome(contender.pair, contender.name, name, seed, split, *found, spent / 60, epochs, curve.points)
+    return Outcome(contender.pair, contender.name, name, seed, split, *figures, spent / 60, epochs, curve.points)
 
 
-def measure(trainer: Any, prepared: PreparedRun) -> tuple[float, float]:
+def held_out_figures(trainer: Any, prepared: PreparedRun) -> tuple[float, float]:
     """-> accuracy and macro F1 on the held-out split"""
     with torch.inference_mode():
         tested = trainer.predict(prepared.batches[prepared.data.held_out])
@@ -123,11 +123,11 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
             ]
             for name, group in by_name.items()
         ]
-        lines += [f"{pair}, on the {outcomes[0].split} split", table(head, rows), *difference(list(by_name.values()))]
+        lines += [f"{pair}, on the {outcomes[0].split} split", table(head, rows), *lead_of_ours(list(by_name.values()))]
     return "\n".join(lines)
 
 
-def difference(groups: Sequence[Sequence[Outcome]]) -> list[str]:
+def lead_of_ours(groups: Sequence[Sequence[Outcome]]) -> list[str]:
     if len(groups) < 2:
         return []
     ours, theirs = groups
@@ -146,7 +146,7 @@ def benchmark(given: Namespace, overrides: Sequence[str]) -> int:
     outcomes: list[Outcome] = []
     with threads(given.threads) as count:
         first = prepare(recipe)
-        for contender in contenders(first.recipe, first.model.config):
+        for contender in opponents_of(first.recipe, first.model.config):
             if contender.pair not in given.pairs:
                 continue
             for seed in given.seeds or [first.arguments.seed]:
