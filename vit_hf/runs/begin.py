@@ -1,6 +1,6 @@
 """One way in: a recipe by its name, or data of one's own and, where there is one, the model to begin with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +96,24 @@ def train(
     data: str | Path,
     *,
     model: str | Path | None = None,
+    transform: Callable[[Any], Any] | None = None,
     resume: str | bool | None = None,
     **fields: Any,
 ) -> FinishedRun:
     """Train a classifier on images of one's own, as `vit-hf train DATA --from MODEL` does. -> the run, whose `metrics`,
     `model` and `folder` are what it led to
 
-    data: a folder, a table, an archive, the id of a data set on the Hub, or a recipe. model: where pretrained weights
-    lie; None trains from scratch. resume: as `--resume`. fields: any of a recipe,
-    by its name (learning_rate=1e-3), or by section (optimization={"ema": {"decay": 0.99}}).
+    data: a folder, a table, an archive, the id of a data set on the Hub, or a recipe.
+    model: where pretrained weights lie; None trains from scratch.
+    transform: of one's own, from an image of Pillow, or a uint8 tensor c h w, to the same (those of torchvision and of
+        albumentations too); it comes before the recipe's augmentation, in training alone.
+    resume: as `--resume`.
+    fields: any of a recipe, by its name (learning_rate=1e-3), or by section (optimization={"ema": {"decay": 0.99}}).
 
     Raises: UserError for whatever is wrong, before the first step.
     """
     recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields)))
-    run = train_prepared(prepare(recipe), resume)
+    run = train_prepared(prepare(recipe, transform), resume)
     if run.trainer.is_world_process_zero():
         run.save()
     return run

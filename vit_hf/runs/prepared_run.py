@@ -119,7 +119,7 @@ class PreparedRun:
             "processing_class": self.processor,
             "callbacks": [self.push] if self.push else None,
             "optimization": self.recipe.optimization,
-            "recipe": self.recipe.content(),
+            "recipe": self.recipe.content_for_others(),
             "resume_anyway": resume_anyway,
         }
         if self.recipe.model.task == "masked_image_modeling":

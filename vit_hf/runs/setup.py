@@ -1,5 +1,6 @@
 """From a recipe to a run: its data read, its model built or fetched, its batches made ready."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +29,11 @@ from ..training.losses import loss_of
 from ..training.problem import figure_names
 from ..training.recipe.arguments import TrainingArguments, plan_steps, training_arguments
 from ..training.recipe.optimization import OptimizationSettings
-from ..training.recipe.recipe import ModelSettings, Recipe
+from ..training.recipe.recipe import AUTO, ModelSettings, Recipe
 from ..training.recipe.selection import choose_metric, refuse_unknown_metric, with_what_choosing_needs
 from .prepared_run import PreparedRun
 from .review import name_duplicates
+from .sizing import with_size
 
 MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
@@ -280,19 +282,32 @@ def settle_problem(run: PreparedRun) -> None:
     refuse_unknown_metric(run.arguments, recipe.optimization, figures)
 
 
-def prepare(recipe: Recipe) -> PreparedRun:
-    """Read the data, build the model, and say what was found."""
+def arguments_of(recipe: Recipe) -> tuple[TrainingArguments, list[str]]:
+    """-> and a line for what was added, for the best weights to be chosen"""
     streaming = recipe.data.streaming
-    training, chosen = with_what_choosing_needs(recipe.training, recipe.optimization, streaming=streaming)
-    arguments = training_arguments(training)
+    training, added = with_what_choosing_needs(recipe.training, recipe.optimization, streaming=streaming)
+    return training_arguments(training), added
+
+
+def prepare(recipe: Recipe, transform: Callable[[Any], Any] | None = None) -> PreparedRun:
+    """Read the data, build the model, and say what was found.
+
+    transform: of the user's own, as `vit_hf.train` takes it.
+    """
+    arguments, added = arguments_of(recipe)
     push = HubPush.asked_for(arguments)
-    plan = [*plan_steps(arguments, recipe.optimization, recipe.training), *chosen]
     with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
         data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
     print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
-    plan += evaluate_on_validation_alone(arguments, data, recipe.optimization)
     if data.stream is None:
         data.split("train")
+    if recipe.model.size == AUTO:
+        recipe, why = with_size(recipe, data, arguments.device.type)
+        arguments, added = arguments_of(recipe)
+        arguments.push_to_hub = False  # `push` is in its place
+        added = [*added, why]
+    plan = [*plan_steps(arguments, recipe.optimization, recipe.training), *added]
+    plan += evaluate_on_validation_alone(arguments, data, recipe.optimization)
     transformers.set_seed(arguments.seed)  # the first weights too are the seed's
     masked, loaded = recipe.model.task == "masked_image_modeling", None
     if masked:
@@ -315,6 +330,7 @@ def prepare(recipe: Recipe) -> PreparedRun:
             plan=AugmentationPlan.of(recipe.data.train, recipe.data.mix) if split == "train" else None,
             classes=len(data.label_names),
             seed=arguments.seed,
+            transform=transform if split == "train" else None,
         )
     refuse_single_images(arguments, recipe.data)
     if data.stream is not None:

@@ -15,6 +15,8 @@ from .optimization import OptimizationSettings
 from .shipped import find_recipe as find_recipe
 from .yaml_files import apply_overrides, parse_overrides, read_yaml, write_yaml
 
+AUTO = "auto"  # the size that suits the images and the machine, which a run finds out (runs/sizing.py)
+
 
 class ModelSettings(BaseModel):
     """A family, perhaps a named size, and any field of the family's config; or `from`, where pretrained weights lie.
@@ -35,8 +37,10 @@ class ModelSettings(BaseModel):
     def refuse_unknown_names(self):
         if self.family not in FAMILIES:
             raise UserError(unknown_name("model family", self.family, FAMILIES))
-        if self.size is not None and self.size not in (sizes := FAMILIES[self.family].sizes()):
-            raise UserError(unknown_name(f"size of {self.family}", self.size, sizes))
+        if self.size not in (None, AUTO) and self.size not in (sizes := FAMILIES[self.family].sizes()):
+            raise UserError(unknown_name(f"size of {self.family}", self.size, [*sizes, AUTO]))
+        if self.size == AUTO and self.family != "vit":
+            raise UserError(f"size='auto' is for the family vit; name a size of {self.family}.")
         if self.size is not None and self.source is not None:
             raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
@@ -47,8 +51,8 @@ class ModelSettings(BaseModel):
         return self
 
     def fields(self) -> dict[str, Any]:
-        """Everything for the config: the numbers of the named size, and then what the recipe says itself."""
-        named = FAMILIES[self.family].sizes()[self.size] if self.size else {}
+        """Everything for the config: the numbers of the named size, if any, and then what the recipe says itself."""
+        named = FAMILIES[self.family].sizes()[self.size] if self.size not in (None, AUTO) else {}
         return {**named, **(self.model_extra or {})}
 
 
@@ -135,10 +139,14 @@ class Recipe(Section):
         return self
 
     def content(self) -> dict[str, Any]:
-        """Plain types, under the names that a recipe has them, no key to anything, and of the places on this machine
-        no more than their names: where they lie is nobody's business, and repeats nothing."""
+        """Plain types, under the names that a recipe has them, and no key to anything."""
         content = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         content["training"].pop("hub_token", None)
+        return content
+
+    def content_for_others(self) -> dict[str, Any]:
+        """The same, and of places on this machine no more than their names: where they lie repeats nothing."""
+        content = self.content()
         for section, field in PLACES:
             value = content.get(section, {}).get(field)
             if isinstance(value, str) and is_private(value):
@@ -147,7 +155,7 @@ class Recipe(Section):
 
     def save(self, path: Path) -> None:
         """The resolved recipe: train with it again to repeat the run."""
-        write_yaml(path, self.content())
+        write_yaml(path, self.content_for_others())
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
