@@ -22,15 +22,15 @@ from .decode.resize import spare_factor
 from .sources.tables import ImageTable
 
 GRAY_SIDE = 32  # pixels of the gray images
-SMALLEST = 16  # pixels of a side: an image of fewer is like too many others
+SMALLEST_SIDE = 16  # pixels of a side: an image of fewer is like too many others
 FLAT = 3.0  # gray levels of spread, below which an image shows too little to tell it from others
 DISTANCE = 7  # bits of 64, within which all pairs are found
 ALIKE = 0.95  # the correlation of two gray images from which they count as one
 SAME_VECTOR = 0.95  # the cosine of two embeddings
 PIECES, BITS = 4, 16  # of the 64 bits. Of 7 differing bits one piece has at most one.
 PROBES = 200  # images that share a piece with one image, of which no more are compared with it
-LOOKED_AT = 4  # of the nearest, for each image
-CHUNK = 8192  # images that are looked up together
+IMAGES_COMPARED = 4  # of the nearest, for each image
+COMPARED_AT_ONCE = 8192  # images that are looked up together
 
 Embed = Callable[[Sequence[Image.Image]], np.ndarray]  # n images -> n d
 
@@ -104,7 +104,7 @@ class Duplicates:
 
 def small_gray(pixels: np.ndarray) -> np.ndarray | None:
     """h w c, bytes -> 32 32, bytes; None for images that are too small"""
-    if min(pixels.shape[:2]) < SMALLEST:
+    if min(pixels.shape[:2]) < SMALLEST_SIDE:
         return None
     colored = pixels.shape[2] >= 3
     image = Image.fromarray(np.ascontiguousarray(pixels[..., :3] if colored else pixels[..., 0]))
@@ -142,8 +142,8 @@ def near_hashes(queries: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.n
         keys, of_queries = (piece_of(hashes, piece) for hashes in (base, queries))
         order = np.argsort(keys, kind="stable")
         ends = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << BITS))])
-        for start in range(0, len(queries), CHUNK):
-            some = np.arange(start, min(start + CHUNK, len(queries)))
+        for start in range(0, len(queries), COMPARED_AT_ONCE):
+            some = np.arange(start, min(start + COMPARED_AT_ONCE, len(queries)))
             for flipped in (0, *(1 << bit for bit in range(BITS))):
                 wanted = of_queries[some] ^ flipped
                 counts = ends[wanted + 1] - ends[wanted]
@@ -198,7 +198,7 @@ def matches(later: Looks, earlier: Looks, confirm: Callable[[np.ndarray, np.ndar
     rows, others = ours[rows], theirs[others]
     by_distance = np.lexsort((others, distances, rows))
     rows, others, distances = rows[by_distance], others[by_distance], distances[by_distance]
-    nearest = np.arange(len(rows)) - np.searchsorted(rows, rows) < LOOKED_AT
+    nearest = np.arange(len(rows)) - np.searchsorted(rows, rows) < IMAGES_COMPARED
     rows, others, distances = rows[nearest], others[nearest], distances[nearest]
     if confirm is None:
         likeness, limit = correlations(later.grays[rows], earlier.grays[others]), ALIKE

@@ -12,6 +12,7 @@ from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, resolve_recipe
 from ..training.recipe.shipped import find_recipe, own_recipes
 from ..training.recipe.yaml_files import read_yaml
+from .cross_validation import cross_validate
 from .results import FinishedRun
 from .setup import prepare
 from .train import train_prepared
@@ -113,7 +114,10 @@ def train(
     Raises: UserError for whatever is wrong, before the first step.
     """
     recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields)))
-    run = train_prepared(prepare(recipe, transform), resume)
+    prepared = prepare(recipe, transform)
+    crossed = cross_validate(prepared, transform, resume=bool(resume))
+    run = train_prepared(prepared, resume)
+    run.crossed = crossed
     if run.trainer.is_world_process_zero():
         run.save()
     return run

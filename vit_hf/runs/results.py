@@ -4,7 +4,7 @@ import platform
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
@@ -29,6 +29,9 @@ from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from .report import draw_report, headline, save_examples
 from .review import Judged, review
+
+if TYPE_CHECKING:
+    from .cross_validation import CrossValidation
 
 
 def save_history(
@@ -65,6 +68,7 @@ class FinishedRun:
     thresholds: list[float] | None = None  # of several labels, chosen on the watched split
     calibration: Calibration | None = None
     validation_logits: Tensor | None = None  # b labels, where there is such a split
+    crossed: "CrossValidation | None" = None  # how other models of the recipe did on folds
     notes: list[str] = field(default_factory=list)  # sentences for people, once it is saved
 
     @property
@@ -105,6 +109,7 @@ class FinishedRun:
         record = {"split": self.data.held_out, "headline": best, **self.metrics, **known}
         record |= {"probe": self.probe} if self.probe else {}
         record |= {"calibration": self.calibration.record("validation")} if self.calibration else {}
+        record |= {"cross_validation": self.crossed.record()} if self.crossed else {}
         record["training_seconds"] = round(self.seconds, 1)
         save_history(self.recipe, self.trainer, record, self.folder, split=self.watched, headline=best)
         kind = self.data.problem_type
@@ -114,9 +119,11 @@ class FinishedRun:
         return save_examples(self.tested, self.data.label_names, self.folder / "examples", kind)
 
     def review(self) -> list[str]:
-        """Pages of what to look at once more, of everything that was held out of the training."""
+        """Pages of what to look at once more, of everything that was held out of the training, or of that of a fold."""
         judged = {self.data.held_out: Judged(self.tested.table, self.logits)}
-        if self.validation_logits is not None:
+        if self.crossed is not None:
+            judged |= self.crossed.judged
+        elif self.validation_logits is not None:
             judged["validation"] = Judged(self.batches["validation"].table, self.validation_logits)
         problem_type = self.model.config.problem_type
         return review(judged, self.data.label_names, self.folder, split=self.data.held_out, problem_type=problem_type)
@@ -155,7 +162,7 @@ class FinishedRun:
             intervals=self.intervals,
             problem_type=self.data.problem_type,
             headline=self.problem.headline,
-            notes=self.problem.describe(),
+            notes=[*self.problem.describe(), *([self.crossed.describe()] if self.crossed else [])],
             calibration=None if self.calibration is None else self.calibration.describe("validation"),
         )
 

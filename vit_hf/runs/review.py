@@ -20,7 +20,7 @@ from ..training.metrics.single_label import confusion_matrix
 from .prepared_run import PreparedRun
 
 CONFUSIONS, LABEL_ERRORS, LABEL_ERROR_PICTURES = "confusions.html", "label_errors.csv", "label_errors.html"
-PAIRS, OF_EACH = 6, 6  # pairs of classes, and images of each of the two mistakes
+PAIRS_SHOWN, OF_EACH = 6, 6  # pairs of classes, and images of each of the two mistakes
 SUSPECTS_SHOWN = 48
 
 
@@ -70,7 +70,7 @@ def write_confusions(judged: Judged, names: Sequence[str], folder: Path, split: 
     labels = torch.from_numpy(table.labels)
     pairs = confused_pairs(predicted, labels, len(names))
     sections = []
-    for pair in pairs[:PAIRS]:
+    for pair in pairs[:PAIRS_SHOWN]:
         for actual, called in (pair, pair[::-1]):
             rows = ((labels == actual) & (predicted == called)).nonzero()[:, 0]
             surest = rows[confidence[rows].argsort(descending=True, stable=True)][:OF_EACH].tolist()
@@ -80,7 +80,7 @@ def write_confusions(judged: Judged, names: Sequence[str], folder: Path, split: 
                 sections.append(PictureRow(heading, thumbnails(table, surest, captions)))
     if not sections:
         return []
-    shown = f"The {min(PAIRS, len(pairs))} of {len(pairs)} pairs of classes that are mixed up most"
+    shown = f"The {min(PAIRS_SHOWN, len(pairs))} of {len(pairs)} pairs of classes that are mixed up most"
     introduction = f"{shown}, in the {split} split; of each mistake the {table.modality.plural} the model is surest of."
     write_page(folder / CONFUSIONS, "Classes that are mixed up", introduction, sections)
     one, other = (names[label] for label in pairs[0])

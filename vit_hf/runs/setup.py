@@ -289,16 +289,19 @@ def arguments_of(recipe: Recipe) -> tuple[TrainingArguments, list[str]]:
     return training_arguments(training), added
 
 
-def prepare(recipe: Recipe, transform: Callable[[Any], Any] | None = None) -> PreparedRun:
+def prepare(
+    recipe: Recipe, transform: Callable[[Any], Any] | None = None, data: ImageData | None = None
+) -> PreparedRun:
     """Read the data, build the model, and say what was found.
 
-    transform: of the user's own, as `vit_hf.train` takes it.
+    transform: of the user's own, as `vit_hf.train` takes it. data: what is read already, such as a fold.
     """
     arguments, added = arguments_of(recipe)
     push = HubPush.asked_for(arguments)
-    with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
-        data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
-    print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
+    if data is None:
+        with arguments.main_process_first(desc="reading the data"):  # which remembers for the others
+            data = open_data(recipe.data, modality=FAMILIES[recipe.model.family].modality)
+        print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
     if data.stream is None:
         data.split("train")
     if recipe.model.size == AUTO:

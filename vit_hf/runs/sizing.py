@@ -15,7 +15,7 @@ from ..data.sources.tables import ImageData, ImageTable
 from ..errors import UserError
 from ..training.recipe.recipe import Recipe
 
-LOOKED_AT = 64  # headers of images, for the median of their sizes
+HEADERS_READ = 64  # headers of images, for the median of their sizes
 
 # What one core of a present-day server does with these small models: operations a second, and seconds for each image
 # to be cropped, moved and handed over.
@@ -134,7 +134,7 @@ def sizes(
 def median_size(table: ImageTable) -> tuple[int, int]:
     """(height, width) in pixels, of some images evenly over the table; of those that can be read."""
     found = []
-    for index in np.linspace(0, len(table) - 1, min(LOOKED_AT, len(table)), dtype=int):
+    for index in np.linspace(0, len(table) - 1, min(HEADERS_READ, len(table)), dtype=int):
         try:
             found.append(table.open(int(index)).size)
         except UnreadableImage:

@@ -16,7 +16,7 @@ from ...files import user_cache
 from .tables import ImageTable, read_in_order
 
 WHOLE = 256 * 1024  # bytes, up to which all of a content is hashed
-PIECES = 4  # of a larger one, evenly from its first byte to its last
+HASHED_PIECES = 4  # of a larger one, evenly from its first byte to its last
 TABLE = "hashes (path TEXT PRIMARY KEY, size INTEGER, time INTEGER, hash TEXT)"
 
 FileState = tuple[int, int]  # of a file: its size, and the time of its last change in nanoseconds
@@ -31,9 +31,9 @@ def hash_of_content(size: int, read: Callable[[int, int], bytes]) -> str:
     if size <= WHOLE:
         digest.update(read(0, size))
         return digest.hexdigest()
-    piece = WHOLE // PIECES
-    for number in range(PIECES):
-        digest.update(read((size - piece) * number // (PIECES - 1), piece))
+    piece = WHOLE // HASHED_PIECES
+    for number in range(HASHED_PIECES):
+        digest.update(read((size - piece) * number // (HASHED_PIECES - 1), piece))
     return digest.hexdigest()
 
 
