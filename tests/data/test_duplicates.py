@@ -129,7 +129,9 @@ def test_many_images_of_one_hash_cost_no_more_and_are_counted():
 
 def test_of_several_near_ones_the_likest_is_named():
     image = scene(3)
-    near = [ImageEnhance.Contrast(image.resize((20 + 5 * step, 40))).enhance(0.9) for step in range(IMAGES_COMPARED - 1)]
+    near = [
+        ImageEnhance.Contrast(image.resize((20 + 5 * step, 40))).enhance(0.9) for step in range(IMAGES_COMPARED - 1)
+    ]
     ((row, other, distance, likeness),), _ = matches(looks_of(image), looks_of(*near, image))
     assert (row, other, distance) == (0, len(near), 0)
     assert likeness == pytest.approx(1)

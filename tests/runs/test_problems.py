@@ -14,6 +14,7 @@ from vit_hf.data.sources.tables import ImageData, ImageTable
 from vit_hf.errors import UserError
 from vit_hf.runs import evaluate, recognize, setup
 from vit_hf.runs.dry_run import show_plan
+from vit_hf.runs.predict import predict
 from vit_hf.runs.setup import prepare
 from vit_hf.runs.train import reload_as_stranger, train_prepared
 from vit_hf.training.recipe.recipe import Recipe
@@ -204,3 +205,28 @@ def test_a_dry_run_shows_what_would_be_learned(data: ImageData, tmp_path: Path, 
         "regression": "±",
     }
     assert expected[data.problem_type] in out
+
+
+@of("multi_label_classification")
+def test_of_several_labels_those_that_reach_their_thresholds_are_predicted(data: ImageData, tmp_path: Path):
+    run = train_prepared(prepare(recipe(tmp_path / "run")))
+    examples = [tmp_path / f"{row}.png" for row in range(12)]
+    for path, pixels in zip(examples, pictures(2, 12), strict=True):
+        Image.fromarray(pixels).save(path)
+    run.save()
+    found = predict(str(run.folder), examples)
+    thresholds = torch.tensor(run.model.config.thresholds)
+    expected = run.logits[:12].sigmoid() >= thresholds
+    for row, result in zip(expected.tolist(), found.results, strict=True):
+        names = [name for name, has in zip(["upper", "lower"], row, strict=True) if has]
+        assert sorted(one["label"] for one in result["predictions"]) == sorted(names)
+
+
+@of("regression")
+def test_of_numbers_each_is_predicted(data: ImageData, tmp_path: Path):
+    run = train_prepared(prepare(recipe(tmp_path / "run")))
+    run.save()
+    Image.fromarray(pictures(2, 1)[0]).save(tmp_path / "0.png")
+    (result,) = predict(str(run.folder), [tmp_path / "0.png"]).results
+    assert [one["label"] for one in result["predictions"]] == ["upper", "lower"]
+    assert [one["value"] for one in result["predictions"]] == pytest.approx(run.logits[0].tolist(), abs=1e-4)

@@ -45,9 +45,11 @@ def predictions_table(results: Sequence[dict[str, Any]], thing: str) -> str:
 
     rows = []
     for result in results:
-        for place, best in enumerate(result["predictions"]):
-            rows.append(["" if place else result[thing], best["label"], f"{best['probability']:.2%}"])
-    return table([thing, "label", "probability"], rows)
+        for place, best in enumerate(result["predictions"] or [{"label": "none", "value": "–"}]):
+            figure = f"{best['probability']:.2%}" if "probability" in best else str(best["value"])
+            rows.append(["" if place else result[thing], best["label"], figure])
+    numbers = any("value" in best for result in results for best in result["predictions"])
+    return table([thing, "label", "value" if numbers else "probability"], rows)
 
 
 def main(words: Sequence[str] | None = None) -> int:

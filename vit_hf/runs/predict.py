@@ -24,7 +24,8 @@ from .evaluate import device_of_choice, mean_of_views
 @dataclass(frozen=True)
 class Predictions:
     """results: {"image" or "video": path, "predictions": [{"label", "probability"}, ...]} of each that could be read,
-    best label first; unreadable: a line for each of the others; files: how many there were."""
+    best label first (of several labels those that it has, of numbers {"label", "value"}).
+    unreadable: a line for each of the others. files: how many there were."""
 
     modality: Modality
     results: list[dict[str, Any]]
@@ -64,7 +65,7 @@ def predict(
         unreadable += lines
         if found:
             for path, row in zip(readable, answer(found), strict=True):
-                results.append({modality.noun: str(path), "predictions": best_labels(row, names, top)})
+                results.append({modality.noun: str(path), "predictions": answers_of(row, names, model.config, top)})
     return Predictions(modality, results, unreadable, len(paths))
 
 
@@ -96,10 +97,22 @@ def batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
 
 
 @torch.inference_mode()
-def probabilities_of(model: Any, processor: Any, images: Sequence[Any]) -> Tensor:
+def logits_of(model: Any, processor: Any, images: Sequence[Any]) -> Tensor:
     """-> b labels"""
     pixels = processor([with_channels(image, channels_of(model)) for image in images], return_tensors="pt")
-    return model(pixel_values=pixels["pixel_values"].to(model.device)).logits.float().softmax(-1).cpu()
+    return model(pixel_values=pixels["pixel_values"].to(model.device)).logits.float().cpu()
+
+
+def answers_of(logits: Tensor, names: Sequence[str], config: Any, top: int) -> list[dict[str, Any]]:
+    """labels -> the most probable classes; of several labels those that reach their thresholds; or numbers"""
+    if config.problem_type == "regression":
+        return [{"label": name, "value": round(value, 6)} for name, value in zip(names, logits.tolist(), strict=True)]
+    if config.problem_type != MULTI_LABEL:
+        return best_labels(logits.softmax(-1), names, top)
+    shares = logits.sigmoid()
+    thresholds = torch.tensor(getattr(config, "thresholds", None) or [0.5] * len(names))
+    reached = [names[index] for index in (shares >= thresholds).nonzero()[:, 0].tolist()]
+    return [one for one in best_labels(shares, names, len(names)) if one["label"] in reached]
 
 
 def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[dict[str, Any]]:
@@ -112,7 +125,7 @@ def best_labels(probabilities: Tensor, names: Sequence[str], top: int) -> list[d
 
 
 class ImagePredictor:
-    """Files -> probabilities, as the model's own processor prepares images."""
+    """Files -> logits, as the model's own processor prepares images."""
 
     def __init__(self, model: Any, processor: Any, max_pixels: int | None = None):
         self.model, self.processor = model, processor
@@ -123,7 +136,7 @@ class ImagePredictor:
 
     def __call__(self, images: Sequence[Any]) -> Tensor:
         """-> b labels"""
-        return probabilities_of(self.model, self.processor, images)
+        return logits_of(self.model, self.processor, images)
 
 
 class ViewsPredictor:
@@ -145,8 +158,7 @@ class ViewsPredictor:
         """v (t) c h w, several times -> b labels"""
         pixels = self.preparation.normalize_(torch.cat([*items]).float().div_(255))
         logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
-        mean = mean_of_views(logits, self.views.count, self.model.config.problem_type)
-        return mean.sigmoid() if self.model.config.problem_type == MULTI_LABEL else mean.softmax(-1)
+        return mean_of_views(logits, self.views.count, self.model.config.problem_type)
 
 
 def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:
