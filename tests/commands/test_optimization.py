@@ -86,7 +86,8 @@ def test_a_recipe_that_everything_was_said_to_trains_again_from_its_saved_form(t
     run(tmp_path, photos, **{"optimization.ema": "{}", "optimization.loss": "bce"})
     saved = read_yaml(tmp_path / "out" / "recipe.yaml")["optimization"]
     assert saved["ema"] == {"decay": 0.9999, "warm_up": True, "final": True}
-    again = load_recipe(tmp_path / "out" / "recipe.yaml", ["--training.output_dir", str(tmp_path / "again")])
+    places = ["--training.output_dir", str(tmp_path / "again"), "--data.name", str(photos)]  # which it does not tell
+    again = load_recipe(tmp_path / "out" / "recipe.yaml", places)
     finished = train_prepared(prepare(again))
     weights = load_file(tmp_path / "out" / "model.safetensors")
     for name, tensor in finished.model.state_dict().items():
@@ -102,15 +103,15 @@ def test_a_dry_run_says_everything_draws_a_picture_and_leaves_nothing_else(
     assert main([digits_recipe(), "--dry-run", *given, "--optimization.ema", "{}"]) == 0
     printed = capsys.readouterr().out
     for part in (
-        "16 to train",
+        "12 to train, 4 to validation, 4 to test",
         "Batch: 4 images a step",
-        "Steps: 4, of which 4 are an epoch",
+        "Steps: 4, of which 3 are an epoch",
         "GFLOP",
         "GiB in float32",
     ):
         assert part in printed
     lines = [line.split() for line in printed.splitlines()]
-    assert sum(int(line[1]) for line in lines if line[:1] in (["cat"], ["dog"])) == 16
+    assert sum(int(line[1]) for line in lines if line[:1] in (["cat"], ["dog"])) == 12
     made = set(tmp_path.rglob("*")) - before
     assert made == {tmp_path / "made", tmp_path / "made" / "out_dry_run.png"}
     with Image.open(tmp_path / "made" / "out_dry_run.png") as picture:
