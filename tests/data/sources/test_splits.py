@@ -151,7 +151,7 @@ def test_one_group_alone_cannot_be_divided():
 
 
 def test_each_image_is_tested_by_one_fold_and_never_by_what_trained_on_it(tmp_path):
-    settings = DataSettings(name=str(class_folders(tmp_path, {"a": 40, "b": 20})), folds=4)
+    settings = DataSettings(name=str(class_folders(tmp_path, {"a": 200, "b": 100})), folds=4)
     data = open_data(settings)
     folds = folds_of(data, settings)
     tested = Counter(int(row) for fold in folds for row in fold.splits["test"].order)
@@ -160,6 +160,7 @@ def test_each_image_is_tested_by_one_fold_and_never_by_what_trained_on_it(tmp_pa
         orders = [set(table.order.tolist()) for table in fold.splits.values()]
         assert list(fold.splits) == list(PARTS)
         assert sum(map(len, orders)) == len(set.union(*orders))
+        assert len(fold.splits["validation"]) == pytest.approx(0.15 * (len(orders[0]) + len(orders[1])), abs=5)
         shares = fold.splits["test"].class_counts(2) / len(fold.splits["test"])
         assert shares == pytest.approx([2 / 3, 1 / 3], abs=0.1)
 

@@ -204,11 +204,10 @@ def folds_of(data: ImageData, settings: DataSettings) -> list[ImageData]:
         divided = list(divider.split(np.zeros(len(pool)), classes, pool.groups))
     except ValueError as error:
         raise UserError(f"data.folds: {settings.folds} folds cannot be made of these images: {error}") from error
-    found = []
-    for rest, fold in divided:
-        remaining = ImageData({"train": pool.select(rest), "test": pool.select(fold)}, data.label_names)
-        found.append(cut(replace(data, splits=remaining.splits), settings))
-    return found
+    # Drawn anew, for the places from which validation would be taken are those of the images that test.
+    anew = settings.model_copy(update={"split_seed": ~settings.split_seed, "split": None})
+    splits = ({"train": pool.select(rest), "test": pool.select(fold)} for rest, fold in divided)
+    return [cut(replace(data, splits=each), anew) for each in splits]
 
 
 def comes_from(data: ImageData, part: str) -> bool:
