@@ -41,7 +41,7 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
         print(f"{skipped} images could not be read during training; the next ones that could took their places.")
     # Every process of a distributed run takes part in these three; the first alone does the rest.
     validation, calibration = calibrate(trainer, prepared)
-    thresholds = note_thresholds(prepared, trainer)
+    thresholds = note_thresholds(prepared, trainer, validation)
     trainer.save_model()
     tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
     return FinishedRun(
@@ -85,17 +85,15 @@ def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | Non
     prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
 
 
-def note_thresholds(prepared: PreparedRun, trainer: Trainer) -> list[float] | None:
-    """Where an image may have several labels: the probability from which on it has each, chosen on the watched split,
-    and noted in the model's configuration. Else None, and no note of an earlier training either.
+def note_thresholds(prepared: PreparedRun, trainer: Trainer, validation: Tensor | None) -> list[float] | None:
+    """b labels, of the validation split -> where an image may have several labels, the probability from which on it has
+    each, which is noted in the model's configuration. Else None, and no note of an earlier training either.
     """
     config: Any = trainer.model.config  # pyright: ignore[reportOptionalMemberAccess]
     vars(config).pop("thresholds", None)
-    if prepared.data.problem_type != "multi_label_classification" or prepared.watched is None:
+    if prepared.data.problem_type != "multi_label_classification" or validation is None:
         return None
-    watched = prepared.batches[prepared.watched]
-    found: Any = trainer.predict(watched)  # pyright: ignore[reportArgumentType]
-    config.thresholds = choose_thresholds(torch.as_tensor(found.predictions), watched.labels)
+    config.thresholds = choose_thresholds(validation, prepared.batches["validation"].labels)
     return config.thresholds
 
 
