@@ -115,9 +115,9 @@ def extremes_at(table: ImageTable, index: int, reading: Reading) -> Extremes | N
 
 def with_pixel_range(settings: DataSettings, data: ImageData) -> DataSettings:
     """The range of images of more than eight bits, found on some of those to train on where the recipe says none."""
-    table = next(iter(data.splits.values())) if data.stream is not None else data.split("train")
     if settings.pixel_range is not None:
         return settings
+    table = next(iter(data.splits.values())) if data.stream is not None else data.split("train")
     reading = Reading(max_pixels=settings.max_pixels)
     chosen = np.unique(np.linspace(0, len(table) - 1, LOOKED_AT, dtype=int))
     look = list(read_in_order(lambda place: extremes_at(table, int(chosen[place]), reading), len(chosen)))

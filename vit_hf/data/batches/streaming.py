@@ -190,7 +190,7 @@ class StreamedImages:
         batch["labels"] = torch.tensor([self.table.label_of(record) for _, record in read])
         if numbers is not None:
             batch["numbers"] = numbers
-        if self.table.check_finite:
+        if self.table.reading.check_finite:
             batch["names"] = [self.table.name(record) for _, record in read]
         return batch
 

@@ -105,10 +105,6 @@ def state_of(source: Any) -> FileState | None:
     return about.st_size, about.st_mtime_ns
 
 
-def absolute(table: ImageTable, index: int) -> str:
-    return str(table.source_of(index)[0].absolute())
-
-
 def with_hashes(table: ImageTable) -> ImageTable:
     """The same images, each with the hash of its content."""
     if table.hashes is not None:
@@ -116,13 +112,13 @@ def with_hashes(table: ImageTable) -> ImageTable:
     known: dict[str, tuple[int, int, str]] = {}
     new: list[tuple[str, int, int, str]] = []
     if len(table) and isinstance(table.source_of(0)[0], Path):
-        known = remembered(os.path.commonpath([absolute(table, index) for index in range(len(table))]))
+        known = remembered(os.path.commonpath([str(table.source_of(row)[0].absolute()) for row in range(len(table))]))
 
     def find(index: int) -> str:
         source, _ = table.source_of(index)
         if (state := state_of(source)) is None:
             return hash_of_source(source)
-        *then, found = known.get(path := absolute(table, index), (None, None, ""))
+        *then, found = known.get(path := str(source.absolute()), (None, None, ""))
         if tuple(then) != state:
             found = hash_of_source(source)
             new.append((path, *state, found))

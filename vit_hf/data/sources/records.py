@@ -297,7 +297,6 @@ def open_streamed(settings: DataSettings, *, modality: Modality = IMAGE) -> Imag
         source=partial(source_of_streamed, column=columns.image),
         name=partial(name_streamed, columns=columns, split=train),
         label=partial(label_of_record, columns=columns),
-        check_finite=settings.check_finite,
         modality=modality,
     )
     return data_of_tables(opened, columns.labels, settings, modality, stream=streamed)

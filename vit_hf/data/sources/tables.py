@@ -142,16 +142,13 @@ class StreamedTable:
     source: Callable[[Any, str], Path | bytes]
     name: Callable[[Any], str]
     label: Callable[[Any, str], Any]  # a number, or as many as there are names
-    check_finite: bool = False
     modality: Modality = IMAGE
     reading: Reading = USUAL_READING
 
     def open(self, record: Any) -> Any:
         """A `Picture`, or of videos `Footage`."""
         name = self.name(record)
-        return self.modality.open(
-            self.source(record, name), name, replace(self.reading, check_finite=self.check_finite)
-        )
+        return self.modality.open(self.source(record, name), name, self.reading)
 
     def label_of(self, record: Any) -> Any:
         return self.label(record, self.name(record))

@@ -254,7 +254,6 @@ def stream_webdataset(shards: Sequence[Path], settings: DataSettings, modality: 
         source=read_member,
         name=partial(name_sample, row=0),
         label=partial(label_of_sample, labels=labels),
-        check_finite=settings.check_finite,
         modality=modality,
     )
     return replace(data, stream=stream)
