@@ -11,8 +11,9 @@ from transformers import EvalPrediction, TrainerControl, TrainerState, ViTForIma
 
 from vit_hf.commands.benchmark import main
 from vit_hf.commands.benchmark.budget import STEPS, ProcessorBudget
-from vit_hf.commands.benchmark.opponents import DEFAULT, EXAMPLE_SCRIPT, MATCHED, accuracy_and_f1, opponents_of
-from vit_hf.commands.benchmark.recipe import Outcome, verdict
+from vit_hf.commands.benchmark.opponents import EXAMPLE_SCRIPT, accuracy_and_f1, opponents_of
+from vit_hf.commands.benchmark.recipe import DEFAULT, MATCHED
+from vit_hf.commands.benchmark.trained_pairs import Outcome, verdict
 from vit_hf.errors import UserError
 from vit_hf.runs.prepared_run import PreparedRun
 from vit_hf.runs.setup import prepare

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vit_hf.commands.benchmark import SUBCOMMANDS
 from vit_hf.commands.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,12 @@ def test_help_and_lists_of_recipes_import_nothing_heavy_and_say_nothing_else(ins
     assert not imported(done.stderr) & HEAVY
     assert [line for line in done.stderr.splitlines() if not line.startswith("import time:")] == []
     assert done.stdout.startswith(("usage: vit-hf", "cifar10\n", "# A small ViT", "--model.family"))
+
+
+@pytest.mark.parametrize("measured", SUBCOMMANDS)
+def test_each_benchmark_starts_by_itself(installed, measured):
+    done = run(installed(), "benchmark", measured, "--help")
+    assert done.stdout.startswith(f"usage: vit-hf benchmark {measured}")
 
 
 @pytest.mark.parametrize("door", sorted(path.name for path in (ROOT / "scripts").glob("*.py")))

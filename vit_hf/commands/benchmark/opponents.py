@@ -12,6 +12,7 @@ from ...data.batches.dataset import collate
 from ...errors import UserError
 from ...runs.prepared_run import PreparedRun
 from ...training.recipe.recipe import Recipe
+from .recipe import DEFAULT, MATCHED
 
 SIZES = (
     "image_size",
@@ -25,7 +26,6 @@ SIZES = (
     "attention_probs_dropout_prob",
 )
 EXAMPLE_SCRIPT = {"random_resized_crop": True, "flip": 0.5}  # of transformers: run_image_classification.py
-MATCHED, DEFAULT = "matched", "default"
 
 
 @dataclass(frozen=True)
