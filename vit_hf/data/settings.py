@@ -47,7 +47,7 @@ class DataSettings(Section):
     streaming: bool = Field(default=False, description="parquet and Hub: read the train split while training")
     on_error: Literal["fail", "skip"] = Field(default="fail", description="at what cannot be read; skipped is counted")
     check_finite: bool = Field(default=False, description="refuse NaN and infinite pixels")
-    check_images: bool = Field(default=True, description="read every image before training, not when it comes up")
+    check_images: bool = Field(default=True, description="before training: of all images header and end at least")
     max_pixels: int = Field(default=MAX_PIXELS, ge=1, description="larger images are refused before they are decoded")
     pixel_range: PixelRange | None = Field(
         default=None, description="black and white of 16-bit and float images; None: found on the training data"

@@ -20,6 +20,7 @@ from ..training.problem import Problem
 from ..training.recipe.arguments import TrainingArguments
 from ..training.recipe.optimization import MaskingSettings
 from ..training.recipe.recipe import Recipe
+from ..training.trainer.decoding_check import DecodingCheck
 from ..training.trainer.trainer import Trainer
 
 
@@ -113,11 +114,12 @@ class PreparedRun:
 
     def trainer(self, *, resume_anyway: bool = False) -> Trainer:
         """resume_anyway: go on from a checkpoint although the recipe has changed since."""
+        check = DecodingCheck(self.batches)
         common: dict[str, Any] = {
             "model": self.model,
             "args": self.arguments,
             "processing_class": self.processor,
-            "callbacks": [self.push] if self.push else None,
+            "callbacks": [self.push] * (self.push is not None) + [check] * check.needed,
             "optimization": self.recipe.optimization,
             "recipe": self.recipe.content_for_others(),
             "resume_anyway": resume_anyway,

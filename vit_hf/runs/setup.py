@@ -324,17 +324,18 @@ def prepare(
     run = PreparedRun(recipe, arguments, plan, data, model, processor, preparation, {}, loaded, push)
     settle_problem(run)
     print(run.describe(), flush=True)
-    for split, images in data.splits.items():
-        run.batches[split] = load_batches(
-            images,
-            preparation,
-            recipe.data,
-            split=split,
-            plan=AugmentationPlan.of(recipe.data.train, recipe.data.mix) if split == "train" else None,
-            classes=len(data.label_names),
-            seed=arguments.seed,
-            transform=transform if split == "train" else None,
-        )
+    with arguments.main_process_first(desc="checking the images"):  # which remembers for the others, again
+        for split, images in data.splits.items():
+            run.batches[split] = load_batches(
+                images,
+                preparation,
+                recipe.data,
+                split=split,
+                plan=AugmentationPlan.of(recipe.data.train, recipe.data.mix) if split == "train" else None,
+                classes=len(data.label_names),
+                seed=arguments.seed,
+                transform=transform if split == "train" else None,
+            )
     refuse_single_images(arguments, recipe.data)
     if data.stream is not None:
         run.stream = streamed_batches(run, data.stream)

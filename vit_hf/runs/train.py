@@ -18,6 +18,7 @@ from ..publishing.verify import reload_without_package
 from ..training.calibration import Calibration, fit_temperature
 from ..training.metrics.multi_label import choose_thresholds
 from ..training.trainer.checkpoints import checkpoints_in, newest_complete
+from ..training.trainer.decoding_check import DecodingCheck
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
 from .probing import begin_from_probe
@@ -135,6 +136,10 @@ def run_trainer(trainer: Trainer, resume: str | bool | None) -> float:
             f"set --training.per_device_train_batch_size {max(1, batch // 2)} (with optimization.batch_size in the "
             "recipe the steps stay as large), or --training.gradient_checkpointing true."
         ) from error
+    finally:
+        for callback in trainer.callback_handler.callbacks:
+            if isinstance(callback, DecodingCheck):
+                callback.stop.set()
     trainer.use_final_weights()
     return time.monotonic() - start
 

@@ -59,11 +59,16 @@ class PixelStore:
 
 @dataclass(frozen=True)
 class StoredSplit:
-    """The pixels (where they are kept), the rows of the images that could be read, and a line for each of the rest."""
+    """The pixels (where they are kept), the rows of the images that can be read, and a line for each of the rest.
+
+    undecoded: for each of the rows, whether its pixels were never decoded, so that nobody knows; None: all were, or
+    nobody asks.
+    """
 
     store: PixelStore | None
     rows: np.ndarray
     unreadable: list[str]
+    undecoded: np.ndarray | None = None
 
     def in_memory(self) -> "StoredSplit":
         """A copy that needs no file."""

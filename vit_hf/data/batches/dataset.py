@@ -46,6 +46,7 @@ class ImageBatches(Dataset):
 
     repeats, balanced: how its samples are drawn in training (see training/trainer/order.py).
     resident: whether the pixels of a store go to the device as a whole, where they are few enough for that.
+    undecoded: n, whether nobody has decoded an image yet; those that come up are taken off.
 
     Batches come whole from `__getitems__`: collating a list of records costs more than a tiny model's step.
     """
@@ -56,6 +57,7 @@ class ImageBatches(Dataset):
         preparation: Preparation | ClipPreparation,
         *,
         store: PixelStore | None = None,
+        undecoded: np.ndarray | None = None,
         resident: bool = False,
         plan: AugmentationPlan | None = None,
         classes: int = 0,
@@ -81,6 +83,8 @@ class ImageBatches(Dataset):
         # Shared memory, so that workers which outlive an epoch learn of the next one, and can say what they skipped.
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.replaced = torch.zeros(len(table), dtype=torch.bool).share_memory_()
+        undecoded = np.zeros(len(table), dtype=bool) if undecoded is None else undecoded
+        self.undecoded = torch.from_numpy(undecoded).clone().share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Accelerate at the start of every epoch."""
@@ -131,7 +135,9 @@ class ImageBatches(Dataset):
         for place in range(len(self)):
             found = (row + place) % len(self)
             try:
-                return self.preparation.pixels(self.open(found), self.plan.view(numbers)), found
+                pixels = self.preparation.pixels(self.open(found), self.plan.view(numbers))
+                self.undecoded[found] = False
+                return pixels, found
             except UnreadableImage:
                 if self.on_error == "fail":
                     raise

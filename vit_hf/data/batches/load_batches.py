@@ -1,4 +1,4 @@
-"""A split of images made ready: read and checked once, and kept in memory or on disk where that is wanted."""
+"""A split of images made ready: kept in memory or on disk where that is wanted, and otherwise checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ from ..decode.preparation import ClipPreparation, Preparation
 from ..settings import DataSettings
 from ..sources.tables import ImageTable
 from .cache import PixelStore, StoredSplit, cache_folder, open_or_build
+from .checks import check_split
 from .dataset import MEMORY, ImageBatches
 
 TRIED = 16  # images from which the size of all is estimated
@@ -49,17 +50,16 @@ class Reader:
         return largest * len(table)
 
 
-def read_split(table: ImageTable, read: Reader, *, keep: bool, split: str) -> StoredSplit:
-    """Every image once: its bytes where they are kept, and in any case whether it can be read."""
+def read_split(table: ImageTable, read: Reader, *, split: str) -> StoredSplit:
+    """Every image once, and its bytes."""
     images, rows, unreadable = [], [], []
     for row, (pixels, line) in enumerate(table.read_each(read, f"Reading {split} {table.modality.plural}")):
         if line is not None:
             unreadable.append(line)
             continue
         rows.append(row)
-        if keep:
-            images.append(pixels)
-    return StoredSplit(PixelStore.of(images) if keep and images else None, np.array(rows, dtype=np.int64), unreadable)
+        images.append(pixels)
+    return StoredSplit(PixelStore.of(images) if images else None, np.array(rows, dtype=np.int64), unreadable)
 
 
 def describe_unreadable(lines: list[str], total: int, plural: str = "images") -> str:
@@ -98,7 +98,7 @@ def load_batches(
     seed: int = 0,
     transform: Callable[..., Any] | None = None,
 ) -> ImageBatches:
-    """Read and check every image of a split, and keep the prepared pixels where memory or a cache holds them.
+    """Keep the prepared pixels of a split where memory or a cache holds them; else see that every image can be read.
 
     transform: the user's own, of one image in bytes, before what the plan says (see user_transform.py).
     """
@@ -115,14 +115,19 @@ def load_batches(
             cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.modality.plural}"
         )
         stored = stored.in_memory() if keep else stored
-    elif keep or settings.check_images:
-        stored = read_split(table, read, keep=keep, split=split)
+    elif keep:
+        stored = read_split(table, read, split=split)
+    elif settings.check_images:
+        # Which images are left out has to be known before the first step; who leaves none out hears of a broken one
+        # when it comes up.
+        stored = check_split(table, read, split=split, decode_all=settings.on_error == "skip")
     else:
         stored = StoredSplit(None, np.arange(len(table)), [])
     return ImageBatches(
         keep_readable(table, stored.rows, stored.unreadable, settings.on_error),
         preparation,
         store=stored.store,
+        undecoded=stored.undecoded,
         resident=keep and split == "train",
         plan=plan,
         classes=classes,
