@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 from made_images import class_folders
 
 import vit_hf
-from vit_hf.runs.begin import as_overrides, begin, name_of_data
+from vit_hf.runs.begin import as_overrides, begin, family_named, name_of_data
 
 
 def test_a_folder_takes_the_recipe_for_photos_and_leaves_its_model_under_its_name(tmp_path: Path):
@@ -92,3 +93,28 @@ def test_a_function_call_trains_saves_and_gives_the_run(tmp_path: Path, monkeypa
     again = vit_hf.train("photos", model=run.folder, max_steps=1, output_dir="second", **batches)
     assert again.model.config.hidden_size == 16
     assert (tmp_path / "second" / "split.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("config", "family"),
+    [
+        ({"model_type": "swin_hf"}, "swin"),
+        ({"model_type": "swinv2"}, "swin"),
+        ({"model_type": "timesformer"}, "timesformer"),
+        ({"architecture": "swin_tiny_patch4_window7_224"}, "swin"),
+        ({"architecture": "deit_small_patch16_224"}, "vit"),
+        ({"model_type": "dinov2"}, "vit"),
+    ],
+)
+def test_the_family_is_that_of_the_model_to_begin_with(tmp_path: Path, config: dict, family: str):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert begin(str(tmp_path), str(tmp_path), {}).model.family == family
+    assert begin(str(tmp_path), str(tmp_path), {"model.family": "vit"}).model.family == "vit"
+    assert family_named({}, tmp_path) == family
+
+
+def test_a_field_of_the_familys_own_goes_with_the_model(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"model_type": "timesformer"}')
+    assert as_overrides({"num_frames": 4}, family_named({}, tmp_path)) == {"model.num_frames": 4}
+    (tmp_path / "config.json").write_text("no JSON")
+    assert family_named({}, tmp_path) == "vit"

@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import metadata_load
 
 from ..errors import UserError
-from ..families import Family, find_family
+from ..families import FAMILIES, Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
 from .core.parity import Parity, Runnable, compare, our_runnable, sample_images
@@ -64,6 +64,21 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     if loaded.processor is None:
         loaded.notes.append("the source does not say how images are prepared; look it up and set mean and std")
     return loaded
+
+
+def family_named_by(source: str) -> str | None:
+    """The family whose model a source becomes, as far as its config.json tells before any weights are read; else None.
+
+    timm's architectures and transformers' model types begin with the name of the family: swinv2, timesformer.
+    """
+    try:
+        config = read_json(local(source) / "config.json")
+    except (OSError, UserError):  # who loads the source says what is wrong with it
+        return None
+    if (ours := find_family(config.get("model_type", ""))) is not None:
+        return ours.name
+    called = str(config.get("architecture") or config.get("model_type") or "")
+    return next((name for name in FAMILIES if called.startswith(name)), None)
 
 
 def read_folder(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:

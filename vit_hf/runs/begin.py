@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..conversion.pretrained import family_named_by
 from ..data.settings import DataSettings
 from ..errors import UserError, unknown_name
 from ..families import FAMILIES
@@ -35,6 +36,8 @@ def begin(given: str, source: str | None, overrides: Mapping[str, Any]) -> Recip
         first = {"data.name": given, "training.output_dir": f"outputs/{name_of_data(given)}"}
     if source is not None:
         first["model.from"] = source
+        if (family := family_named_by(source)) is not None:
+            first["model.family"] = family
     return resolve_recipe(read_yaml(recipe), {**first, **overrides}, str(recipe))
 
 
@@ -113,7 +116,7 @@ def train(
 
     Raises: UserError for whatever is wrong, before the first step.
     """
-    recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields)))
+    recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields, model)))
     prepared = prepare(recipe, transform)
     crossed = cross_validate(prepared, transform, resume=bool(resume))
     run = train_prepared(prepared, resume)
@@ -123,9 +126,11 @@ def train(
     return run
 
 
-def family_named(fields: Mapping[str, Any]) -> str:
+def family_named(fields: Mapping[str, Any], source: str | Path | None = None) -> str:
     """Whose configuration the fields are of."""
-    named = fields.get("family") or fields.get("model", {}).get("family") or ModelSettings().family
+    named = fields.get("family") or fields.get("model", {}).get("family")
+    if named is None:
+        named = (family_named_by(str(source)) if source is not None else None) or ModelSettings().family
     if named not in FAMILIES:
         raise UserError(unknown_name("model family", named, FAMILIES))
     return named
