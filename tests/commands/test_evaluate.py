@@ -165,3 +165,22 @@ def test_flipped_views_are_measured_and_predicted_alike(trained: Path, tmp_path:
 def test_views_that_are_none_are_one_sentence(trained: Path, capsys):
     assert main([str(trained), "--tta", "rotate"]) == 2
     assert "error: --tta rotate is none of flip, crops" in capsys.readouterr().err
+
+
+def test_columns_of_the_recipe_hold_for_its_data_however_they_are_spelled(learned: Path, tmp_path: Path, monkeypatch):
+    """Two columns could be labels: without the recipe nobody knows which."""
+    photos = learned / "photos"
+    names = sorted(path.relative_to(photos) for path in photos.rglob("*.png"))
+    rows = [f"{photos / name},{name.parent},{'even' if number % 2 else 'odd'}" for number, name in enumerate(names)]
+    (tmp_path / "photos.csv").write_text("\n".join(["file,kind,parity", *rows]))
+    sections = {
+        "model": {**TINY, "intermediate_size": 32},
+        "data": {"name": str(tmp_path / "photos.csv"), "label_column": "parity"},
+        "training": {"max_steps": 1, "output_dir": str(tmp_path / "m"), "save_strategy": "no", "disable_tqdm": True},
+    }
+    train_prepared(prepare(Recipe(**sections))).save()  # pyright: ignore[reportArgumentType]
+    monkeypatch.chdir(tmp_path)
+    own = evaluate("m")
+    found = evaluate("m", "./../" + tmp_path.name + "/photos.csv")
+    assert found.metrics == own.metrics
+    assert found.labels == ["even", "odd"]

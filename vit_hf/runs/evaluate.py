@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ..data.batches.dataset import ImageBatches, ViewedItems, collate
 from ..data.batches.load_batches import load_batches
 from ..data.settings import DataSettings, ProblemType
+from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..files import write_json
@@ -102,11 +103,12 @@ def evaluate(
     Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
     """
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
-    settings = data_settings(model_name, data, overrides)
+    record = record_of_model(model_name)
+    settings = data_settings(model_name, data, overrides, record)
     modality = modality_of(model.config)
     preparation = modality.preparation(processor, channels_of(model))
     each = modality.views(views, tta)
-    chosen = choose_images(settings, split, modality, record_of_model(model_name), own=data is None)
+    chosen = choose_images(settings, split, modality, record, own=data is None)
     known = label_names_of(model)
     table = in_the_models_order(chosen.table, chosen.label_names, known)
     images = load_batches(table, preparation, settings, split=chosen.name)
@@ -121,12 +123,15 @@ def evaluate(
     return Evaluation(model_name, settings, chosen.name, told, seen, images, logits, known, kind, thresholds)
 
 
-def data_settings(model: str, name: str | None, overrides: Sequence[str]) -> DataSettings:
-    """Data that the model was trained on is split, and its columns are found, as its recipe says."""
+def data_settings(
+    model: str, name: str | None, overrides: Sequence[str], record: SplitRecord | None = None
+) -> DataSettings:
+    """Data that the model was trained on, however its place is spelled, is read as its recipe says."""
     recipe = Path(model) / "recipe.yaml"
     data = read_yaml(recipe).get("data", {}) if recipe.is_file() else {}
-    if name is not None and name != data.get("name"):
-        data = {"name": name}
+    if name is not None:
+        own = name == data.get("name") or (record is not None and record.lay_in(name))
+        data = {**data, "name": name} if own else {"name": name}
     if not data:
         raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
     with explain_wrong_fields("--data"):

@@ -94,3 +94,26 @@ def test_whole_numbers_pass_for_others_and_nothing_where_it_may():
 def test_what_transformers_refuses_is_the_users_to_mend_and_names_the_field(training: dict, sentence: str):
     with pytest.raises(UserError, match=sentence):
         training_arguments(training)
+
+
+def test_others_learn_the_names_of_places_and_not_where_they_lie(recipe: Path):
+    places = {
+        "--model.from": "/home/me/encoder",
+        "--data.name": "~/photos",
+        "--optimization.distillation.teacher": "../teachers/large",
+        "--training.output_dir": "outputs/here",
+    }
+    words = [word for pair in places.items() for word in pair]
+    recipe.write_text("data: {name: digits}")
+    content = load_recipe(recipe, words)
+    said = content.content_for_others()
+    assert said["model"]["from"] == "encoder"
+    assert said["data"]["name"] == "photos"
+    assert said["optimization"]["distillation"]["teacher"] == "large"
+    assert said["training"]["output_dir"] == "outputs/here"
+    assert content.content()["optimization"]["distillation"]["teacher"] == "../teachers/large"
+
+
+def test_a_place_that_is_no_secret_stays(recipe: Path):
+    words = ["--optimization.distillation.teacher", "you/teacher"]
+    assert load_recipe(recipe, words).content_for_others()["optimization"]["distillation"]["teacher"] == "you/teacher"

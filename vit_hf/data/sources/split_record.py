@@ -54,6 +54,10 @@ class SplitRecord:
         found = [entry for part in data.splits for entry in entries_of(data, part, root)]
         return cls(found, None if root is None else str(path.resolve()))
 
+    def lay_in(self, name: str) -> bool:
+        """Whether the data is what this path leads to."""
+        return self.source is not None and Path(name).expanduser().resolve() == Path(self.source)
+
     @classmethod
     def load(cls, path: Path) -> "SplitRecord":
         """Raises: UserError for a file that is none, or damaged."""

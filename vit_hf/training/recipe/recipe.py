@@ -62,6 +62,7 @@ PLACES = (
     ("data", "name"),
     ("data", "split"),
     ("data", "cache"),
+    ("optimization", "distillation", "teacher"),
     ("training", "output_dir"),
     ("training", "resume_from_checkpoint"),
 )
@@ -147,10 +148,13 @@ class Recipe(Section):
     def content_for_others(self) -> dict[str, Any]:
         """The same, and of places on this machine no more than their names: where they lie repeats nothing."""
         content = self.content()
-        for section, field in PLACES:
-            value = content.get(section, {}).get(field)
+        for *sections, field in PLACES:
+            section = content
+            for name in sections:
+                section = section.get(name) or {}
+            value = section.get(field)
             if isinstance(value, str) and is_private(value):
-                content[section][field] = Path(value).expanduser().resolve().name
+                section[field] = Path(value).expanduser().resolve().name
         return content
 
     def save(self, path: Path) -> None:
