@@ -12,7 +12,8 @@ from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassificat
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.families import FAMILIES
 from vit_hf.modality import IMAGE, VIDEO
-from vit_hf.runs.setup import build_classifier, build_masked_image_model, prepare
+from vit_hf.runs.initial_model import build_classifier, build_masked_image_model
+from vit_hf.runs.setup import prepare
 from vit_hf.training.recipe.recipe import Recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import apply_overrides, configuration_folder
 

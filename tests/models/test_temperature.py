@@ -19,7 +19,7 @@ from vit_hf.conversion.convert import Conversion
 from vit_hf.conversion.core.weights import folded_temperature
 from vit_hf.conversion.pretrained import Loaded
 from vit_hf.errors import UserError
-from vit_hf.runs.setup import continue_classifier
+from vit_hf.runs.initial_model import continue_classifier
 from vit_hf.training.losses import logits_of_heads
 
 NAMES = {0: "ant", 1: "bee", 2: "cat"}

@@ -7,7 +7,7 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
-from vit_hf.runs.setup import continue_classifier
+from vit_hf.runs.initial_model import continue_classifier
 
 NAMES = ["ant", "bee", "cat"]
 

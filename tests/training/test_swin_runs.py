@@ -6,7 +6,7 @@ from tiny import V2, tiny_swin
 from training.small_runs import NAMES, Noise, trainer_of, weights_of
 
 from vit_hf import SwinTransformerForImageClassification, SwinTransformerModel
-from vit_hf.runs.setup import build_classifier, build_masked_image_model, continue_classifier
+from vit_hf.runs.initial_model import build_classifier, build_masked_image_model, continue_classifier
 
 
 def small_swin(**fields):
