@@ -16,7 +16,7 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 FLOORS = [
     ["version"],
     ["errors"],
-    ["files", "requirements", "settings", "models.shapes", "completion.configurations"],
+    ["files", "requirements", "settings", "models.shapes", "models.target_units", "completion.configurations"],
     ["models.image_files"],
     [
         "models.configuration_base",
@@ -47,7 +47,7 @@ FLOORS = [
     ["data.duplicates"],
     ["conversion.core.*", "training.problem"],
     ["conversion.timm.*", "training.recipe.*"],
-    ["conversion.transformers.*", "training.class_weights", "training.costs", "training.ema"],
+    ["conversion.transformers.*", "training.class_weights", "training.costs", "training.ema", "training.targets"],
     [
         "training.lora",
         "training.losses",

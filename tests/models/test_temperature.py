@@ -16,7 +16,7 @@ from vit_hf import (
 )
 from vit_hf.conversion import to_transformers
 from vit_hf.conversion.convert import Conversion
-from vit_hf.conversion.core.weights import folded_temperature
+from vit_hf.conversion.core.weights import folded_heads
 from vit_hf.conversion.pretrained import Loaded
 from vit_hf.errors import UserError
 from vit_hf.runs.initial_model import continue_classifier
@@ -109,7 +109,7 @@ def test_a_comparison_of_two_libraries_sees_the_calibrated_logits():
 def test_folding_leaves_the_trunk_and_the_model_alone():
     model = MODELS["distilled"](temperature=2.0)
     state = model.state_dict()
-    folded = folded_temperature(state, model.config)
+    folded = folded_heads(state, model.config)
     changed = {key for key in state if not torch.equal(folded[key], state[key])}
     heads = ("classifier", "distillation_classifier")
     assert changed == {f"{head}.{part}" for head in heads for part in ("weight", "bias")}

@@ -30,3 +30,11 @@ def test_timm_says_the_calibrated_logits_and_gives_them_back(name):
 def test_the_comparison_of_a_conversion_sees_them_too(name):
     conversion = Conversion.of(Loaded("here", "vit_hf", MODELS[name]()), "timm")
     assert not conversion.differing, conversion.parity
+
+
+def test_timm_says_the_numbers_of_a_regression_in_their_units():
+    units = {"target_mean": [5e4, 2016.0], "target_std": [1e4, 5.0]}
+    words = {"id2label": {0: "price", 1: "year"}, "problem_type": "regression"}
+    model, pixels = tiny(VisionTransformerForImageClassification, **words, **units), images()
+    theirs = to_timm(model).eval()
+    torch.testing.assert_close(theirs(pixels), model(pixels).logits, rtol=1e-6, atol=1e-3)

@@ -218,6 +218,8 @@ def test_several_labels_are_smoothed_toward_one_half():
 def test_losses_of_numbers_by_hand(word: str, expected: float):
     loss = of(Problem("regression", ["age"]), loss=word)
     assert loss(torch.tensor([[1.0], [5.0]]), torch.tensor([2.0, 2.0])).item() == pytest.approx(expected)
+    scaled = of(Problem("regression", ["age"], target_mean=[7.0], target_std=[100.0]), loss=word)
+    assert scaled(torch.tensor([[100.0], [500.0]]), torch.tensor([200.0, 200.0])).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vit_hf.training.problem import Problem, figure_names, shown, title_of
+from vit_hf.training.problem import Problem, figure_names, in_digits, shown, title_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,21 @@ def test_figures_are_shown_as_people_call_them():
     assert (shown("balanced_accuracy", 0.5), shown("mae", 2.5), shown("auroc", None)) == ("50.00%", "2.5000", "–")
     for kind in ("single_label_classification", "multi_label_classification", "regression"):
         assert all(title_of(name) for name in figure_names(kind, 12))
+
+
+def test_the_units_of_numbers_are_their_mean_and_standard_deviation():
+    problem = Problem.of("regression", ["age", "price"], np.array([[1, 10], [3, 50]], np.float32))
+    assert (problem.target_mean, problem.target_std) == ([2, 30], [1, 20])
+    assert problem.describe()[0].startswith("Targets: age 2 ± 1, price 30 ± 20 (mean and standard deviation of")
+    assert "age are learned as they are" in Problem("regression", ["age"]).describe()[0]
+    still = Problem.of("regression", ["x"], np.full((3, 1), 0.1, np.float32))  # of which the mean is another, rounded
+    assert still.target_std == [0]
+
+
+def test_numbers_of_any_size_have_digits_that_say_something():
+    assert [in_digits(value) for value in (0.0, 2.5, 123_456.7, 1.23456e-6)] == [
+        "0.0000",
+        "2.5000",
+        "123,457",
+        "1.235e-06",
+    ]

@@ -153,7 +153,7 @@ def task_in_words(facts: CardFacts) -> tuple[str, str]:
     if facts.problem_type == "regression":
         return (
             f"to say {'a number' if many == 1 else f'{many} numbers'} of each {modality.noun}",
-            f"It is off by **{value:.4g}** in the mean",
+            f"It is off by **{value:{'.4g' if value < 1e4 else ',.0f'}}** in the mean",
         )
     if facts.problem_type == "multi_label_classification":
         return f"to say which of {many} labels {modality.article} has", f"Its macro F1 is **{value:.4f}**"
@@ -173,7 +173,7 @@ def metadata(facts: CardFacts) -> ModelCardData:
             dataset_split=facts.split,
             metric_type=name,
             metric_name=title_of(name),
-            metric_value=round(facts.metrics[name], 6),
+            metric_value=float(f"{facts.metrics[name]:.6g}"),
         )
         for name in figures
         if facts.metrics.get(name) is not None

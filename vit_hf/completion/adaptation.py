@@ -58,6 +58,19 @@ def starts_uncalibrated(state: dict[str, Tensor], old, new) -> bool:
     return calibrated and labels_differ(old.id2label, new.id2label) and not keys_with(state, "classifier")
 
 
+def adapted_units(state: dict[str, Tensor], old, new) -> tuple[list[float] | None, list[float] | None]:
+    """-> target_mean and target_std of `new`, of whose classifier the weights are in `state`: of one that starts anew
+    none, else in the order of its labels."""
+    if not keys_with(state, "classifier"):
+        return None, None
+    mean, std = new.target_mean, new.target_std
+    if std is None or (mean, std) != (old.target_mean, old.target_std) or not labels_differ(old.id2label, new.id2label):
+        return mean, std
+    place = {label: index for index, label in old.id2label.items()}
+    order = [place[new.id2label[index]] for index in range(len(std))]
+    return [mean[index] for index in order], [std[index] for index in order]
+
+
 def adapt_patches(state: dict[str, Tensor], old, new) -> list[str]:
     report, sizes = [], (pair(old.patch_size), pair(new.patch_size))
     if sizes[0] == sizes[1] and old.num_channels == new.num_channels:

@@ -38,6 +38,24 @@ def check_temperature(config: Any) -> None:
         )
 
 
+def check_target_units(config: Any) -> None:
+    mean, std = config.target_mean, config.target_std
+    if mean is None and std is None:
+        return
+    if mean is None or std is None or not len(mean) == len(std) == config.num_labels:
+        raise UserError(
+            f"target_mean={mean} and target_std={std} must have a number for each of the {config.num_labels} labels, "
+            "or both be None."
+        )
+    if not all(map(math.isfinite, [*mean, *std])) or min(std) <= 0:
+        raise UserError(f"target_mean={mean} must be finite, and target_std={std} also greater than 0.")
+    if config.problem_type not in (None, "regression"):
+        raise UserError(
+            f"target_std={std} is of numbers to predict, and problem_type={config.problem_type!r} has none; leave it "
+            "and target_mean at None."
+        )
+
+
 def require_size(config: Any, *names: str, sides: str = "one number of pixels, or [height, width]") -> None:
     """Each named field is one number, or a pair of them."""
     for name in names:

@@ -36,6 +36,8 @@ HANDED_BY_TRANSFORMERS = {
     "use_cache",
 }
 
+# What only a regression has, and no other configuration writes down.
+TARGET_UNITS = ("target_mean", "target_std")
 # Which version of the package wrote the code beside a configuration.
 VERSION_NOTE = "vit_hf_version"
 # What we note ourselves, and use: that, and from which probability on an image has a label, where it may have several.
@@ -69,6 +71,8 @@ class CheckedConfig:
         """As in transformers; a note of somebody else's is kept and told of, a misspelt field is refused."""
         notes = {name: value for name, value in config_dict.items() if is_note(cls, name)}
         known = {name: value for name, value in config_dict.items() if name not in notes}
+        if kwargs.get("num_labels", units := len(known.get("target_std") or ())) != units:  # other labels, other units
+            known |= dict.fromkeys(TARGET_UNITS)
         config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         for name, value in notes.items():
             if name not in OWN_NOTES:
@@ -76,6 +80,11 @@ class CheckedConfig:
                 logger.warning("%s%s", unused, writer_of(notes))
             setattr(config[0] if isinstance(config, tuple) else config, name, value)
         return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers; where there are no units of targets nothing is said of them."""
+        words = super().to_dict()  # pyright: ignore[reportAttributeAccessIssue]
+        return {name: value for name, value in words.items() if name not in TARGET_UNITS or value is not None}
 
     def save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
         """As in transformers; it says who wrote the code beside it, and names no head's file that is not there."""

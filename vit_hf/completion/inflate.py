@@ -109,7 +109,8 @@ class InflatedModel:
             raise UserError(f"{unused[:4]} of the image model have no place in a clip model.")
         if hasattr(model, "classifier") and hasattr(vit, "classifier") and model.config.id2label == vit.config.id2label:
             model.classifier.load_state_dict(vit.classifier.state_dict())
-            model.config.temperature = vit.config.temperature
+            for name in ("temperature", "target_mean", "target_std"):
+                setattr(model.config, name, getattr(vit.config, name))
         return model.train(vit.training)
 
     def merge_temporal_projections(self: Any) -> Any:

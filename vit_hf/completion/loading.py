@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from ..errors import UserError, first_few
-from .adaptation import adapt, changed_fields, starts_uncalibrated
+from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,9 @@ def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:
         config.temperature = 1.0
     if (before := getattr(old, "temperature", 1)) != 1 and config.temperature == 1:
         report.append(f"the temperature starts from 1 again, in place of {before:g}")
+    if hasattr(old, "target_std") and keys_with(whole.state_dict(), "classifier"):
+        config = copy(config)
+        config.target_mean, config.target_std = adapted_units(state, old, config)
     with silent_transformers():  # what is missing is left out on purpose, and told below
         model, _ = reading(type(whole), None, *inputs, config=config, state_dict=state, **kwargs)
     model.config.name_or_path = model.name_or_path = str(source)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import UserError
+from ..models.target_units import errors_in_std
 
 
 class ClassificationLoss:
@@ -20,14 +21,16 @@ class ClassificationLoss:
 def classification_loss(logits: Tensor, labels: Tensor, config) -> Tensor:
     """b labels, and b (whole numbers) or b labels (shares) -> one number: cross-entropy, mean over the batch.
 
-    `config.label_smoothing` spreads its share of the target evenly. With `config.problem_type` "regression" the
-    loss is the mean squared error, with "multi_label_classification" each label's own binary cross-entropy.
+    `config.label_smoothing` spreads its share of the target evenly. With `config.problem_type` "regression" the loss is
+    the mean squared error, in standard deviations where `config.target_std` knows them, with
+    "multi_label_classification" each label's own binary cross-entropy.
 
     Raises: UserError for labels outside the range, or of a shape or kind that the problem does not take.
     """
     labels, problem = labels.to(logits.device), config.problem_type
     if problem == "regression" or (problem is None and config.num_labels == 1):
-        return functional.mse_loss(logits, as_shaped(labels, logits))
+        errors = errors_in_std(logits, as_shaped(labels, logits), getattr(config, "target_std", None))
+        return errors.square().mean()
     if problem == "multi_label_classification":
         return functional.binary_cross_entropy_with_logits(logits, as_shaped(labels, logits))
     labels = as_shaped(labels, logits) if labels.is_floating_point() else as_classes(labels, logits)

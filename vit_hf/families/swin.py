@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..completion import adaptation
-from ..completion.combinations import check_temperature, require_positive, require_rates, require_size
+from ..completion.combinations import (
+    check_target_units,
+    check_temperature,
+    require_positive,
+    require_rates,
+    require_size,
+)
 from ..errors import UserError
 from ..modality import IMAGE
 from ..models.blocks import Block
@@ -87,7 +93,7 @@ class SwinTransformer(Family):
   url = {https://arxiv.org/abs/2111.09883}
 }
 """
-    checks = (check_stages, check_swin_numbers, check_temperature)
+    checks = (check_stages, check_swin_numbers, check_temperature, check_target_units)
     adapts = ("image_size", "patch_size", "window_size", "num_channels")
     adapters = (adaptation.adapt_patches, adaptation.adapt_positions, adaptation.adapt_window_biases)
     changeable = (*OF_TRAINING, "pretrained_window_sizes")

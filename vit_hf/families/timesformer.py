@@ -8,6 +8,7 @@ from ..completion.combinations import (
     check_heads,
     check_patch_grid,
     check_positions,
+    check_target_units,
     check_temperature,
     require_positive,
     require_rates,
@@ -66,6 +67,7 @@ class TimeSformer(Family):
         check_positions,
         check_space_and_time,
         check_temperature,
+        check_target_units,
     )
     adapts = ("image_size", "patch_size", "num_frames", "num_channels")
     adapters = (

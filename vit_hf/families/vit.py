@@ -8,6 +8,7 @@ from ..completion.combinations import (
     check_heads,
     check_patch_grid,
     check_positions,
+    check_target_units,
     check_temperature,
     require_positive,
     require_rates,
@@ -96,6 +97,7 @@ class VisionTransformer(Family):
         check_positions,
         check_distillation,
         check_temperature,
+        check_target_units,
     )
     adapts = ("image_size", "patch_size", "num_channels", "pooling")
     adapters = (

@@ -50,6 +50,8 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
     drop_path_rate: stochastic depth of the last block; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
     temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
+    target_mean, target_std: of each number that a regression predicts, over the images that it was trained on; the
+        classifier says how many of these standard deviations it is from that mean. None: the number itself.
     out_features, out_indices: the stages a backbone returns ("stem", "stage1", ...).
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
@@ -86,6 +88,8 @@ class SwinTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConfig
     mask_padding: bool = False
     label_smoothing: float | int = 0.0
     temperature: float | int = 1.0
+    target_mean: list[float | int] | tuple[float | int, ...] | None = None
+    target_std: list[float | int] | tuple[float | int, ...] | None = None
 
     def __post_init__(self, out_features=None, out_indices=None, stage_names=None, **kwargs):
         super().__post_init__(**kwargs)

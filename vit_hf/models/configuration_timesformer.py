@@ -52,6 +52,8 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     drop_path_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     label_smoothing: share of the target that the loss spreads over all labels.
     temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
+    target_mean, target_std: of each number that a regression predicts, over the images that it was trained on; the
+        classifier says how many of these standard deviations it is from that mean. None: the number itself.
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
     """
@@ -87,6 +89,8 @@ class TimeSformerConfig(CheckedConfig, PreTrainedConfig):
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
     label_smoothing: float | int = 0.0
     temperature: float | int = 1.0
+    target_mean: list[float | int] | tuple[float | int, ...] | None = None
+    target_std: list[float | int] | tuple[float | int, ...] | None = None
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)

@@ -14,6 +14,7 @@ from .blocks import LayerScale
 from .pooling import AttentionPool
 from .positions import LearnedPositions, RelativeBias
 from .shapes import UserError
+from .target_units import errors_in_std, in_units
 
 try:  # in the package: weights that adapt, a sentence for every mistake, a card on every push
     if not __name__.startswith("vit_hf."):
@@ -31,6 +32,8 @@ except ImportError:
         """The same loss without the package's checks of labels."""
 
         def loss_function(self, labels: Tensor, logits: Tensor, config) -> Tensor:
+            if config.target_std is not None:
+                return errors_in_std(logits, labels.reshape(logits.shape), config.target_std).square().mean()
             if config.num_labels != 1 and config.problem_type in (None, "single_label_classification"):
                 return nn.functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
             return super().loss_function(labels, logits, config)  # pyright: ignore[reportAttributeAccessIssue]
@@ -98,8 +101,11 @@ class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
 
 
 def calibrated(logits: Tensor, config) -> Tensor:
-    """b labels -> b labels, divided by the temperature; features of a model without labels stay as they are."""
-    return logits / config.temperature if config.num_labels and config.temperature != 1 else logits
+    """b labels -> b labels, divided by the temperature, or of a regression in the units of its targets; features of a
+    model without labels stay as they are."""
+    if not config.num_labels:
+        return logits
+    return in_units(logits / config.temperature if config.temperature != 1 else logits, config)
 
 
 def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -> None:

@@ -49,16 +49,31 @@ def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: 
                 f"cannot be changed; leave it out. What can be changed are {', '.join(changeable)}."
             )
     uncalibrated = {"temperature": 1.0} if hasattr(old, "temperature") else {}  # what is trained is measured anew
-    config = type(old).from_dict({**old.to_dict(), **uncalibrated, **settings, **label_fields(label_names)})
+    known = {**old.to_dict(), **uncalibrated, **target_units_of(pretrained, len(label_names))}
+    config = type(old).from_dict({**known, **settings, **label_fields(label_names)})
     model_class = family.classifier
     classifier = pretrained if isinstance(pretrained, model_class) else with_head(pretrained, config)
     return adapted(classifier.float(), config, source)
 
 
+def target_units_of(pretrained: Any, labels: int) -> dict[str, Any]:
+    """In which its head, where it has one for as many labels, says numbers: one that learned them as they are, in ones
+    from zero."""
+    config = pretrained.config
+    if not hasattr(config, "target_std"):
+        return {}
+    if not has_head(pretrained) or config.num_labels != labels:
+        return {"target_mean": None, "target_std": None}
+    if config.problem_type == "regression" and config.target_std is None:
+        return {"target_mean": [0.0] * labels, "target_std": [1.0] * labels}
+    return {}
+
+
 def with_head(pretrained: Any, config: Any):
     """A classifier around the encoder of a model without one; pooling and head, those of `config`, start anew."""
     old = pretrained.config
-    head = {name: getattr(config, name) for name in ("id2label", "label2id", "pooling") if hasattr(config, name)}
+    names = ("id2label", "label2id", "pooling", "target_mean", "target_std")
+    head = {name: getattr(config, name) for name in names if hasattr(config, name)}
     classifier = family_of(old).classifier(type(old).from_dict({**old.to_dict(), **head}))
     prefix = classifier.base_model_prefix
     # Of an encoder that was trained on hidden patches the mask token is left over.

@@ -106,7 +106,9 @@ def logits_of(model: Any, processor: Any, images: Sequence[Any]) -> Tensor:
 def answers_of(logits: Tensor, names: Sequence[str], config: Any, top: int) -> list[dict[str, Any]]:
     """labels -> the most probable classes; of several labels those that reach their thresholds; or numbers"""
     if config.problem_type == "regression":
-        return [{"label": name, "value": round(value, 6)} for name, value in zip(names, logits.tolist(), strict=True)]
+        return [
+            {"label": name, "value": float(f"{value:.7g}")} for name, value in zip(names, logits.tolist(), strict=True)
+        ]
     if config.problem_type != MULTI_LABEL:
         return best_labels(logits.softmax(-1), names, top)
     shares = logits.sigmoid()

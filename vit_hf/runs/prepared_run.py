@@ -96,6 +96,8 @@ class PreparedRun:
             return None
         table = self.batches["train"].table if "train" in self.batches else self.data.splits.get("train")
         labels = None if self.stream is not None or table is None else table.labels
+        if self.data.problem_type == "regression" and not hasattr(self.model.config, "target_std"):
+            labels = None  # a model of another family, whose numbers have no units
         return Problem.of(self.data.problem_type, self.data.label_names, labels)
 
     def masked(self, split: str) -> MaskedImages:

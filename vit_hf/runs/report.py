@@ -14,7 +14,7 @@ from ..plots.galleries import choose, draw_predictions, mistakes
 from ..plots.scores import draw_label_scores, draw_predicted_and_true
 from ..training.metrics.measure import measure
 from ..training.metrics.single_label import confusion_matrix
-from ..training.problem import shown, title_of
+from ..training.problem import in_digits, shown, title_of
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -58,7 +58,7 @@ def figures(metrics: dict[str, Any], plural: str = "images", intervals: dict[str
     whole = [
         [
             plural if name == "images" else uncapitalized(name),
-            f"{value:,}" if isinstance(value, int) else number(value),
+            f"{value:,}" if isinstance(value, int) else number_or_dash(value),
             span(known.get(name)),
         ]
         for name, value in metrics.items()
@@ -66,7 +66,7 @@ def figures(metrics: dict[str, Any], plural: str = "images", intervals: dict[str
     ]
     rows = metrics["classes"]
     names = [name for name in next(iter(rows.values())) if name != "images"]
-    classes = [[name, *(number(row[one]) for one in names), f"{row['images']:,}"] for name, row in rows.items()]
+    classes = [[name, *(number_or_dash(row[one]) for one in names), f"{row['images']:,}"] for name, row in rows.items()]
     columns = ["class", *(SHORT.get(name, uncapitalized(name)) for name in names), plural]
     width = 3 if intervals else 2
     head = ["figure", "value", "95% interval"][:width]
@@ -77,12 +77,12 @@ def figures(metrics: dict[str, Any], plural: str = "images", intervals: dict[str
 SHORT = {"average_precision": "AP", "mae": "MAE", "rmse": "RMSE", "pearson": "Pearson", "spearman": "Spearman"}
 
 
-def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+def number_or_dash(value: float | None) -> str:
+    return "–" if value is None else in_digits(value)
 
 
 def span(interval: Any) -> str:
-    return f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
+    return f"{in_digits(interval[0])} to {in_digits(interval[1])}" if interval else ""
 
 
 def draw_report(

@@ -27,6 +27,7 @@ from ..training.recipe.arguments import TrainingArguments, plan_steps, training_
 from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import AUTO, Recipe
 from ..training.recipe.selection import choose_metric, refuse_unknown_metric, with_what_choosing_needs
+from ..training.targets import refuse_constant_targets
 from .initial_model import build_masked_image_model, initial_model
 from .prepared_run import PreparedRun
 from .review import name_duplicates
@@ -138,6 +139,7 @@ def settle_problem(run: PreparedRun) -> None:
         if problem.problem_type == "regression" and recipe.data.sampling == "balanced":
             raise UserError("data.sampling: balanced draws classes as often, and the data has numbers; leave it out.")
         refuse_other_problems(recipe.optimization, problem)
+        refuse_constant_targets(problem)
         loss_of(recipe.optimization, problem)
     run.plan += choose_metric(run.arguments, recipe.training, recipe.optimization, problem)
     figures = ["loss"] if problem is None else figure_names(problem.problem_type, len(problem.names))

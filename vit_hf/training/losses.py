@@ -11,6 +11,7 @@ from torch.nn import functional
 from ..data.decode.preparation import ClipPreparation, Preparation
 from ..errors import UserError, first_few
 from ..modality import modality_of
+from ..models.target_units import errors_in_std
 from .class_weights import LOSS_WORDS, chosen_loss, class_weights, logit_shift, refuse_other_problems
 from .problem import Problem
 from .recipe.optimization import OptimizationSettings
@@ -78,14 +79,25 @@ def binary_cross_entropy(
     return terms.mean()
 
 
+# Each of how far off the numbers are, b targets, and of none.
 REGRESSION_LOSSES = {"mse": functional.mse_loss, "l1": functional.l1_loss, "huber": functional.huber_loss}
+
+
+def regression_loss(word: str, std: Sequence[float] | None) -> Loss:
+    """A mean over images and targets, in standard deviations of each target where they are known."""
+
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        errors = errors_in_std(outputs.float(), labels.reshape(outputs.shape).float(), std)
+        return REGRESSION_LOSSES[word](errors, torch.zeros_like(errors))
+
+    return loss
 
 
 def loss_of(settings: OptimizationSettings, problem: Problem) -> Loss:
     """What a recipe says in `optimization.loss` and beside it, for what is to be predicted."""
     word = chosen_loss(settings, problem.problem_type)
     if word in REGRESSION_LOSSES:
-        return lambda outputs, labels: REGRESSION_LOSSES[word](outputs.float(), labels.reshape(outputs.shape).float())
+        return regression_loss(word, problem.target_std)
     several = problem.problem_type == "multi_label_classification"
     kind = partial(binary_cross_entropy, several=several) if several or word == "bce" else cross_entropy
     gamma = settings.focal_gamma if word == "focal" else 0.0

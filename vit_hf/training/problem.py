@@ -18,18 +18,25 @@ class Problem:
 
     counts: the training images of each class or label. None where nobody knows, as of a stream, and of regression.
     images: all training images, of which several labels may share one. None as above.
+    target_mean, target_std: of each number to predict, over the training images; None where nobody knows.
     """
 
     problem_type: ProblemType
     names: Sequence[str]
     counts: Sequence[int] | None = None
     images: int | None = None
+    target_mean: Sequence[float] | None = None
+    target_std: Sequence[float] | None = None
 
     @classmethod
     def of(cls, problem_type: ProblemType, names: Sequence[str], labels: np.ndarray | None) -> "Problem":
-        """labels: of the training images, n (whole numbers), or n labels (0 and 1) where each may have several."""
-        if labels is None or problem_type == "regression":
+        """labels: of the training images, n (whole numbers), or n labels (0 and 1 where each may have several)."""
+        if labels is None:
             return cls(problem_type, names)
+        if problem_type == "regression":
+            numbers = labels.reshape(len(labels), -1).astype(np.float64)
+            std = np.where(np.ptp(numbers, axis=0) > 0, numbers.std(0), 0)  # which rounding may leave greater than 0
+            return cls(problem_type, names, target_mean=numbers.mean(0).tolist(), target_std=std.tolist())
         counts = np.bincount(labels, minlength=len(names)) if labels.ndim == 1 else (labels > 0.5).sum(0)
         return cls(problem_type, names, counts.tolist(), len(labels))
 
@@ -52,7 +59,20 @@ class Problem:
         return "balanced_accuracy" if self.unbalanced else "accuracy"
 
     def describe(self) -> list[str]:
-        """A sentence where classes are unbalanced."""
+        """A sentence where classes are unbalanced, and one on the units of numbers."""
+        if self.target_mean is not None and self.target_std is not None:
+            targets = zip(self.names, self.target_mean, self.target_std, strict=True)
+            units = first_few([f"{name} {mean:.4g} ± {std:.4g}" for name, mean, std in targets], 10)
+            return [
+                f"Targets: {units} (mean and standard deviation of the training images); they are learned in standard "
+                "deviations, and said in their own units"
+            ]
+        if self.problem_type == "regression":
+            return [
+                f"Targets: {first_few(self.names, 10)} are learned as they are, for their mean and spread are not "
+                "known beforehand (as of a stream), or the model has no place for them; best are numbers from about "
+                "-1 to 1"
+            ]
         if self.counts is None or not self.unbalanced:
             return []
         mean = sum(self.counts) / len(self.counts)
@@ -123,8 +143,16 @@ def title_of(figure: str) -> str:
     return FIGURES[figure]
 
 
+def in_digits(value: float) -> str:
+    """With four digits after the point; of large ones without, and of tiny ones the first four, for the targets of a
+    regression may be of any size."""
+    if abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+
+
 def shown(figure: str, value: float | None) -> str:
-    """A share of the images in percent, any other figure with four digits, and what is undefined as a line."""
+    """A share of the images in percent, any other figure as a number, and what is undefined as a line."""
     if value is None:
         return "–"
-    return f"{value:.2%}" if figure in SHARE_FIGURES else f"{value:.4f}"
+    return f"{value:.2%}" if figure in SHARE_FIGURES else in_digits(value)

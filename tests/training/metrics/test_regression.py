@@ -69,3 +69,20 @@ def test_the_bootstrap_measures_what_the_report_does_and_an_image_drawn_twice_co
                 np.testing.assert_allclose(value[0], expected, rtol=1e-5)
             else:
                 assert float(value) == pytest.approx(found[name], rel=1e-5), name
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0), (1e4, 1e6)])
+def test_a_change_of_units_changes_neither_r2_nor_a_correlation(scale: float, offset: float):
+    # torchmetrics takes a sum of squares below 1e-4 for none, and says that R² is 1.
+    labels = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    outputs = labels + torch.randn(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plain = measure(outputs, labels, "regression", ["a", "b"])
+    moved = measure(outputs * scale + offset, labels * scale + offset, "regression", ["a", "b"])
+    known, spread = (
+        measure_intervals(outputs * factor, labels * factor, "regression", ["a", "b"]) for factor in (1, scale)
+    )
+    for name in ("r2", "pearson", "spearman"):
+        assert moved[name] == pytest.approx(plain[name], abs=1e-4)
+        assert spread[name] == pytest.approx(known[name], abs=1e-4)
+    assert plain["r2"] < 0
+    assert moved["mae"] == pytest.approx(scale * plain["mae"], rel=1e-4)

@@ -62,13 +62,20 @@ def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
-def folded_temperature(state: Mapping[str, Tensor], config: Any) -> Mapping[str, Tensor]:
-    """The weights of ours for a library that knows no temperature: the heads' rows and biases are divided by it."""
-    temperature = getattr(config, "temperature", 1)
-    if temperature == 1:
+def folded_heads(state: Mapping[str, Tensor], config: Any) -> Mapping[str, Tensor]:
+    """The weights of ours for a library that knows no temperature and no units of targets: the heads' rows and biases
+    are divided by the one, or multiplied by the standard deviations, and the means are added to the biases."""
+    temperature, std = getattr(config, "temperature", 1), getattr(config, "target_std", None)
+    if temperature == 1 and std is None:
         return state
     heads = [key for key in state if key.startswith(("classifier.", "distillation_classifier."))]
-    return {**state, **{key: (state[key].double() / temperature).to(state[key].dtype) for key in heads}}
+    folded = {key: state[key].double() / temperature for key in heads}
+    for key, values in folded.items() if std is not None else ():
+        if key.endswith(".bias"):
+            folded[key] = values * values.new_tensor(std) + values.new_tensor(config.target_mean)
+        else:
+            folded[key] = values * values.new_tensor(std)[:, None]
+    return {**state, **{key: values.to(state[key].dtype) for key, values in folded.items()}}
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], table: Table, layers: int) -> None:

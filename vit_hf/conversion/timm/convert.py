@@ -18,7 +18,7 @@ from ..core.checkpoint_files import open_checkpoint
 from ..core.parity import Runnable
 from ..core.preprocessing import pretrained_cfg_of, timm_label_names
 from ..core.rules import listed
-from ..core.weights import folded_temperature, shapes_of
+from ..core.weights import folded_heads, shapes_of
 from .vit_config import kind
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def to_timm(model: Any, processor: Any = None, *, share: bool = False) -> Any:
 
     Raises: UserError that names the fields that timm cannot represent, and where it has no such models.
     """
-    family, state = family_of(model.config), folded_temperature(model.state_dict(), model.config)
+    family, state = family_of(model.config), folded_heads(model.state_dict(), model.config)
     if (converter := family.timm_converter()) is None:
         other = "" if family.transformers_converter() is None else "; there is one to transformers"
         raise UserError(f"There is no conversion of a {family.title} to timm{other}.")

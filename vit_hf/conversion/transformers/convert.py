@@ -17,7 +17,7 @@ from ...families.base import Converter
 from ...hub.download import local
 from ..core.parity import Runnable
 from ..core.rules import listed
-from ..core.weights import folded_temperature
+from ..core.weights import folded_heads
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def convert_to_transformers(model: Any) -> tuple[PreTrainedModel, list[str]]:
     family = family_of(model.config)
     if (converter := family.transformers_converter()) is None:
         raise UserError(f"There is no conversion of a {family.title} to transformers' own models.")
-    return converter.to_theirs(model, folded_temperature(model.state_dict(), model.config))
+    return converter.to_theirs(model, folded_heads(model.state_dict(), model.config))
 
 
 def transformers_runnable(model: Any) -> Runnable:

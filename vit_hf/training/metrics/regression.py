@@ -29,11 +29,12 @@ def regression_metrics(outputs: Tensor, labels: Tensor, names: Sequence[str]) ->
     outputs, labels = outputs.double(), labels.double()
     still = does_not_vary(labels)
     undefined = still | does_not_vary(outputs)
+    said, true = standardized(outputs, labels)  # torchmetrics takes a sum of squares below 1e-4 for none
     of_target = {
         "mae": per_target(measures.mean_absolute_error, outputs, labels),
         "rmse": [value**0.5 for value in per_target(measures.mean_squared_error, outputs, labels) if value is not None],
-        "r2": per_target(measures.r2_score, outputs, labels, but=still),
-        "pearson": per_target(measures.pearson_corrcoef, outputs, labels, but=undefined),
+        "r2": per_target(measures.r2_score, said, true, but=still),
+        "pearson": per_target(measures.pearson_corrcoef, said, true, but=undefined),
         "spearman": per_target(measures.pearson_corrcoef, midranks(outputs), midranks(labels), but=undefined),
     }
     return {
@@ -49,6 +50,14 @@ def regression_metrics(outputs: Tensor, labels: Tensor, names: Sequence[str]) ->
             for place, name in enumerate(names)
         },
     }
+
+
+def standardized(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """b targets, b targets -> b targets, b targets: both by mean and standard deviation of the labels, which changes
+    neither R² nor a correlation"""
+    mean, std = labels.mean(0), labels.std(0, correction=0)
+    std = torch.where(std > 0, std, 1.0)
+    return (outputs - mean) / std, (labels - mean) / std
 
 
 def per_target(measure: Any, outputs: Tensor, labels: Tensor, *, but: Tensor | None = None) -> list[Defined]:
@@ -118,12 +127,13 @@ class RegressionSample:
         """r n -> r, or r targets, by name"""
         images, off = counts.sum(1, keepdim=True), self.outputs - self.labels
         squares = counts @ off**2 / images
-        centered = self.labels - self.labels.mean(0)  # or the difference of two large squares is all that is left
-        spread = counts @ centered**2 / images - (counts @ centered / images) ** 2
+        # In units of their own spread, or the difference of two large squares is all that is left.
+        said, true = standardized(self.outputs, self.labels)
+        spread = counts @ true**2 / images - (counts @ true / images) ** 2
         of_target = {
             "mae": counts @ off.abs() / images,
             "rmse": squares.sqrt(),
-            "r2": torch.where(spread > 1e-12, 1 - squares / spread, torch.nan),
+            "r2": torch.where(spread > 1e-12, 1 - counts @ (said - true) ** 2 / images / spread, torch.nan),
             "pearson": pearson_of(counts, self.outputs, self.labels),
             "spearman": spearman_of(counts, *(ranks(counts) for ranks in self.ranks)),
         }

@@ -90,7 +90,8 @@ class OptimizationSettings(Section):
     )
     loss: LossWord | None = Field(
         default=None,
-        description="one class: cross_entropy, bce, focal; several labels: bce, focal; numbers: mse, l1, huber",
+        description="one class: cross_entropy, bce, focal; several labels: bce, focal; numbers: mse, l1, huber, "
+        "of which all are in standard deviations, also the delta of huber, 1",
     )
     focal_gamma: float = Field(default=2.0, ge=0, description="focal: how little an image counts that is right already")
     class_weights: Literal["balanced"] | dict[str, float] | list[float] | None = Field(

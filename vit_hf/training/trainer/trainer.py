@@ -25,9 +25,10 @@ from ..optimizer import (
     parameter_groups,
     timm_optimizer,
 )
-from ..problem import Problem, figure_names
+from ..problem import Problem, figure_names, in_digits
 from ..recipe.optimization import OptimizationSettings
 from ..recipe.selection import refuse_unknown_metric
+from ..targets import settle_targets
 from ..throughput import DataMeter, Speedometer
 from .early_stopping import EarlyStopping
 from .resumable import ResumableTrainer
@@ -114,7 +115,7 @@ class ProgressBar(ProgressCallback):
             return
         for name, value in (logs or {}).items():
             if name in self.names:
-                self.figures[name] = f"{float(value):.4f}"
+                self.figures[name] = in_digits(float(value))
         self.training_bar.set_postfix(self.figures)
 
     def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
@@ -161,12 +162,11 @@ class Trainer(FeedingTrainer):
     ):
         self.optimization = optimization or OptimizationSettings()
         self.objective = build_objective(self.optimization, teacher, problem)
+        self.problem = problem
         if model is not None:
-            prepare_model(model, self.optimization)
+            self.begin_with(model)
         if problem is not None:
             compute_metrics = Evaluated(problem) if compute_metrics is accuracy else compute_metrics
-            if problem.problem_type != "single_label_classification" and model is not None:
-                model.config.problem_type = problem.problem_type  # its own loss, and everybody who loads it, go by it
         super().__init__(model, *args, data_collator=data_collator, compute_metrics=compute_metrics, **kwargs)
         refuse_contradictions(self.args, self.optimization)
         if compute_metrics in (None, accuracy) or isinstance(compute_metrics, Evaluated):
@@ -190,8 +190,14 @@ class Trainer(FeedingTrainer):
 
     def call_model_init(self, trial=None) -> Any:
         model = super().call_model_init(trial)
-        prepare_model(model, self.optimization)
+        self.begin_with(model)
         return model
+
+    def begin_with(self, model: Any) -> None:
+        """Make ready what is about to be trained."""
+        if self.problem is not None:
+            settle_targets(model, self.problem)
+        prepare_model(model, self.optimization)
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):
         """The batches of one step of the optimizer, and how many images they are."""
