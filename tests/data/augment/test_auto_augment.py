@@ -48,7 +48,7 @@ def test_an_image_is_changed_in_the_same_way_whatever_batch_it_is_in(name: str):
 def test_every_operation_of_a_space_changes_a_picture_at_its_strongest(space: dict):
     pixels = pictures(1, 48) // 2 + 20
     for number, name in enumerate(space):
-        amounts = amounts_of(space, np.array([number]), np.ones(1), -np.ones(1), 48)
+        amounts = amounts_of(space, np.array([number]), np.ones(1), -np.ones(1), (48, 48))
         changed = TRANSFORMS[name](pixels, torch.from_numpy(amounts).float())
         assert torch.equal(changed, pixels) == (name == "identity"), name
 
@@ -63,11 +63,12 @@ def test_every_operation_of_a_space_changes_a_picture_at_its_strongest(space: di
         ("contrast", 0.9, 1.81),
         ("shear_x", 0.5, 0.15),
         ("translate_y", 1.0, 45.0),
+        ("translate_x", 1.0, 18.0),
     ],
 )
 def test_levels_mean_what_they_mean_in_timm(name: str, level: float, amount: float):
     chosen = np.array([list(RANDAUGMENT).index(name)])
-    assert amounts_of(RANDAUGMENT, chosen, np.array([level]), np.ones(1), 100) == pytest.approx(amount)
+    assert amounts_of(RANDAUGMENT, chosen, np.array([level]), np.ones(1), (100, 40)) == pytest.approx(amount)
 
 
 def chosen_by(monkeypatch: pytest.MonkeyPatch, policy, numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
