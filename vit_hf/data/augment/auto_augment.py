@@ -1,6 +1,7 @@
 """RandAugment, TrivialAugment, 3-Augment and color jitter on whole batches of bytes; the random numbers are passed in.
 
-Images that drew the same operation are changed together, each by its own amount.
+Images that drew the same operation are changed together, each by its own amount. AutoAugment (policies.py) and
+AugMix (augmix.py) are made of the same operations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
