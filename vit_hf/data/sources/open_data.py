@@ -14,7 +14,7 @@ from .open_folder import is_table, open_folder, open_table_file
 from .splits import cut
 from .table_files import holds_pictures
 from .tables import ImageData, refuse_strange_labels
-from .webdataset import expanded, is_webdataset, open_webdataset, shards_in, stream_webdataset
+from .webdataset import expanded, is_tar, is_webdataset, open_webdataset, shards_in, stream_webdataset
 
 # Of tables, and of files of the user's own.
 UNHEARD = ("subset", "revision", "streaming", "image_column", "label_column", "label_columns", "label_separator")
@@ -79,7 +79,7 @@ def shards_of(path: Path, settings: DataSettings, tree: Folder | None) -> list[P
     if tree is not None:
         shards = [] if tree.count and settings.layout is None else shards_in(tree.other_files())
     else:
-        shards = expanded(settings.name) if path.suffix == ".tar" and (path.is_file() or "{" in settings.name) else []
+        shards = expanded(settings.name) if is_tar(path) and (path.is_file() or "{" in settings.name) else []
     if shards and (settings.layout == "webdataset" or is_webdataset(shards[0])):
         return shards
     if settings.layout == "webdataset":
