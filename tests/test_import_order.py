@@ -44,7 +44,7 @@ FLOORS = [
     ["data.settings"],
     ["data.sources.*"],
     ["data.batches.*", "data.__init__"],
-    ["data.duplicates"],
+    ["data.duplicates", "data.cut_duplicates"],
     ["conversion.core.*", "training.problem"],
     ["conversion.timm.*", "training.recipe.*"],
     ["conversion.transformers.*", "training.class_weights", "training.costs", "training.ema", "training.targets"],

@@ -49,6 +49,7 @@ def test_every_field_of_ours_says_what_it_means(family):
         ("data.mean", "list of numbers", "[0.5, 0.5, 0.5]", "of each channel"),
         ("data.name", "text", "", "digits"),
         ("data.train.flip", "number (probability) or fields", "not set", "Mirror left and right"),
+        ("data.train.auto_augment", "imagenet | cifar10 | svhn (policy) or fields", "not set", "Two operations"),
         ("data.train.randaugment.n", "whole number (at least 1)", "2", ""),
         ("optimization.freeze", "none | trunk | list of texts", "none", "nothing, the trunk"),
         ("optimization.ema", "fields", "not set", "A moving average"),

@@ -18,11 +18,15 @@ from vit_hf.training.recipe.recipe import find_recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import read_yaml
 
 SMALL = {
+    "data.validation_fraction": 0.15,
+    "optimization.ema": "null",
+    "optimization.label_smoothing": 0,
     "model.num_hidden_layers": 2,
     "model.hidden_size": 16,
     "model.intermediate_size": 32,
     "training.max_steps": 4,
     "training.per_device_train_batch_size": 4,
+    "training.eval_strategy": "steps",
     "training.eval_steps": 2,
     "training.logging_strategy": "steps",
     "training.logging_steps": 2,

@@ -113,6 +113,27 @@ def test_data_that_moved_as_a_whole_are_the_same(tmp_path: Path, recipe: Path, c
     assert main([str(recipe), "--resume", "--data.name", str(tmp_path / "elsewhere" / "photos")]) == 0
 
 
+def test_a_run_goes_on_with_archives_that_were_unpacked_elsewhere_or_by_hand(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole, packed, plain = tmp_path / "whole", tmp_path / "packed", tmp_path / "plain" / "packed"
+    for split, counts in {"train": {"cat": 7, "dog": 8}, "test": {"cat": 2, "dog": 3}}.items():
+        class_folders(plain / split, counts)
+        shutil.make_archive(str(packed / split), "zip", plain / split)
+    words = [str(recipe), "--data.name", str(packed)]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main([*words, "--training.output_dir", str(whole)]) == 0
+    with monkeypatch.context() as patch:
+        interrupting(patch, 3, signal.SIGTERM)
+        assert main(words) == 75
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
+    shutil.copytree(tmp_path / "out", tmp_path / "by hand")
+    assert main([*words, "--resume"]) == 0
+    by_hand = ["--data.name", str(plain), "--training.output_dir", str(tmp_path / "by hand")]
+    assert main([str(recipe), "--resume", *by_hand]) == 0
+    assert weights(tmp_path / "out") == weights(tmp_path / "by hand") == weights(whole)
+
+
 def test_a_lack_of_memory_is_a_sentence_with_a_smaller_batch(recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError("Tried to allocate 20 GiB. Of the rest nothing is said.")

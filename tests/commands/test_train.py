@@ -101,7 +101,8 @@ def test_a_recipe_with_every_augmentation_trains_from_jpegs(tmp_path: Path, reci
             (root / label / f"{number}.jpg").write_bytes(jpeg(photo(30 + number, 40)))
     train = (
         "{random_resized_crop: {scale: [0.3, 1]}, flip: 0.5, randaugment: {n: 2, magnitude: 9, noise: 0.5}, "
-        "three_augment: 0.3, color_jitter: 0.2, pad_and_crop: 2, trivialaugment: true, rotate: 5, erase: 0.5}"
+        "three_augment: 0.3, color_jitter: 0.2, pad_and_crop: 2, trivialaugment: true, "
+        "auto_augment: cifar10, augmix: 3, rotate: 5, erase: 0.5}"
     )
     words = ["--data.train", train, "--data.mix", "{mixup: 0.8, cutmix: 1.0}", "--data.repeats", "2"]
     words += ["--data.cache", str(tmp_path / "cache"), "--training.logging_steps", "1"]

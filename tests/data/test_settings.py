@@ -18,6 +18,8 @@ from vit_hf.errors import unknown_name
         ({"train": {"flip": 1.5}}, "flip.probability.*less than or equal to 1"),
         ({"train": {"flip": False}}, "flip: False means nothing here.*leave it out"),
         ({"train": {"trivialaugment": 3}}, "`trivialaugment: true`"),
+        ({"train": {"auto_augment": "v0"}}, "auto_augment.policy.*'imagenet', 'cifar10' or 'svhn'"),
+        ({"train": {"augmix": {"depth": 0}}}, "augmix.depth.*0 operations changes nothing"),
         ({"train": {"color_jitter": {"hue": 0.6}}}, "color_jitter.hue.*less than or equal to 0.5"),
         ({"train": {"shift": True}}, "shift: True means nothing here; give a number"),
         ({"train": {"erase": {"fill": "noise"}}}, "erase.fill.*'pixel', 'color' or 'zeros'"),

@@ -70,3 +70,26 @@ def test_a_source_without_a_head_is_told_of_once_and_without_a_foreign_report(
     assert "untrained classifier" not in said
     assert "LOAD REPORT" not in said
     assert said.count("starts untrained") == 1
+
+
+def test_what_was_cut_out_of_a_training_image_is_named_before_training(tmp_path: Path, encoder: Path, capsys):
+    """Every scene has a color of its own, by which the features find the one that a piece is of."""
+    random = np.random.default_rng(0)
+    tints = random.permutation(np.linspace(0.15, 1, 24))
+    for number, tint in enumerate(tints):
+        part, name = ("train", "validation")[number % 8 == 7], ("a", "b")[number % 2]
+        coarse = (random.integers(100, 256, (12, 12, 3)) * tint).astype(np.uint8)
+        scene = Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC)
+        for folder, image in ((part, scene), ("test", scene.crop((10, 5, 90, 85))), ("test", scene.rotate(90))):
+            if folder == part or number in (2, 4):
+                place = tmp_path / "photos" / folder / name
+                place.mkdir(parents=True, exist_ok=True)
+                image.save(place / f"{number}_{image.size[0]}.png")
+    for number in range(2):
+        flat = Image.fromarray(random.integers(0, 256, (96, 96, 3), dtype=np.uint8))
+        (tmp_path / "photos" / "test" / "b").mkdir(exist_ok=True)
+        flat.save(tmp_path / "photos" / "test" / "b" / f"noise{number}.png")
+    run(tmp_path / "photos", encoder, max_steps=1, per_device_train_batch_size=4)
+    said = capsys.readouterr().out
+    assert "2 of 6 test images are the same, but for a cut or a mirror, as train images, such as " in said
+    assert said.index("but for a cut") < said.index("Fine-tuning ")

@@ -31,11 +31,11 @@ SIGTERM and SIGUSR1 save at the end of the step and exit with {resumable}.
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
     from ..runs.begin import begin
-    from ..runs.cross_validation import cross_validate
+    from ..runs.cross_validation import train_and_cross_validate
     from ..runs.dry_run import show_plan
     from ..runs.pretrain import pretrain
     from ..runs.setup import prepare
-    from ..runs.train import how_to_resume, train_prepared
+    from ..runs.train import how_to_resume
     from ..training.recipe.yaml_files import parse_overrides
     from ..training.trainer.callbacks import Interrupted
 
@@ -49,9 +49,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
             if pretrained.trainer.is_world_process_zero():
                 finish_pretraining(pretrained)
             return 0
-        crossed = cross_validate(prepared, resume=bool(resume))
-        finished = train_prepared(prepared, resume, anyway=given.resume_anyway)
-        finished.crossed = crossed
+        finished = train_and_cross_validate(prepared, resume=resume, anyway=given.resume_anyway)
     except Interrupted as interruption:
         print(f"{interruption}. {how_to_resume(interruption.checkpoint)}", file=sys.stderr)
         return RESUMABLE

@@ -1,11 +1,12 @@
-"""Images that two parts of a split both hold, but for compression, size or brightness: they make a test too easy.
+"""Images that two parts of a split both hold, but for compression, size, brightness or a mirror: they make a test too
+easy.
 
 Each image becomes 64 bits; near ones are found by pieces of these bits, and what is found is looked at once more.
-Images that were cut, turned or mirrored are not found.
+Images that were cut are found by a model's vectors (cut_duplicates.py); ones that were turned are not found.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import Any, NamedTuple
@@ -15,7 +16,6 @@ from einops import rearrange
 from PIL import Image
 from scipy.fft import dctn
 
-from ..modality import IMAGE
 from .batches.dataset import ImageBatches
 from .decode.images import Picture
 from .decode.resize import spare_factor
@@ -26,63 +26,62 @@ SMALLEST_SIDE = 16  # pixels of a side: an image of fewer is like too many other
 FLAT = 3.0  # gray levels of spread, below which an image shows too little to tell it from others
 DISTANCE = 7  # bits of 64, within which all pairs are found
 ALIKE = 0.95  # the correlation of two gray images from which they count as one
-SAME_VECTOR = 0.95  # the cosine of two embeddings
 PIECES, BITS = 4, 16  # of the 64 bits. Of 7 differing bits one piece has at most one.
 PROBES = 200  # images that share a piece with one image, of which no more are compared with it
 IMAGES_COMPARED = 4  # of the nearest, for each image
 COMPARED_AT_ONCE = 8192  # images that are looked up together
 
-Embed = Callable[[Sequence[Image.Image]], np.ndarray]  # n images -> n d
-
 
 @dataclass(frozen=True)
 class Looks:
-    """hashes: n, 64 bits. grays: n 16 16, bytes, to look at once more. clear: n, whether it shows enough to compare;
-    what was not read does not."""
+    """hashes: n, 64 bits. mirrored: n, those of the mirrored images. grays: n 16 16, bytes, to look at once more.
+    clear: n, whether it shows enough to compare; what was not read does not."""
 
     hashes: np.ndarray
+    mirrored: np.ndarray
     grays: np.ndarray
     clear: np.ndarray
 
     @classmethod
     def of(cls, grays: Iterable[np.ndarray | None]) -> "Looks":
         """Of gray images of 32 x 32 bytes; None for one that cannot be read or is too small."""
-        hashes, small, clear = [], [], []
+        hashes, mirrored, small, clear = [], [], [], []
         each = iter(grays)
         while some := [*islice(each, 1024)]:
             found = np.stack([np.zeros((GRAY_SIDE, GRAY_SIDE), np.uint8) if gray is None else gray for gray in some])
             hashes.append(perceptual_hashes(found))
+            mirrored.append(perceptual_hashes(found[:, :, ::-1]))
             small.append(rearrange(found, "n (h p) (w q) -> n h w p q", p=2, q=2).mean((3, 4)).round().astype(np.uint8))
             clear.append(found.std((1, 2)) >= FLAT)
         if not hashes:
-            return cls(
-                np.zeros(0, np.uint64), np.zeros((0, GRAY_SIDE // 2, GRAY_SIDE // 2), np.uint8), np.zeros(0, bool)
-            )
-        return cls(np.concatenate(hashes), np.concatenate(small), np.concatenate(clear))
+            nothing, side = np.zeros(0, np.uint64), GRAY_SIDE // 2
+            return cls(nothing, nothing, np.zeros((0, side, side), np.uint8), np.zeros(0, bool))
+        return cls(*(np.concatenate(each) for each in (hashes, mirrored, small, clear)))
 
 
 class NearDuplicate(NamedTuple):
-    """An image of a later part (by name and row) and its nearest one in an earlier part. distance: bits of 64.
-    likeness: the correlation of their grays, or the cosine of their embeddings."""
+    """An image of a later part, by its name, and its nearest one in an earlier part. likeness: the correlation of their
+    grays."""
 
     part: str
     name: str
     other_part: str
     other_name: str
-    distance: int
     likeness: float
 
 
 @dataclass(frozen=True)
 class Duplicates:
     """sizes: images of each part. unclear: images too flat, too small or too broken to compare. crowded: images like so
-    many others that not all of these were looked at. unread: images that there was no time for."""
+    many others that not all of these were looked at. unread: images that there was no time for. how: in words, what the
+    two of a pair are to each other."""
 
     pairs: list[NearDuplicate]
     sizes: dict[str, int]
     unclear: int = 0
     crowded: int = 0
     unread: dict[str, int] = field(default_factory=dict)
+    how: str = "nearly the same as"
 
     def describe(self) -> list[str]:
         """A line for each two parts that share images, and one for what was left out of it."""
@@ -92,7 +91,7 @@ class Duplicates:
             if shared:
                 first = max(shared, key=lambda pair: pair.likeness)
                 lines.append(
-                    f"{len(shared):,} of {self.sizes[other]:,} {other} images are nearly the same as {one} images, "
+                    f"{len(shared):,} of {self.sizes[other]:,} {other} images are {self.how} {one} images, "
                     f"such as {first.name} and {first.other_name}; figures on them flatter the model."
                 )
         if lines and self.crowded:
@@ -165,13 +164,9 @@ def piece_of(hashes: np.ndarray, piece: int) -> np.ndarray:
 
 def correlations(grays: np.ndarray, others: np.ndarray) -> np.ndarray:
     """n ..., n ... -> n: from -1 to 1, whatever the brightness and the contrast"""
-    return cosines(*(each - each.mean(1, keepdims=True) for each in (in_one_row(grays), in_one_row(others))))
-
-
-def cosines(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """n d, n d -> n"""
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
-    return (vectors * others).sum(1) / np.maximum(lengths, 1e-9)
+    one, other = (each - each.mean(1, keepdims=True) for each in (in_one_row(grays), in_one_row(others)))
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(1) / np.maximum(lengths, 1e-9)
 
 
 def in_one_row(each: np.ndarray) -> np.ndarray:
@@ -187,43 +182,37 @@ class Match(NamedTuple):
     likeness: float
 
 
-def matches(later: Looks, earlier: Looks, confirm: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None):
-    """-> a `Match` for each image of the later part that the earlier one holds too, and how many were crowded.
-
-    confirm: rows of both -> which pairs are the same, from -1 (by no means) to 1, with `SAME_VECTOR` as the limit; by
-    default their small gray images are correlated.
-    """
+def matches(later: Looks, earlier: Looks) -> tuple[list[Match], int]:
+    """-> a `Match` for each image of the later part that the earlier one holds too, perhaps mirrored, and how many were
+    crowded."""
     ours, theirs = np.flatnonzero(later.clear), np.flatnonzero(earlier.clear)
-    (rows, others), distances, crowded = near_hashes(later.hashes[ours], earlier.hashes[theirs])
-    rows, others = ours[rows], theirs[others]
-    by_distance = np.lexsort((others, distances, rows))
-    rows, others, distances = rows[by_distance], others[by_distance], distances[by_distance]
+    queries = np.concatenate([later.hashes[ours], later.mirrored[ours]])
+    (asked, others), distances, crowded = near_hashes(queries, earlier.hashes[theirs])
+    rows, others, mirrored = ours[asked % max(1, len(ours))], theirs[others], asked >= len(ours)
+    order = np.lexsort((others, distances, rows))
+    rows, others, distances, mirrored = (each[order] for each in (rows, others, distances, mirrored))
     nearest = np.arange(len(rows)) - np.searchsorted(rows, rows) < IMAGES_COMPARED
-    rows, others, distances = rows[nearest], others[nearest], distances[nearest]
-    if confirm is None:
-        likeness, limit = correlations(later.grays[rows], earlier.grays[others]), ALIKE
-    else:
-        likeness, limit = confirm(rows, others), SAME_VECTOR
+    rows, others, distances, mirrored = (each[nearest] for each in (rows, others, distances, mirrored))
+    grays = np.where(mirrored[:, None, None], later.grays[rows][:, :, ::-1], later.grays[rows])
+    likeness = correlations(grays, earlier.grays[others])
     best: dict[int, Match] = {}
-    for place in np.flatnonzero(likeness >= limit):
+    for place in np.flatnonzero(likeness >= ALIKE):
         match = Match(int(rows[place]), int(others[place]), int(distances[place]), float(likeness[place]))
         if match.row not in best or match.likeness > best[match.row].likeness:
             best[match.row] = match
-    return [*best.values()], int(crowded.sum())
+    return [*best.values()], int((crowded[: len(ours)] | crowded[len(ours) :]).sum())
 
 
 def near_duplicates(
     tables: Mapping[str, ImageTable],
     *,
     grays: Mapping[str, Iterable[np.ndarray | None]] | None = None,
-    embed: Embed | None = None,
     seconds: float = 60.0,
 ) -> Duplicates:
     """Of the parts of a split, in the order of training, validation and test.
 
     grays: what `small_gray` made of each image of a part, where that is known. Other parts are read, the later ones
     first, and no longer than so many `seconds`, after which an even share of their images stands for all.
-    embed: a pretrained model's vectors of images, which then say what is the same; only of what the hashes find.
     """
     known, deadline, looks, unread = grays or {}, time.monotonic() + seconds, {}, {}
     for part in reversed([*tables]):
@@ -233,12 +222,11 @@ def near_duplicates(
             looks[part], unread[part] = read_looks(tables[part], deadline)
     found, crowded = [], 0
     for one, other in combinations(tables, 2):
-        confirm = None if embed is None else embedded(tables[other], tables[one], embed)
-        matched, many = matches(looks[other], looks[one], confirm)
+        matched, many = matches(looks[other], looks[one])
         crowded += many
-        for row, place, distance, likeness in matched:
+        for row, place, _, likeness in matched:
             names = tables[other].name_of(row), tables[one].name_of(place)
-            found.append(NearDuplicate(other, names[0], one, names[1], distance, likeness))
+            found.append(NearDuplicate(other, names[0], one, names[1], likeness))
     unclear = sum(int((~each.clear).sum()) for each in looks.values()) - sum(unread.values())
     sizes = {part: len(table) for part, table in tables.items()}
     return Duplicates(found, sizes, unclear, crowded, {part: count for part, count in unread.items() if count})
@@ -259,21 +247,6 @@ def read_looks(table: ImageTable, deadline: float) -> tuple[Looks, int]:
 
 def gray_of_picture(picture: Picture) -> np.ndarray | None:
     return small_gray(picture.pixels(3, spare_factor(*picture.size, (GRAY_SIDE, GRAY_SIDE))))
-
-
-def embedded(later: ImageTable, earlier: ImageTable, embed: Embed) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """What `matches` asks, answered by a model."""
-
-    def confirm(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        if not len(rows):
-            return np.zeros(0)
-        vectors = []
-        for table, wanted in ((later, rows), (earlier, others)):
-            each, back = np.unique(wanted, return_inverse=True)
-            vectors.append(in_one_row(embed([IMAGE.draw(table.open(int(row))) for row in each]))[back])
-        return cosines(*vectors)
-
-    return confirm
 
 
 def kept_grays(batches: Mapping[str, ImageBatches]) -> dict[str, Iterator[Any]]:

@@ -13,10 +13,9 @@ from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, resolve_recipe
 from ..training.recipe.shipped import find_recipe, own_recipes
 from ..training.recipe.yaml_files import read_yaml
-from .cross_validation import cross_validate
+from .cross_validation import train_and_cross_validate
 from .results import FinishedRun
 from .setup import prepare
-from .train import train_prepared
 
 FROM_SCRATCH, FINE_TUNING = "photos", "photos_finetune"
 
@@ -117,10 +116,7 @@ def train(
     Raises: UserError for whatever is wrong, before the first step.
     """
     recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields, model)))
-    prepared = prepare(recipe, transform)
-    crossed = cross_validate(prepared, transform, resume=bool(resume))
-    run = train_prepared(prepared, resume)
-    run.crossed = crossed
+    run = train_and_cross_validate(prepare(recipe, transform), transform, resume)
     if run.trainer.is_world_process_zero():
         run.save()
     return run

@@ -11,6 +11,7 @@ from ..training.problem import shown, title_of
 from ..training.recipe.recipe import Recipe
 from ..training.recipe.yaml_files import apply_overrides
 from .prepared_run import PreparedRun
+from .results import FinishedRun
 from .review import Judged
 from .setup import prepare
 from .train import train_prepared
@@ -71,3 +72,17 @@ def cross_validate(
         metrics.append(run.metrics)
         judged[name] = Judged(run.tested.table, run.logits)
     return CrossValidation(metrics, judged, prepared.problem.headline if prepared.problem else "accuracy")
+
+
+def train_and_cross_validate(
+    prepared: PreparedRun,
+    transform: Callable[[Any], Any] | None = None,
+    resume: str | bool | None = None,
+    *,
+    anyway: bool = False,
+) -> FinishedRun:
+    """As `train_prepared`, once the models of the folds are trained, where the recipe has some."""
+    crossed = cross_validate(prepared, transform, resume=bool(resume))
+    run = train_prepared(prepared, resume, anyway=anyway)
+    run.crossed = crossed
+    return run

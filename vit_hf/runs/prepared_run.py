@@ -8,6 +8,7 @@ from ..conversion.pretrained import Loaded
 from ..data.batches.dataset import ImageBatches
 from ..data.batches.streaming import StreamedBatches
 from ..data.decode.preparation import ClipPreparation, Preparation
+from ..data.duplicates import Duplicates
 from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageData
 from ..modality import Modality, modality_of
@@ -28,6 +29,7 @@ from ..training.trainer.trainer import Trainer
 class PreparedRun:
     """plan: what was decided of batch and learning rate, as lines. loaded: what it begins from, if not random.
     push: where the recipe asks for the Hub. stream: in place of the batches of the train split, where it is streamed.
+    duplicates: images that parts of the split share, as far as they were looked for.
     """
 
     recipe: Recipe
@@ -41,6 +43,7 @@ class PreparedRun:
     loaded: Loaded | None = None
     push: HubPush | None = None
     stream: StreamedBatches | None = None
+    duplicates: Duplicates | None = None
 
     @property
     def modality(self) -> Modality:

@@ -12,6 +12,7 @@ from ..data.batches.dataset import ImageBatches, collate
 from ..training.probe import Probe, fit_probe
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
+from .review import name_cut_duplicates
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def begin_from_probe(prepared: PreparedRun, trainer: Trainer) -> Rung | None:
     if not asked or "validation" not in batches or not isinstance(getattr(model, "classifier", None), nn.Linear):
         return None
     size = trainer.args.per_device_eval_batch_size
-    read = {part: features_of(model, batches[part], batch_size=size) for part in ("train", "validation")}
+    # Those to test on are seen here without their labels, to say whether they are among the others.
+    parts = [part for part in ("train", "validation", "test") if part in batches]
+    read = {part: features_of(model, batches[part], batch_size=size) for part in parts}
+    name_cut_duplicates(prepared, read)
     labels = {part: batches[part].labels for part in read}
     classes = len(prepared.data.label_names)
     probe = fit_probe(read["train"], labels["train"], read["validation"], labels["validation"], classes)

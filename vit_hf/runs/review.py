@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..data.cut_duplicates import cut_duplicates
 from ..data.duplicates import kept_grays, near_duplicates
 from ..data.sources.tables import ImageTable
 from ..plots.pages import PictureRow, Thumbnail, write_page
@@ -32,12 +33,28 @@ class Judged(NamedTuple):
 
 
 def name_duplicates(run: PreparedRun) -> None:
-    """Before training, and once for all processes: which images are nearly the same in two parts of the split."""
+    """Before training, and once for all processes: which images are nearly the same in two parts of the split; noted in
+    the run too."""
     parts = {part: run.batches[part] for part in ("train", "validation", "test") if part in run.batches}
     if not run.modality.compared or len(parts) < 2 or run.arguments.process_index:
         return
     tables = {part: batches.table for part, batches in parts.items()}
-    for line in near_duplicates(tables, grays=kept_grays(parts)).describe():
+    run.duplicates = near_duplicates(tables, grays=kept_grays(parts))
+    for line in run.duplicates.describe():
+        print(line, flush=True)
+
+
+def name_cut_duplicates(run: PreparedRun, features: Mapping[str, Tensor]) -> None:
+    """The same of images that are cut out of each other, by what a pretrained model sees in each of them.
+
+    features: n d, of each part.
+    """
+    if not run.modality.compared or run.arguments.process_index:
+        return
+    known = {(pair.part, pair.name) for pair in run.duplicates.pairs} if run.duplicates else ()
+    tables = {part: run.batches[part].table for part in features}
+    vectors = {part: each.numpy() for part, each in features.items()}
+    for line in cut_duplicates(tables, vectors, known=known).describe():
         print(line, flush=True)
 
 

@@ -1,9 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from vit_hf.data.augment import auto_augment
 from vit_hf.data.augment import color as tones
+from vit_hf.data.augment.augmix import AUGMIX, augmix, augmix_draws
 from vit_hf.data.augment.auto_augment import (
     RANDAUGMENT,
     TRANSFORMS,
@@ -14,6 +17,7 @@ from vit_hf.data.augment.auto_augment import (
     three_augment,
     trivialaugment,
 )
+from vit_hf.data.augment.policies import AUTOAUGMENT, POLICIES, autoaugment
 from vit_hf.data.augment.random_numbers import uniform
 
 
@@ -25,17 +29,20 @@ def draws(count: int, columns: int, seed: int = 0) -> np.ndarray:
     return uniform(seed, 0, np.arange(count), columns)
 
 
-POLICIES = {
+MIXED = {"severity": 3, "width": 3, "depth": -1, "alpha": 1}
+CHANGES = {
     "randaugment": (8, lambda pixels, own: randaugment(pixels, own, n=2, magnitude=9, noise=0.5, probability=0.5)),
     "trivialaugment": (3, trivialaugment),
     "three_augment": (7, lambda pixels, own: three_augment(pixels, own, jitter=0.3)),
     "color_jitter": (5, lambda pixels, own: color_jitter(pixels, own, [0.4, 0.4, 0.4, 0.1])),
+    "augmix": (augmix_draws(3, -1), partial(augmix, operations="all", **MIXED)),
+    **{f"auto_augment {name}": (5, partial(autoaugment, policy=name)) for name in POLICIES},
 }
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", CHANGES)
 def test_an_image_is_changed_in_the_same_way_whatever_batch_it_is_in(name: str):
-    columns, policy = POLICIES[name]
+    columns, policy = CHANGES[name]
     pixels, numbers = pictures(64), draws(64, columns)
     together, order = policy(pixels, numbers), np.random.default_rng(0).permutation(64)
     assert not torch.equal(together, pixels)
@@ -44,11 +51,19 @@ def test_an_image_is_changed_in_the_same_way_whatever_batch_it_is_in(name: str):
         assert torch.equal(policy(pixels[row : row + 1], numbers[row : row + 1])[0], together[row])
 
 
-@pytest.mark.parametrize("space", [RANDAUGMENT, TRIVIALAUGMENT], ids=["randaugment", "trivialaugment"])
+SPACES = {
+    "randaugment": RANDAUGMENT,
+    "trivialaugment": TRIVIALAUGMENT,
+    "augmix": AUGMIX["all"],
+    "auto_augment": AUTOAUGMENT,
+}
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_every_operation_of_a_space_changes_a_picture_at_its_strongest(space: dict):
     pixels = pictures(1, 48) // 2 + 20
     for number, name in enumerate(space):
-        amounts = amounts_of(space, np.array([number]), np.ones(1), -np.ones(1), 48)
+        amounts = amounts_of(space, np.array([number]), np.ones(1), -np.ones(1), (48, 48))
         changed = TRANSFORMS[name](pixels, torch.from_numpy(amounts).float())
         assert torch.equal(changed, pixels) == (name == "identity"), name
 
@@ -63,11 +78,32 @@ def test_every_operation_of_a_space_changes_a_picture_at_its_strongest(space: di
         ("contrast", 0.9, 1.81),
         ("shear_x", 0.5, 0.15),
         ("translate_y", 1.0, 45.0),
+        ("translate_x", 1.0, 18.0),
     ],
 )
 def test_levels_mean_what_they_mean_in_timm(name: str, level: float, amount: float):
     chosen = np.array([list(RANDAUGMENT).index(name)])
-    assert amounts_of(RANDAUGMENT, chosen, np.array([level]), np.ones(1), 100) == pytest.approx(amount)
+    assert amounts_of(RANDAUGMENT, chosen, np.array([level]), np.ones(1), (100, 40)) == pytest.approx(amount)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_frames_of_a_clip_change_alike(name: str):
+    columns, change = CHANGES[name]
+    clips, numbers = pictures(16).repeat_interleave(3, dim=0), draws(16, columns).repeat(3, axis=0)
+    first, *others = change(clips, numbers).unflatten(0, (16, 3)).unbind(1)
+    assert all(torch.equal(frame, first) for frame in others)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(("channels", "height", "width"), [(3, 12, 20), (1, 15, 9)])
+def test_images_of_any_shape_and_of_one_color_stay_images(name: str, channels: int, height: int, width: int):
+    columns, change = CHANGES[name]
+    for color in (0, 77, 255):
+        flat = torch.full((200, channels, height, width), color, dtype=torch.uint8)
+        changed = change(flat, draws(200, columns))
+        assert changed.shape == flat.shape
+        assert changed.dtype == torch.uint8
+        assert torch.equal(flat, torch.full_like(flat, color)), "the pixels that were passed in were written to"
 
 
 def chosen_by(monkeypatch: pytest.MonkeyPatch, policy, numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -81,7 +117,7 @@ def chosen_by(monkeypatch: pytest.MonkeyPatch, policy, numbers: np.ndarray) -> l
 
 def test_operations_are_drawn_evenly_half_of_them_occur_and_levels_spread(monkeypatch: pytest.MonkeyPatch):
     numbers = draws(6000, 8)
-    told = chosen_by(monkeypatch, POLICIES["randaugment"][1], numbers)
+    told = chosen_by(monkeypatch, CHANGES["randaugment"][1], numbers)
     assert len(told) == 2
     for chosen, amounts in told:
         counts = np.bincount(chosen + 1, minlength=len(RANDAUGMENT) + 1)

@@ -10,7 +10,9 @@ EVERYTHING = {
     "random_resized_crop": {"scale": [0.3, 1.0]},
     "pad_and_crop": 2,
     "flip": 0.5,
+    "auto_augment": "cifar10",
     "randaugment": {"n": 2, "magnitude": 9, "noise": 0.5},
+    "augmix": {"severity": 5, "width": 2},
     "shift": 0.1,
     "rotate": 10,
     "trivialaugment": True,
@@ -62,6 +64,17 @@ def test_all_of_it_together_gives_each_image_its_own_whatever_the_batch():
     together = whole(np.arange(12))
     for rows in ([7], [3, 11, 0], [5, 4, 3, 2, 1]):
         torch.testing.assert_close(whole(rows), together[rows], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("train", [{"auto_augment": "imagenet"}, {"augmix": True}, {"randaugment": {"noise": 0.5}}])
+def test_what_goes_on_in_the_middle_of_an_epoch_is_as_it_would_have_been(train: dict):
+    def of_samples(samples: np.ndarray, epoch: int = 2) -> torch.Tensor:
+        plan = AugmentationPlan.of(train)
+        return plan.augment(pictures(12)[samples], plan.numbers(3, epoch, samples))
+
+    whole = of_samples(np.arange(12))
+    assert torch.equal(of_samples(np.arange(7, 12)), whole[7:])
+    assert not torch.equal(of_samples(np.arange(12), epoch=1), whole)
 
 
 def test_the_shares_of_a_plan_without_steps_are_the_pixels():

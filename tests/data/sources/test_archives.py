@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import os
@@ -114,13 +115,14 @@ def test_a_broken_archive_is_named(tmp_path: Path):
 
 
 def shard(path: Path, first: int, *, label: str = "cls", count: int = 4) -> Path:
+    """Samples in a tar file, compressed where its name says so."""
     files = {}
     for number in range(first, first + count):
         files[f"{number:06d}.png"] = png(noise(number))
         name = ["zebra", "ant"][number % 2]
         said = {"cls": str(number % 2), "txt": name, "json": json.dumps({"label": name, "width": 8 + number % 3})}
         files[f"{number:06d}.{label}"] = said[label].encode()
-    return save_tar(path, files)
+    return save_tar(path, files, "w:gz" if path.name.endswith("gz") else "w")
 
 
 @pytest.mark.parametrize(
@@ -136,22 +138,66 @@ def test_a_webdataset_is_read_where_it_lies(tmp_path: Path, label: str, names: l
     assert not (tmp_path / "cache").exists()
 
 
-def test_shards_are_given_by_a_folder_or_by_a_pattern(tmp_path: Path):
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz"])
+def test_shards_are_given_by_a_folder_or_by_a_pattern(tmp_path: Path, ending: str):
+    root = tmp_path / "shards"
+    root.mkdir()
     for number in range(3):
-        shard(tmp_path / f"train-{number:06d}.tar", 4 * number)
-    assert counts(opened(str(tmp_path / "train-{000000..000002}.tar"))) == {"train": [6, 6]}
-    assert counts(opened(str(tmp_path / "train-{000001..000001}.tar"))) == {"train": [2, 2]}
-    shard(tmp_path / "val-000000.tar", 100)
-    assert counts(opened(tmp_path)) == {"train": [6, 6], "validation": [2, 2]}
-    with pytest.raises(ValueError, match=r"train-000003.tar is not there"):
-        opened(str(tmp_path / "train-{000000..000003}.tar"))
+        shard(root / f"train-{number:06d}.{ending}", 4 * number)
+    assert counts(opened(f"{root}/train-{{000000..000002}}.{ending}")) == {"train": [6, 6]}
+    assert counts(opened(f"{root}/train-{{000001..000001}}.{ending}")) == {"train": [2, 2]}
+    shard(root / f"val-000000.{ending}", 100)
+    assert counts(opened(root)) == {"train": [6, 6], "validation": [2, 2]}
+    with pytest.raises(ValueError, match=rf"train-000003.{ending} is not there"):
+        opened(f"{root}/train-{{000000..000003}}.{ending}")
 
 
-def test_a_webdataset_is_streamed_and_goes_on_from_any_sample(tmp_path: Path):
+def test_a_compressed_shard_holds_what_the_same_without_compression_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    plain = opened(shard(tmp_path / "shard-0.tar", 0, label="json")).splits["train"]
+    packed = shard(tmp_path / "shard-0.tar.gz", 0, label="json")
+    table = opened(packed).splits["train"]
+    assert [table.name_of(row) for row in range(4)] == [plain.name_of(row) for row in range(4)]
+    assert table.labels.tolist() == plain.labels.tolist()
+    assert all((table.open(row).pixels(3) == noise(row)).all() for row in (3, 0, 2))
+    (written,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock")
+    assert written.name == "shard-0.tar"
+    about = written.stat()
+    shard(packed, 4, label="json")
+    assert (opened(packed).splits["train"].open(0).pixels(3) == noise(4)).all()
+    assert written.stat() == about
+    assert "Unpacking" not in capsys.readouterr().out
+
+
+def test_a_compressed_shard_keeps_the_limits_of_unpacking_and_a_broken_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = shard(tmp_path / "shard-0.tar.gz", 0, count=40)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match="shard-0.tar.gz cannot be unpacked"):
+        opened(path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(archives, "ROOM", 0)
+    monkeypatch.setattr(archives, "GROWTH", 1)
+    with pytest.raises(ValueError, match="shard-0.tar.gz grows beyond"):
+        opened(path)
+
+
+def test_a_compressed_tar_of_class_folders_is_none_of_samples(tmp_path: Path):
+    assert counts(opened(save_tar(tmp_path / "photos.tar.gz", FILES, "w:gz"), layout="splits"))["train"] == [2, 2]
+    with pytest.raises(ValueError, match="layout webdataset: .* is no tar file"):
+        opened(save_zip(tmp_path / "photos.zip", FILES), layout="webdataset")
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz"])
+def test_a_webdataset_is_streamed_and_goes_on_from_any_sample(tmp_path: Path, ending: str):
     for number in range(2):
-        shard(tmp_path / f"train-{number}.tar", 4 * number)
-    shard(tmp_path / "test-0.tar", 100)
+        shard(tmp_path / f"train-{number}.{ending}", 4 * number)
+    shard(tmp_path / f"test-0.{ending}", 100)
     data = opened(tmp_path, streaming=True)
+    assert not [*(tmp_path / "cache").rglob("train-*.tar")]
     assert counts(data) == {"test": [2, 2]}
     assert data.stream is not None
     part: Any = data.stream.shards.shard(num_shards=2, index=1)
@@ -163,3 +209,18 @@ def test_a_webdataset_is_streamed_and_goes_on_from_any_sample(tmp_path: Path):
     again: Any = data.stream.shards.shard(num_shards=2, index=1)
     again.load_state_dict(state)
     assert [stem for stem, _, _ in again] == [stem for stem, _, _ in records] == ["000006", "000007"]
+
+
+def test_a_compressed_stream_of_several_parts_is_read_to_its_end_and_a_broken_one_named(tmp_path: Path):
+    tar = shard(tmp_path / "whole.tar", 0, count=40).read_bytes()
+    parts = [gzip.compress(tar[start : start + 5000]) for start in range(0, len(tar), 5000)]
+    (tmp_path / "whole.tar").unlink()
+    path = tmp_path / "train-0.tar.gz"
+    path.write_bytes(b"".join(parts))
+    shard(tmp_path / "test-0.tar.gz", 100)
+    stream = opened(tmp_path, streaming=True).stream
+    assert stream is not None
+    assert len(list(stream.shards.shard(1, 0))) == 40
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match="train-0.tar.gz cannot be read"):
+        list(stream.shards.shard(1, 0))

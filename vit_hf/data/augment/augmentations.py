@@ -6,8 +6,8 @@ An entry is a name with its strength, or with a mapping of its fields:
 
 They follow one another in this order, phase by phase: first what chooses what is decoded, such as `random_clip` and
 `random_resized_crop`, then what changes its bytes, and last what changes normalized pixels, such as `erase`. A bare
-number is for the fields that an entry names as its `strength`. Every random number is a function of the seed, the
-epoch and the sample (see random_numbers.py), and the same for all frames of a clip.
+number or word is for the fields that an entry names as its `strength`. Every random number is a function of the seed,
+the epoch and the sample (see random_numbers.py), and the same for all frames of a clip.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 
 from ...errors import UserError, unknown_name
 from ..decode.resize import Box
+from .augmix import augmix, augmix_draws
 from .auto_augment import (
     JITTER_DRAWS,
     RANDAUGMENT_DRAWS,
@@ -33,6 +34,7 @@ from .auto_augment import (
 from .crops import BOX_DRAWS, ERASE_DRAWS, erase_, flip, pad_and_crop, random_box
 from .geometry import AFFINE, AFFINE_DRAWS
 from .operations import OPERATIONS, Augmentation, Limits, Share, refuse_crossed
+from .policies import AUTOAUGMENT_DRAWS, PolicyName, autoaugment
 
 
 class RandomResizedCrop(Augmentation):
@@ -108,6 +110,20 @@ class PadAndCrop(Augmentation):
         return pad_and_crop(pixels, numbers, margin=self.margin, padding=self.padding)
 
 
+class AutoAugment(Augmentation):
+    """Two operations, as a policy has them that was found on this data set; written as `auto_augment: imagenet`."""
+
+    strength = ("policy",)
+    policy: PolicyName = "imagenet"
+
+    @property
+    def draws(self) -> int:
+        return AUTOAUGMENT_DRAWS
+
+    def __call__(self, pixels, numbers):
+        return autoaugment(pixels, numbers, policy=self.policy)
+
+
 class RandAugment(Augmentation):
     """n operations of about the same magnitude (0 to 10). timm's rand-m9-mstd0.5-inc1 is {magnitude: 9, noise: 0.5}."""
 
@@ -135,6 +151,34 @@ class TrivialAugment(Augmentation):
 
     def __call__(self, pixels, numbers):
         return trivialaugment(pixels, numbers)
+
+
+class AugMix(Augmentation):
+    """Chains of operations, mixed with one another and with the image. The loss of its paper is no part of it."""
+
+    strength = ("severity",)
+    severity: float = Field(default=3, ge=1, le=10, description="an operation's magnitude is drawn up to this")
+    width: int = Field(default=3, ge=1, description="chains")
+    depth: int = Field(default=-1, ge=-1, description="operations in a chain; -1 for 1 to 3")
+    alpha: float = Field(default=1, ge=0.1, le=100, description="of the weights of the chains, and of the mixture's")
+    operations: Literal["all", "paper"] = Field(
+        default="all", description="paper: without brightness, contrast, saturation and sharpness (for ImageNet-C)"
+    )
+
+    @field_validator("depth")
+    @classmethod
+    def refuse_no_depth(cls, depth: int) -> int:
+        if depth == 0:
+            raise UserError("depth: a chain of 0 operations changes nothing; give 1 or more, or -1 for 1 to 3.")
+        return depth
+
+    @property
+    def draws(self) -> int:
+        return augmix_draws(self.width, self.depth)
+
+    def __call__(self, pixels, numbers):
+        how = {"severity": self.severity, "width": self.width, "depth": self.depth, "alpha": self.alpha}
+        return augmix(pixels, numbers, operations=self.operations, **how)
 
 
 class ThreeAugment(Augmentation):
@@ -207,8 +251,10 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "random_resized_crop": RandomResizedCrop,
     "flip": Flip,
     "pad_and_crop": PadAndCrop,
+    "auto_augment": AutoAugment,
     "randaugment": RandAugment,
     "trivialaugment": TrivialAugment,
+    "augmix": AugMix,
     "three_augment": ThreeAugment,
     "color_jitter": ColorJitter,
     **OPERATIONS,

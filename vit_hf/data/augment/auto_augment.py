@@ -1,6 +1,7 @@
 """RandAugment, TrivialAugment, 3-Augment and color jitter on whole batches of bytes; the random numbers are passed in.
 
-Images that drew the same operation are changed together, each by its own amount.
+Images that drew the same operation are changed together, each by its own amount. AutoAugment (policies.py) and
+AugMix (augmix.py) are made of the same operations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -119,12 +120,19 @@ def apply(pixels: Tensor, names: Sequence[str], chosen: np.ndarray, amounts: np.
     return in_groups(pixels, chosen, change)
 
 
-def amounts_of(space: Mapping[str, Amount], chosen: np.ndarray, level: np.ndarray, sign: np.ndarray, side: int):
-    """b, b, b -> b: what each image's operation makes of its level"""
+def signs(numbers: np.ndarray) -> np.ndarray:
+    """... -> ...: uniform numbers from 0 to 1 become -1 or 1."""
+    return np.where(numbers < 0.5, -1.0, 1.0)
+
+
+def amounts_of(
+    space: Mapping[str, Amount], chosen: np.ndarray, level: np.ndarray, sign: np.ndarray, sides: Sequence[int]
+) -> np.ndarray:
+    """b, b, b -> b: what each image's operation makes of its level; sides: height and width in pixels"""
     names, amounts = list(space), np.zeros(len(chosen))
     for number in np.unique(chosen):
-        rows = chosen == number
-        amounts[rows] = space[names[number]](level[rows], sign[rows], side)
+        rows, name = chosen == number, names[number]
+        amounts[rows] = space[name](level[rows], sign[rows], sides[0] if name == "translate_y" else sides[1])
     return amounts
 
 
@@ -143,8 +151,7 @@ def randaugment(
         operation, occurs, luck, sign = own.T
         chosen = choice(operation, len(RANDAUGMENT))
         level = np.clip(magnitude + noise * normal(luck), 0, 10) / 10
-        side = pixels.shape[-1]
-        amounts = amounts_of(RANDAUGMENT, chosen, level, np.where(sign < 0.5, -1.0, 1.0), side)
+        amounts = amounts_of(RANDAUGMENT, chosen, level, signs(sign), pixels.shape[-2:])
         pixels = apply(pixels, list(RANDAUGMENT), np.where(occurs < probability, chosen, -1), amounts)
     return pixels
 
@@ -158,7 +165,7 @@ def trivialaugment(pixels: Tensor, numbers: np.ndarray) -> Tensor:
     operation, luck, sign = numbers.T
     chosen = choice(operation, len(TRIVIALAUGMENT))
     level = choice(luck, MAGNITUDES) / (MAGNITUDES - 1)
-    amounts = amounts_of(TRIVIALAUGMENT, chosen, level, np.where(sign < 0.5, -1.0, 1.0), pixels.shape[-1])
+    amounts = amounts_of(TRIVIALAUGMENT, chosen, level, signs(sign), pixels.shape[-2:])
     return apply(pixels, list(TRIVIALAUGMENT), chosen, amounts)
 
 

@@ -52,8 +52,7 @@ class Places:
     @cached_property
     def known(self) -> dict[str, str]:
         """The path of a file in the folder -> its path"""
-        start = len(str(self.root)) + 1
-        return {composed(item[start:]): item for item in self.tree.items()}
+        return {composed(name): item for name, item in self.tree.named_items()}
 
     @cached_property
     def stems(self) -> dict[str, str | None]:
@@ -67,10 +66,11 @@ class Places:
     @cached_property
     def bases(self) -> list[str]:
         """The folders that paths may be relative to, with a slash behind."""
-        folders, found = [self.tree], [""]
+        folders, found = [("", self.tree)], [""]
         while folders and len(found) < 1000:
-            folders = [child for folder in folders for child in folder.filled if not child.are_one]
-            found += [composed(child.path[len(str(self.root)) + 1 :]) + "/" for child in folders]
+            below = [(base, child) for base, folder in folders for child in folder.filled if not child.are_one]
+            folders = [(f"{base}{child.name}/", child) for base, child in below]
+            found += [base for base, _ in folders]
         return found
 
     def look_up(self, base: str, name: str) -> str | None:

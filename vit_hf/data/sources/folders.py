@@ -1,6 +1,7 @@
 """What lies in a folder, by a plain scan: images or videos, folders of them, and what is passed over."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from operator import attrgetter
@@ -90,6 +91,16 @@ class Folder:
             else:
                 found += [one.path] if one.are_one else one.items()
         return found
+
+    def named_items(self, above: str = "") -> Iterator[tuple[str, str]]:
+        """-> the path of each item in this folder, by the names of the folders on the way, and its path"""
+        for one in self.content:
+            if isinstance(one, str):
+                yield above + os.path.basename(one), one  # noqa: PTH119
+            elif one.are_one:
+                yield above + one.name, one.path
+            else:
+                yield from one.named_items(f"{above}{one.name}/")
 
     def other_files(self) -> list[str]:
         """What is passed over, here and below."""

@@ -35,6 +35,10 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 SPLIT_SWITCHES = {"is_valid": "validation", "is_val": "validation", "is_validation": "validation", "is_test": "test"}
 
 
+class NoFiles(UserError):
+    """A table that names files which are not there."""
+
+
 @dataclass
 class Listed:
     """Rows of a table: the files that they name, and all columns. split: the one that the table is."""
@@ -65,7 +69,7 @@ def read_listed(path: Path, split: str | None, places: Places, settings: DataSet
     if best is None or not found[best]:
         example = next((name for name in candidates if name.lower() in FILE_WORDS), None)
         if example is None:
-            raise UserError(
+            raise NoFiles(
                 f"No column of {path} ({first_few(columns)}) names files that are there; name it with "
                 "--data.image_column, and write paths as they are, or relative to the table."
             )
@@ -159,7 +163,7 @@ def open_listed(
 
 def refuse_rows_without_files(part: Listed, missing: Sequence[int], settings: DataSettings) -> None:
     if missing and (settings.on_error == "fail" or len(missing) == len(part.files)):
-        raise UserError(
+        raise NoFiles(
             f"{len(missing):,} of {len(part.files):,} rows of {part.path} name no file that is there: "
             f"{first_few([part.row(place) for place in missing], 3)}. Correct the column {part.image_column!r}, name "
             "another with --data.image_column, or leave these rows out with --data.on_error skip."

@@ -7,14 +7,16 @@ from pathlib import Path
 from ...errors import UserError
 from ...modality import IMAGE, Modality
 from ..settings import DataSettings
+from .archive_folders import archives_in, holds_table, meaning, with_folders, with_tables
 from .archives import is_archive, unpacked
 from .digits import digits, moving_digits
 from .folders import Folder, scan, suffix_of
-from .open_folder import is_table, open_folder, open_table_file
+from .listed_files import NoFiles
+from .open_folder import is_table, open_folder, open_table_file, tables_near
 from .splits import cut
 from .table_files import holds_pictures
 from .tables import ImageData, refuse_strange_labels
-from .webdataset import expanded, is_webdataset, open_webdataset, shards_in, stream_webdataset
+from .webdataset import expanded, is_tar, is_webdataset, open_webdataset, shards_in, stream_webdataset
 
 # Of tables, and of files of the user's own.
 UNHEARD = ("subset", "revision", "streaming", "image_column", "label_column", "label_columns", "label_separator")
@@ -31,6 +33,7 @@ def refuse_settings_of_tables(settings: DataSettings, kind: str, only: Sequence[
             )
 
 
+ARCHIVES_IN_ARCHIVES = 2  # levels that are opened, as one that holds itself would never end
 BUNDLED = {"digits": digits, "moving_digits": moving_digits}
 
 
@@ -47,8 +50,11 @@ def bundled(settings: DataSettings, modality: Modality) -> ImageData:
     return data
 
 
-def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
-    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub."""
+def open_source(settings: DataSettings, *, modality: Modality = IMAGE, archives_around: int = 0) -> ImageData:
+    """digits or moving_digits, parquet files, a folder of class folders, or a data set on the Hub.
+
+    archives_around: that were unpacked on the way.
+    """
     if settings.name in BUNDLED:
         return bundled(settings, modality)
     path = Path(settings.name).expanduser()
@@ -56,12 +62,14 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageD
     if shards := shards_of(path, settings, tree):
         return (stream_webdataset if settings.streaming else open_webdataset)(shards, settings, modality)
     if path.is_file() and is_archive(path):
-        return open_archive(path, settings, modality)
+        return open_archive(path, settings, modality, archives_around)
     if path.is_file() and not settings.streaming and is_table(path):
-        return open_table_file(path, settings, modality)
-    if tree is not None and not settings.streaming:
-        tables = [Path(name) for name in tree.other_files() if suffix_of(name) == "parquet"]
-        if tree.count or not any(map(holds_pictures, tables)):
+        return open_table_of_files(path, settings, modality)
+    if tree is not None and not holds_parquet(tree):
+        around, archives = archives_in(tree)
+        if archives:
+            return open_archives(around, archives, settings, modality, archives_around)
+        if not settings.streaming:
             refuse_settings_of_tables(settings, "a folder", only=("subset", "revision"))
             return open_folder(tree, settings, modality)
     # Importing datasets costs a second or two that digits and folders need not pay.
@@ -79,7 +87,7 @@ def shards_of(path: Path, settings: DataSettings, tree: Folder | None) -> list[P
     if tree is not None:
         shards = [] if tree.count and settings.layout is None else shards_in(tree.other_files())
     else:
-        shards = expanded(settings.name) if path.suffix == ".tar" and (path.is_file() or "{" in settings.name) else []
+        shards = expanded(settings.name) if is_tar(path) and (path.is_file() or "{" in settings.name) else []
     if shards and (settings.layout == "webdataset" or is_webdataset(shards[0])):
         return shards
     if settings.layout == "webdataset":
@@ -89,11 +97,54 @@ def shards_of(path: Path, settings: DataSettings, tree: Folder | None) -> list[P
     return []
 
 
-def open_archive(path: Path, settings: DataSettings, modality: Modality) -> ImageData:
+def holds_parquet(tree: Folder) -> bool:
+    """Whether a folder's images are in parquet files."""
+    tables = (Path(name) for name in tree.other_files() if suffix_of(name) == "parquet")
+    return not tree.count and any(map(holds_pictures, tables))
+
+
+def open_archive(path: Path, settings: DataSettings, modality: Modality, around: int = 0) -> ImageData:
+    """around: the archives that this one lies in."""
     refuse_settings_of_tables(settings, "an archive", only=("subset", "revision", "streaming"))
+    if around >= ARCHIVES_IN_ARCHIVES:
+        raise UserError(f"{path} is an archive in an archive in an archive; unpack it yourself and name the folder.")
     folder = str(unpacked(path))
-    data = open_source(settings.model_copy(update={"name": folder}), modality=modality)
-    return replace(data, understood=[line.replace(folder, settings.name) for line in data.understood])
+    inside = settings.model_copy(update={"name": folder})
+    data = open_source(inside, modality=modality, archives_around=around + 1)
+    return replace(data, understood=[line.replace(folder, str(path)) for line in data.understood])
+
+
+def open_archives(
+    tree: Folder, archives: list[Path], settings: DataSettings, modality: Modality, around: int = 0
+) -> ImageData:
+    """A folder of archives: of one alone what it holds, of several the folder that they would be unpacked.
+
+    Raises: UserError where that is not clear.
+    """
+    refuse_settings_of_tables(settings, "a folder of archives", only=("subset", "revision", "streaming"))
+    if around >= ARCHIVES_IN_ARCHIVES:
+        raise UserError(f"{archives[0]} is an archive in an archive in an archive; unpack it yourself.")
+    tree = with_tables(tree, [path for path in archives if holds_table(path)], modality)
+    archives = [path for path in archives if not holds_table(path)]
+    if len(archives) == 1 and not tree.count and not tables_near(tree):
+        return open_archive(archives[0], settings, modality, around)
+    if archives:
+        settings = meaning(tree, archives, settings)
+    if not tree.filled:
+        tree = with_folders(tree, archives, modality)
+    return open_folder(tree, settings, modality)
+
+
+def open_table_of_files(path: Path, settings: DataSettings, modality: Modality) -> ImageData:
+    """A table, whose files lie beside it, or in archives beside it."""
+    try:
+        return open_table_file(path, settings, modality)
+    except NoFiles:
+        tree, archives = archives_in(scan(str(path.parent), modality))
+        archives = [one for one in archives if not holds_table(one)]
+        if tree.filled or not archives:
+            raise
+    return open_table_file(path, settings, modality, with_folders(tree, archives, modality))
 
 
 def open_data(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:

@@ -151,10 +151,11 @@ def labeled_files(table: ImageTable) -> Iterator[tuple[str, int]]:
     return zip(table.items, table.labels.tolist(), strict=True)
 
 
-def open_table_file(path: Path, settings: DataSettings, modality: Modality) -> ImageData:
-    """One table, whose files lie beside it."""
+def open_table_file(path: Path, settings: DataSettings, modality: Modality, tree: Folder | None = None) -> ImageData:
+    """One table, whose files lie beside it. tree: the folder around it, where that is known."""
     found = spelled(path.stem)
-    return open_listed([(path, found.split if found else None)], Places(path.parent, modality), settings, modality)
+    places = Places(path.parent, modality, tree)
+    return open_listed([(path, found.split if found else None)], places, settings, modality)
 
 
 def is_table(path: Path) -> bool:

@@ -76,8 +76,13 @@ def classes_of_other(folder: Folder, known: Mapping[str, object], modality: Moda
     inside = folder
     while len(inside.filled) == 1 and inside.filled[0].name not in known:
         lone = inside.filled[0]
+        wraps = lone.nested and names_in(innermost(lone)) <= set(known)
         if not (
-            says_nothing(lone.name) or lone.name.lower() in UNTOLD or lone.name == inside.name or spelled(lone.name)
+            wraps
+            or says_nothing(lone.name)
+            or lone.name.lower() in UNTOLD
+            or lone.name == inside.name
+            or spelled(lone.name)
         ):
             break
         inside = lone

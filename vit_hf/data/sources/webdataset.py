@@ -1,22 +1,23 @@
 """WebDataset: tar files whose members belong together by their names, 0001.jpg and 0001.cls; read where they lie."""
 
+import gzip
 import json
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import UserError, first_few
 from ...modality import Modality
 from ..settings import DataSettings
-from .archives import BROKEN_ARCHIVES
-from .folders import suffix_of
+from .archives import BROKEN_ARCHIVES, GZIP_ENDINGS, TAR_ENDINGS, stem_of, without_gzip
 from .image_folders import understood
 from .label_columns import LABEL_WORDS, Labels, find_labels
 from .split_names import spelled, split_called
@@ -26,7 +27,16 @@ LABEL_ENDINGS = ("cls", "json", "txt", "cls2", "label")
 RECORDS_LOOKED_AT = 64  # members that tell what a tar file is
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
-Place = tuple[str, int, int]  # a tar file, and where in it a member begins and how long it is
+
+class Place(NamedTuple):
+    """A member of a tar file: where in it that begins and how long it is. content: of a file that is read in order."""
+
+    tar: str
+    start: int
+    size: int
+    content: bytes | None = None
+
+
 Sample = tuple[str, Place, dict[str, Any]]  # its name, where its image is, and its other fields
 
 
@@ -56,11 +66,11 @@ def parts_of_name(name: str) -> tuple[str, str]:
 
 def is_webdataset(path: Path) -> bool:
     """Whether in a tar file labels belong to images by their names. One that cannot be read is none."""
-    if not path.name.lower().endswith(".tar"):
+    if not is_tar(path):
         return False
     seen: dict[str, set[str]] = {}
     try:
-        with tarfile.open(path, "r:") as archive:
+        with opened_tar(path, in_order=True) as archive:
             for member, _ in zip(archive, range(RECORDS_LOOKED_AT), strict=False):
                 stem, ending = parts_of_name(member.name)
                 seen.setdefault(stem, set()).add(ending.rpartition(".")[2])
@@ -69,17 +79,36 @@ def is_webdataset(path: Path) -> bool:
     return any(endings & {*LABEL_ENDINGS} and endings - {*LABEL_ENDINGS} for endings in seen.values())
 
 
+def is_tar(path: Path) -> bool:
+    return path.name.lower().endswith(TAR_ENDINGS)
+
+
+def is_gzip(path: Path) -> bool:
+    return path.name.lower().endswith(GZIP_ENDINGS)
+
+
 def shards_in(tree_files: Sequence[str]) -> list[Path]:
-    return [Path(name) for name in tree_files if suffix_of(name) == "tar"]
+    return [path for path in map(Path, tree_files) if is_tar(path)]
 
 
-def samples_of(path: Path, modality: Modality) -> Iterator[Sample]:
-    """Raises: UserError for a broken file."""
+@contextmanager
+def opened_tar(path: Path, *, in_order: bool) -> Iterator[tarfile.TarFile]:
+    """in_order: whether a .tar.gz is read from its beginning on, and not first written without its compression."""
+    if in_order and is_gzip(path):  # by gzip, which reads files of several parts where tarfile stops after the first
+        with gzip.open(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
+            yield archive
+    else:
+        with tarfile.open(without_gzip(path) if is_gzip(path) else path, "r:") as archive:
+            yield archive
+
+
+def samples_of(path: Path, modality: Modality, *, in_order: bool = False) -> Iterator[Sample]:
+    """in_order: as in `opened_tar`. Raises: UserError for a broken file."""
     sample: dict[str, Any] = {}
     image: Place | None = None
     before: str | None = None
     try:
-        with tarfile.open(path, "r:") as archive:
+        with opened_tar(path, in_order=in_order) as archive:
             for member in archive:
                 if not member.isreg() or parts_of_name(member.name)[0].rpartition("/")[2] == "":
                     continue
@@ -90,7 +119,7 @@ def samples_of(path: Path, modality: Modality) -> Iterator[Sample]:
                     sample, image, before = {}, None, stem
                 kind = ending.rpartition(".")[2]
                 if kind in modality.endings:
-                    image = image or (str(path), member.offset_data, member.size)
+                    image = image or place_of_member(member, archive, path, in_order=in_order)
                 elif kind in LABEL_ENDINGS:
                     file: Any = archive.extractfile(member)
                     sample |= sample_fields(kind, file.read(), f"{path}: {member.name}")
@@ -98,6 +127,13 @@ def samples_of(path: Path, modality: Modality) -> Iterator[Sample]:
         raise error if isinstance(error, UserError) else UserError(f"{path} cannot be read: {error}") from error
     if before is not None and image is not None:
         yield before, image, sample
+
+
+def place_of_member(member: tarfile.TarInfo, archive: tarfile.TarFile, path: Path, *, in_order: bool) -> Place:
+    if is_gzip(path) and in_order:
+        file: Any = archive.extractfile(member)
+        return Place(str(path), member.offset_data, member.size, file.read())
+    return Place(str(archive.name), member.offset_data, member.size)
 
 
 def sample_fields(kind: str, data: bytes, name: str) -> dict[str, Any]:
@@ -113,21 +149,24 @@ def sample_fields(kind: str, data: bytes, name: str) -> dict[str, Any]:
 
 
 def read_member(sample: Sample, name: str) -> bytes:
-    path, start, size = sample[1]
-    with Path(path).open("rb") as file:
-        file.seek(start)
-        return file.read(size)
+    place = sample[1]
+    if place.content is not None:
+        return place.content
+    with Path(place.tar).open("rb") as file:
+        file.seek(place.start)
+        return file.read(place.size)
 
 
 def name_sample(sample: Sample, row: int) -> str:
-    return f"{Path(sample[1][0]).name}/{sample[0]}"
+    """shards/train-0.tar.gz -> train-0.tar/0001, compressed or not"""
+    return f"{stem_of(Path(sample[1].tar))}.tar/{sample[0]}"
 
 
 def splits_of(shards: Sequence[Path]) -> dict[str, list[Path]]:
     """The shards of each split, by their names or those of their folders; train is what says nothing else."""
     found: dict[str, list[Path]] = {}
     for shard in shards:
-        spelling = spelled(shard.stem)
+        spelling = spelled(stem_of(shard))
         split = spelling.split if spelling else split_called(shard.parent.name)
         found.setdefault(split or "train", []).append(shard)
     return {split: found[split] for split in ("train", "validation", "test") if split in found}
@@ -205,7 +244,7 @@ class TarStream:
         self.paths, self.modality, self.passed = paths, modality, 0
 
     def __iter__(self) -> Iterator[Sample]:
-        samples = chain.from_iterable(samples_of(path, self.modality) for path in self.paths)
+        samples = chain.from_iterable(samples_of(path, self.modality, in_order=True) for path in self.paths)
         for sample in islice(samples, self.passed, None):
             self.passed += 1
             yield sample

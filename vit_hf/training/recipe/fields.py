@@ -104,8 +104,10 @@ def of_settings(kind: type[BaseModel], path: str) -> Iterator[DescribedField]:
 
 def of_augmentations(path: str) -> Iterator[DescribedField]:
     for name, kind in AUGMENTATIONS.items():
-        strength = " and ".join(kind.strength)
-        by = f"number ({strength}) or fields" if strength else "true"
+        by = "true"
+        if kind.strength:
+            words = choices(kind.model_fields[kind.strength[0]].annotation)
+            by = f"{' | '.join(words) or 'number'} ({' and '.join(kind.strength)}) or fields"
         meaning = f"{name.replace('_', ' ')} by at most so much" if kind is Affine else first_sentence(kind.__doc__)
         yield DescribedField(f"{path}.{name}", by, "not set", meaning)
         if kind is not Affine:
