@@ -90,6 +90,11 @@ class Modality(ABC):
         Raises: UnreadableImage, now or when pixels are wanted.
         """
 
+    def looks_whole(self, source: Any, reading: Any) -> bool:
+        """Whether header and end of an item's file, or of its bytes, say that its pixels can be read; False where only
+        decoding tells."""
+        return False
+
     @cached_property
     @abstractmethod
     def open_stored(self) -> Callable[[Any], Any]:
@@ -178,6 +183,11 @@ class ImageModality(Modality):
         from .data.decode.images import open_picture
 
         return open_picture
+
+    def looks_whole(self, source: Any, reading: Any) -> bool:
+        from .data.decode.ends import looks_whole
+
+        return isinstance(source, Path | bytes) and looks_whole(source, reading)
 
     @cached_property
     def open_stored(self) -> Callable[[Any], Any]:

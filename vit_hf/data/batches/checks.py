@@ -5,14 +5,11 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ...modality import IMAGE
-from ..decode.ends import looks_whole
 from ..decode.files import Reading, UnreadableImage
 from ..sources.contents import database, with_hashes
 from ..sources.tables import ImageTable, read_in_order
@@ -77,8 +74,7 @@ def check_split(table: ImageTable, read: Callable[[Any], Any], *, split: str, de
         if keys[row] in known:
             return READ
         source, _ = table.source_of(row)
-        is_file = table.modality is IMAGE and isinstance(source, Path | bytes)
-        if is_file and not decode_all and looks_whole(source, table.reading):
+        if not decode_all and table.modality.looks_whole(source, table.reading):
             return PUT_OFF
         try:
             read(table.open(row))
