@@ -12,6 +12,7 @@ from made_images import class_folders, noise
 from torch.utils.data import DataLoader
 
 from vit_hf.data.augment.plan import AugmentationPlan
+from vit_hf.data.batches import load_batches as module
 from vit_hf.data.batches.dataset import DeadWorker, ImageBatches, RawBatches, collate, in_sentences
 from vit_hf.data.batches.load_batches import load_batches
 from vit_hf.data.decode.images import UnreadableImage
@@ -109,6 +110,14 @@ def test_nothing_is_read_in_advance_where_that_is_not_wanted(photos: Path):
     assert images[1]["labels"] == 0
     with pytest.raises(UnreadableImage, match=r"0\.png: it is empty"):
         images[0]
+
+
+def test_who_waits_for_images_is_told_how_to_wait_once(photos: Path, monkeypatch, capsys):
+    load(photos, keep_in_memory=True)
+    assert "data.cache" not in capsys.readouterr().out
+    monkeypatch.setattr(module, "WORTH_A_CACHE", -1.0)
+    load(photos, keep_in_memory=True)
+    assert "with --data.cache true its prepared pixels are kept on disk" in capsys.readouterr().out
 
 
 class Dying(RawBatches):

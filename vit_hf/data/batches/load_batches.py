@@ -1,5 +1,6 @@
 """A split of images made ready: kept in memory or on disk where that is wanted, and otherwise checked."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from .checks import check_split
 from .dataset import MEMORY, ImageBatches
 
 TRIED = 16  # images from which the size of all is estimated
+WORTH_A_CACHE = 60.0  # seconds of reading
 FILES_NAMED = 10  # bad files that a message names; the others are counted
 
 
@@ -52,13 +54,19 @@ class Reader:
 
 def read_split(table: ImageTable, read: Reader, *, split: str) -> StoredSplit:
     """Every image once, and its bytes."""
-    images, rows, unreadable = [], [], []
+    images, rows, unreadable, start = [], [], [], time.monotonic()
     for row, (pixels, line) in enumerate(table.read_each(read, f"Reading {split} {table.modality.plural}")):
         if line is not None:
             unreadable.append(line)
             continue
         rows.append(row)
         images.append(pixels)
+    if (seconds := time.monotonic() - start) > WORTH_A_CACHE:
+        print(
+            f"Reading the {split} split took {seconds:.0f} s; with --data.cache true its prepared pixels are kept on "
+            "disk, and the next start begins with them.",
+            flush=True,
+        )
     return StoredSplit(PixelStore.of(images) if images else None, np.array(rows, dtype=np.int64), unreadable)
 
 
