@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from vit_hf import VisionTransformerConfig, VisionTransformerForImageClassification
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.runs.begin import begin
+from vit_hf.runs.probing import begin_from_probe
 from vit_hf.runs.setup import prepare
 from vit_hf.runs.train import train_prepared
 
@@ -60,6 +61,17 @@ def test_a_fine_tuning_that_leads_down_is_undone_and_said(photos: Path, encoder:
     trunk = load_file(encoder / "model.safetensors")
     for name, tensor in trunk.items():
         torch.testing.assert_close(found.model.vit.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_what_the_features_are_read_of_is_not_decoded_once_more(
+    photos: Path, encoder: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    overrides = {"data.keep_in_memory": False, "training.output_dir": str(tmp_path / "out"), "training.use_cpu": True}
+    prepared = prepare(begin(str(photos), str(encoder), overrides))
+    assert all(bool(images.undecoded.all()) for images in prepared.batches.values())
+    begin_from_probe(prepared, prepared.trainer())
+    assert not any(bool(images.undecoded.any()) for images in prepared.batches.values())
 
 
 def test_a_source_without_a_head_is_told_of_once_and_without_a_foreign_report(

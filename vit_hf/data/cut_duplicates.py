@@ -88,14 +88,14 @@ def cut_duplicates(
     deadline = time.monotonic() + seconds
     found: list[NearDuplicate] = []
     uncompared: dict[str, int] = {}
+
+    @lru_cache(maxsize=2048)
+    def cuts_of(part: str, row: int) -> tuple[GrayCuts, GrayCuts]:
+        table = tables[part]
+        image = table.modality.draw(table.open(row))
+        return gray_cuts(image), gray_cuts(ImageOps.mirror(image))
+
     for one, other in combinations(tables, 2):
-
-        @lru_cache(maxsize=2048)
-        def cuts_of(part: str, row: int) -> tuple[GrayCuts, GrayCuts]:
-            table = tables[part]
-            image = table.modality.draw(table.open(row))
-            return gray_cuts(image), gray_cuts(ImageOps.mirror(image))
-
         for row, others in nearest(vectors[other], vectors[one], NEIGHBORS):
             if time.monotonic() > deadline:
                 uncompared[other] = max(uncompared.get(other, 0), len(tables[other]) - row)

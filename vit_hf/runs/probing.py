@@ -43,6 +43,7 @@ class Rung:
 def features_of(model: Any, images: ImageBatches, *, batch_size: int) -> Tensor:
     """-> b d, on the CPU: what the classifier reads of each image, without augmentation"""
     plain, found = ImageBatches(images.table, images.preparation, on_error=images.on_error), []
+    plain.undecoded = images.undecoded  # what is decoded here need not be once more, to see whether it can be
     loader = DataLoader(plain, batch_size=batch_size, collate_fn=collate)
     reading = model.classifier.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0].float().cpu()))
     try:

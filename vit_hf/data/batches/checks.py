@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..decode.files import Reading, UnreadableImage
 from ..sources.contents import database, with_hashes
-from ..sources.tables import ImageTable, read_in_order
+from ..sources.tables import ImageTable
 from .cache import StoredSplit
 
 ASKED_AT_ONCE = 500  # contents; some builds of SQLite take no more than 999
@@ -82,9 +81,7 @@ def check_split(table: ImageTable, read: Callable[[Any], Any], *, split: str, de
             return str(error)
         return READ
 
-    doing = f"Checking {split} {table.modality.plural}"
-    each = tqdm(read_in_order(check, len(table)), total=len(table), desc=doing, leave=False, disable=None)
-    verdicts = list(each)
+    verdicts = list(table.each(check, f"Checking {split} {table.modality.plural}"))
     remember_decoded([key for key, verdict in zip(keys, verdicts, strict=True) if verdict == READ and key not in known])
     rows = np.array([row for row, verdict in enumerate(verdicts) if not verdict], dtype=np.int64)
     put_off = np.array([verdict is PUT_OFF for verdict in verdicts], dtype=bool)

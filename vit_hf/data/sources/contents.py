@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ...files import user_cache
-from .tables import ImageTable, read_in_order
+from .tables import ImageTable
 
 WHOLE = 256 * 1024  # bytes, up to which all of a content is hashed
 HASHED_PIECES = 4  # of a larger one, evenly from its first byte to its last
@@ -124,9 +123,7 @@ def with_hashes(table: ImageTable) -> ImageTable:
             new.append((path, *state, found))
         return found
 
-    doing = f"Recognizing {table.modality.plural}"
-    each = tqdm(read_in_order(find, len(table)), total=len(table), desc=doing, leave=False, disable=None)
-    hashes = np.array(list(each), dtype=np.str_)
+    hashes = np.array(list(table.each(find, f"Recognizing {table.modality.plural}")), dtype=np.str_)
     if new:
         remember(new)
     return replace(table, hashes=hashes)

@@ -87,8 +87,12 @@ class ImageTable:
             except UnreadableImage as error:
                 return None, str(error)
 
-        each = read_in_order(read, len(self))
-        yield from tqdm(each, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
+        return self.each(read, doing)
+
+    def each(self, read: Callable[[int], Any], doing: str) -> Iterator[Any]:
+        """read(0), read(1), ... of the rows, by several threads, while a bar says how far that is."""
+        found = read_in_order(read, len(self))
+        yield from tqdm(found, total=len(self), desc=doing, unit=f" {self.modality.plural}", leave=False, disable=None)
 
     def class_counts(self, classes: int) -> np.ndarray:
         """Items of each class; of several labels those that have each, and of numbers to predict all."""
