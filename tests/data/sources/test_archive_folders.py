@@ -1,11 +1,9 @@
-import io
-import tarfile
-import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from made_archives import save_tar, save_zip
 from made_images import noise, png
 
 import vit_hf
@@ -28,17 +26,8 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     """A zip or tar archive, by its ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, data in files.items():
-                archive.writestr(name, data)
-        return path
-    mode: Any = {"gz": "w:gz", "tgz": "w:gz", "xz": "w:xz"}.get(path.suffix[1:], "w")
-    with tarfile.open(path, mode) as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
+        return save_zip(path, files)
+    return save_tar(path, files, {"gz": "w:gz", "tgz": "w:gz", "xz": "w:xz"}.get(path.suffix[1:], "w"))
 
 
 def of(*names: str) -> dict[str, bytes]:

@@ -1,5 +1,4 @@
 import gzip
-import io
 import json
 import os
 import stat
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_archives import save_tar, save_zip
 from made_images import noise, png
 
 from vit_hf.data.settings import DataSettings
@@ -25,22 +25,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 FILES = {
     f"photos/{split}/{name}/{n}.png": png(noise(n)) for split in ("train", "val") for name in "ab" for n in range(2)
 }
-
-
-def save_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return path
-
-
-def save_tar(path: Path, files: dict[str, bytes], mode: Any = "w") -> Path:
-    with tarfile.open(path, mode) as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def opened(name: object, **settings: Any) -> ImageData:

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from same_figures import assert_same_figures
 from sklearn import metrics as sklearn_metrics
 from torch import Tensor
 
@@ -106,12 +107,7 @@ def test_the_bootstrap_measures_what_the_report_does():
     logits, labels = some()
     found = measure(logits, labels, SEVERAL, NAMES)
     again = MultiLabelSample(logits, labels, said_at(logits, None))(torch.ones(1, 120).double())
-    for name, value in again.items():
-        if name.startswith("classes."):
-            expected = [row[name.removeprefix("classes.")] for row in found["classes"].values()]
-            np.testing.assert_allclose(value[0], expected, rtol=1e-5)
-        else:
-            assert float(value) == pytest.approx(found[name], rel=1e-5), name
+    assert_same_figures(again, found)
 
 
 def test_labels_of_another_number_are_refused():
