@@ -3,9 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from vit_hf.data.augment.mixing import MIX_DRAWS, cut_box, cutmix, mix, mixup, pair_plan, partners, shares
+from vit_hf.data.augment.mixing import MIX_DRAWS, cut_boxes, cutmix, mix, mixup, pair_plan, partners, shares
 from vit_hf.data.augment.random_numbers import uniform
-from vit_hf.data.decode.resize import Box
 
 BOTH = {"mixup_alpha": 0.8, "cutmix_alpha": 1.0, "probability": 1.0, "switch": 0.5}
 
@@ -32,8 +31,8 @@ def test_cutmix_takes_a_box_from_the_neighbor():
 
 
 def test_a_box_has_its_area_and_is_cut_off_at_the_border():
-    assert cut_box(100, 100, 0.75, 0.5, 0.5) == Box(25, 25, 50, 50)
-    assert cut_box(100, 100, 0.75, 0.0, 0.99) == Box(0, 74, 25, 26)
+    boxes = cut_boxes(100, 100, np.array([0.75, 0.75]), np.array([0.5, 0.0]), np.array([0.5, 0.99]))
+    assert boxes.tolist() == [[25, 25, 50, 50], [0, 74, 25, 26]]
 
 
 def test_shares_have_the_beta_distribution():

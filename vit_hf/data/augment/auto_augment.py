@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .color import (
@@ -27,7 +26,7 @@ from .color import (
     solarize_add,
 )
 from .geometry import rotate, shear_x, shear_y, translate_x, translate_y
-from .random_numbers import choice, in_groups, normal
+from .random_numbers import choice, in_groups, normal, to_device
 
 TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "identity": lambda pixels, amounts: pixels,
@@ -50,9 +49,6 @@ TRANSFORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "translate_x": translate_x,
     "translate_y": translate_y,
 }
-
-# Their amounts are numbers that the CPU has to know, and a device would have to be waited for.
-ON_CPU = ("translate_x", "translate_y")
 
 # (level from 0 to 1, sign, side in pixels) -> amount
 Amount = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -114,8 +110,7 @@ def apply(pixels: Tensor, names: Sequence[str], chosen: np.ndarray, amounts: np.
     """b c h w, b, b -> b c h w: the chosen one of the names for each image; -1 leaves an image as it is."""
 
     def change(number: int, pixels: Tensor, rows: np.ndarray) -> Tensor:
-        own, name = torch.from_numpy(amounts[rows]).float(), names[number]
-        return TRANSFORMS[name](pixels, own if name in ON_CPU else own.to(pixels.device, non_blocking=True))
+        return TRANSFORMS[names[number]](pixels, to_device(amounts[rows].astype(np.float32), pixels))
 
     return in_groups(pixels, chosen, change)
 

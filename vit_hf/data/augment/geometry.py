@@ -55,8 +55,13 @@ def shear_y(pixels: Tensor, amounts: Tensor) -> Tensor:
 
 def translate_x(pixels: Tensor, amounts: Tensor) -> Tensor:
     """b c h w, b -> b c h w: by so many whole pixels to the left"""
-    moved = torch.full_like(pixels, int(FILL))
     width = pixels.shape[-1]
+    if pixels.device.type != "cpu":  # where amounts are not known here, and each copy of a part is a kernel
+        places = torch.arange(width, device=pixels.device) + amounts.int()[:, None]
+        inside = rearrange((places >= 0) & (places < width), "b w -> b 1 1 w")
+        index = rearrange(places.clamp(0, width - 1), "b w -> b 1 1 w").expand(pixels.shape)
+        return pixels.gather(3, index).masked_fill(~inside, int(FILL))
+    moved = torch.full_like(pixels, int(FILL))
     for row, amount in enumerate(amounts.int().tolist()):
         by = max(-width, min(width, amount))
         moved[row, :, :, max(0, -by) : width - max(0, by)] = pixels[row, :, :, max(0, by) : width - max(0, -by)]
@@ -132,7 +137,8 @@ def apply_affine(pixels: Tensor, matrices: Tensor) -> Tensor:
     """b c h w, b 3 3 -> b c h w: each output pixel looks up where its matrix sends it; outside all is 0 (black)."""
     height, width = pixels.shape[-2:]
     # A wide image must turn in pixels, not in the square from -1 to 1: go to pixels and back.
-    sides = torch.tensor([width, height], dtype=torch.float32, device=matrices.device)
+    sides = torch.tensor([width, height], dtype=torch.float32)
     turns, shifts = matrices[:, :2, :2] * sides / sides[:, None], matrices[:, :2, 2:]
-    grid = functional.affine_grid(torch.cat([turns, shifts], dim=2), list(pixels.shape), align_corners=False)
+    maps = torch.cat([turns, shifts], dim=2).to(pixels.device, non_blocking=True)
+    grid = functional.affine_grid(maps, list(pixels.shape), align_corners=False)
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

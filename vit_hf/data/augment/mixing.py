@@ -11,7 +11,6 @@ from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional
 
-from ..decode.resize import Box
 from .random_numbers import to_device
 
 MIX_DRAWS = 5
@@ -22,12 +21,16 @@ def shares(numbers: np.ndarray | float, alpha: float) -> np.ndarray:
     return betaincinv(alpha, alpha, numbers)
 
 
-def cut_box(height: int, width: int, share: float, down: float, right: float) -> Box:
-    """A box of the image's shape and 1 - share of its area about any point, cut off at the border."""
-    half_height, half_width = int(height * np.sqrt(1 - share)) // 2, int(width * np.sqrt(1 - share)) // 2
-    middle, center = int(down * height), int(right * width)
-    top, left = max(0, middle - half_height), max(0, center - half_width)
-    return Box(top, left, min(height, middle + half_height) - top, min(width, center + half_width) - left)
+def cut_boxes(height: int, width: int, kept: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """b, b, b -> b 4: boxes (top, left, height, width) of the image's shape and 1 - kept of its area about any point,
+    cut off at the border."""
+    columns = []
+    for side, middle in ((height, down), (width, right)):
+        half, place = (side * np.sqrt(1 - kept)).astype(np.int64) // 2, (middle * side).astype(np.int64)
+        first = np.maximum(0, place - half)
+        columns.append((first, np.minimum(side, place + half) - first))
+    (tops, heights), (lefts, widths) = columns
+    return np.stack([tops, lefts, heights, widths], axis=1)
 
 
 def partners(batch: Tensor) -> Tensor:
@@ -71,20 +74,22 @@ def pair_plan(
 
     An alpha of 0 is for neither; switch: the probability of cutmix where there are both.
     """
-    count = len(numbers)
-    keep, boxes, labels = np.ones(count), np.zeros((count, 4), dtype=np.int64), np.ones(count)
-    for first in range(0, count // 2 * 2, 2):
-        occurs, kind, luck, down, right = numbers[first]
-        pair = slice(first, first + 2)
-        if occurs >= probability:
-            continue
-        if cutmix_alpha and (not mixup_alpha or kind < switch):
-            box = cut_box(height, width, float(shares(luck, cutmix_alpha)), down, right)
-            boxes[pair] = box
-            labels[pair] = 1 - box.height * box.width / (height * width)
-        else:
-            keep[pair] = labels[pair] = shares(luck, mixup_alpha)
-    return keep, boxes, labels
+    pairs = len(numbers) // 2
+    keep, boxes = np.ones(pairs), np.zeros((pairs, 4), dtype=np.int64)
+    occurs, kind, luck, down, right = numbers[: 2 * pairs : 2].T  # of a pair its first decides
+    cut = (occurs < probability) & ((kind < switch) | (not mixup_alpha)) & (cutmix_alpha > 0)
+    blended = (occurs < probability) & ~cut
+    if cut.any():
+        boxes[cut] = cut_boxes(height, width, shares(luck[cut], cutmix_alpha), down[cut], right[cut])
+    if blended.any():
+        keep[blended] = shares(luck[blended], mixup_alpha)
+    labels = np.where(cut, 1 - boxes[:, 2] * boxes[:, 3] / (height * width), keep)
+    odd = len(numbers) % 2
+    return (
+        np.pad(keep.repeat(2), (0, odd), constant_values=1),
+        np.pad(boxes.repeat(2, axis=0), ((0, odd), (0, 0))),
+        np.pad(labels.repeat(2), (0, odd), constant_values=1),
+    )
 
 
 def mix(pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int, **how: float) -> tuple[Tensor, Tensor]:

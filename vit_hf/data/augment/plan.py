@@ -121,9 +121,7 @@ class AugmentationPlan:
 
 def moved(pixels: Tensor, matrices: Tensor | None) -> Tensor:
     """b c h w, b 3 3 -> b c h w: as shares from 0 to 1 once there is something to move."""
-    return (
-        pixels if matrices is None else apply_affine(in_shares(pixels), matrices.to(pixels.device, non_blocking=True))
-    )
+    return pixels if matrices is None else apply_affine(in_shares(pixels), matrices)
 
 
 def in_shares(pixels: Tensor) -> Tensor:

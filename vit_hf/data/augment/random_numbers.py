@@ -57,7 +57,7 @@ def scrambled(bits: Tensor) -> Tensor:
 def normal_levels(device: torch.device) -> Tensor:
     """-> 65536: numbers of mean 0 and variance 1, from the smallest, each as probable; the same on every device"""
     shares = (torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16
-    return torch.special.ndtri(shares).float().to(device)
+    return torch.special.ndtri(shares).float().to(device, non_blocking=True)
 
 
 def noise(keys: Tensor, places: Tensor, channels: int) -> Tensor:

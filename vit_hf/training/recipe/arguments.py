@@ -12,10 +12,16 @@ from ...errors import UserError, unknown_name
 from .optimization import OptimizationSettings
 
 
+def copies_without_waiting() -> dict[str, Any] | None:
+    """For Accelerate: batches go to an accelerator while it computes."""
+    return {"non_blocking": True} if torch.accelerator.is_available() else None
+
+
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
-    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, and show a
-    loss that is no number, instead of the mean of those before it, which to filter out waits for the device.
+    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, which is not
+    waited for, and show a loss that is no number, instead of the mean of those before it, which to filter out waits
+    for the device.
     """
 
     output_dir: str | None = "outputs"
@@ -24,6 +30,7 @@ class TrainingArguments(transformers.TrainingArguments):
     logging_nan_inf_filter: bool = False
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
+    accelerator_config: dict | str | None = field(default_factory=copies_without_waiting)
 
 
 REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}

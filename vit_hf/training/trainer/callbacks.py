@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import distributed
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl
 
 from ...errors import UserError
 from .checkpoints import newest_complete
@@ -41,11 +41,15 @@ class BrokenLoss(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         broken = ~self.trainer._tr_loss.isfinite() & (self.broke_at == NEVER)
         self.broke_at = torch.where(broken, state.global_step, self.broke_at)
-        if self.looks_always or control.should_log or control.should_evaluate or control.should_save:
-            self.look()
+        self.look_if_cheap(control)
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        self.look()
+        self.look_if_cheap(control)
+
+    def look_if_cheap(self, control: TrainerControl) -> None:
+        waits_anyway = control.should_log or control.should_evaluate or control.should_save
+        if self.looks_always or waits_anyway or control.should_training_stop:
+            self.look()
 
     def look(self) -> None:
         """Raises: LossIsBroken, in every process, where it broke in any."""
