@@ -55,6 +55,7 @@ FLOORS = [
         "training.metrics.*",
         "training.optimizer",
         "training.probe",
+        "training.progressive_resizing",
     ],
     ["conversion.original.*"],
     ["conversion.*", "training.calibration", "training.label_errors", "training.throughput"],

@@ -17,7 +17,7 @@ READING = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equ
 
 
 class Reads(TorchDispatchMode):
-    """Notes the step in which a value was read; the loader's own counter of epochs lies on the CPU whatever the device."""
+    """Notes the step in which a value was read; the counter of epochs lies on the CPU whatever the device."""
 
     def __init__(self, epoch: torch.Tensor):
         super().__init__()

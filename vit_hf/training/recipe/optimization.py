@@ -70,6 +70,24 @@ class EarlyStoppingSettings(Section):
     min_delta: float = Field(default=0.0, ge=0, description="a smaller improvement counts as none")
 
 
+class ProgressiveResizingSettings(Section):
+    """Train on smaller images first, and on whole ones at the end: more steps in the same time."""
+
+    initial_scale: float = Field(default=0.5, gt=0, lt=1, description="of a side, in the first steps")
+    delay_fraction: float = Field(default=0.5, ge=0, le=1, description="share of the steps before sides grow")
+    finetune_fraction: float = Field(default=0.2, ge=0, le=1, description="share of the steps at the whole size, last")
+    size_increment: int = Field(default=32, ge=1, description="pixels by which sides grow, a multiple of the patch's")
+
+    @model_validator(mode="after")
+    def refuse_more_than_all(self):
+        if self.delay_fraction + self.finetune_fraction > 1:
+            raise UserError(
+                f"delay_fraction {self.delay_fraction:g} and finetune_fraction {self.finetune_fraction:g} are together "
+                "more than the whole training; make one of them smaller."
+            )
+        return self
+
+
 LossWord = Literal["cross_entropy", "bce", "focal", "mse", "l1", "huber"]
 
 
@@ -117,6 +135,7 @@ class OptimizationSettings(Section):
     )
     lora: LoraSettings | None = None
     masking: MaskingSettings | None = Field(default=None, description="for model.task: masked_image_modeling")
+    progressive_resizing: ProgressiveResizingSettings | None = None
 
     @field_validator("class_weights", mode="before")
     @classmethod
@@ -155,3 +174,7 @@ class OptimizationSettings(Section):
         for name in ("loss", "label_smoothing", "class_weights", "logit_adjustment", "distillation"):
             if getattr(self, name) != getattr(plain, name):
                 raise UserError(f"optimization.{name} needs labels, and masked images have none; leave it out.")
+        if self.progressive_resizing is not None:
+            raise UserError(
+                "optimization.progressive_resizing: which patches are hidden is drawn for whole images; leave it out."
+            )

@@ -26,6 +26,7 @@ from ..optimizer import (
     timm_optimizer,
 )
 from ..problem import Problem, figure_names, in_digits
+from ..progressive_resizing import refuse_unfit, resized
 from ..recipe.optimization import OptimizationSettings
 from ..recipe.selection import refuse_unknown_metric
 from ..targets import settle_targets
@@ -179,6 +180,9 @@ class Trainer(FeedingTrainer):
         self.model_accepts_loss_kwargs = False
         self.frozen = frozen_modules(self.model) if self.optimization.freeze != "none" else []
         self.speed = Speedometer(self.model, self.args)
+        if resizing := self.optimization.progressive_resizing:
+            refuse_unfit(resizing, self.model.config.patch_size)
+            self.speed.operations = None  # which differ from step to step
         self.average: MovingAverage | None = None
         if ema := self.optimization.ema:
             self.average = MovingAverage(self.model, decay=ema.decay, warm_up=ema.warm_up)
@@ -220,6 +224,13 @@ class Trainer(FeedingTrainer):
         if num_items_in_batch is not None:
             loss = loss * (len(inputs["pixel_values"]) / num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
+
+    def _prepare_inputs(self, inputs):
+        inputs = super()._prepare_inputs(inputs)
+        if (resizing := self.optimization.progressive_resizing) and self.model.training:
+            share = self.state.global_step / max(self.state.max_steps, 1)
+            inputs = {**inputs, "pixel_values": resized(inputs["pixel_values"], share, resizing)}
+        return inputs
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         # What transformers would divide by; a loss is a share of the step's mean already. (Its `loss_is_scaled_for_ga`
