@@ -1,5 +1,6 @@
 """transformers' TrainingArguments with the defaults that images need."""
 
+import os
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from types import NoneType
@@ -31,6 +32,13 @@ class TrainingArguments(transformers.TrainingArguments):
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
     accelerator_config: dict | str | None = field(default_factory=copies_without_waiting)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.torch_compile:
+            # Batches have one size, but where a recipe means them to have others: each gets a graph of its own, which
+            # is faster than one for all.
+            os.environ.setdefault("ACCELERATE_DYNAMO_USE_DYNAMIC", "false")
 
 
 REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}

@@ -135,7 +135,7 @@ class OptimizationSettings(Section):
     )
     lora: LoraSettings | None = None
     masking: MaskingSettings | None = Field(default=None, description="for model.task: masked_image_modeling")
-    progressive_resizing: ProgressiveResizingSettings | None = None
+    progressive_resizing: ProgressiveResizingSettings | None = Field(default=None, description="smaller images first")
 
     @field_validator("class_weights", mode="before")
     @classmethod

@@ -1,0 +1,30 @@
+import os
+from unittest import mock
+
+import torch
+from accelerate.utils import TorchDynamoPlugin
+
+from vit_hf.training.recipe.arguments import TrainingArguments
+
+
+def dynamic_after(tmp_path, **arguments) -> bool | None:
+    """What Accelerate gives to torch.compile, after arguments were made."""
+    with mock.patch.dict(os.environ):
+        TrainingArguments(output_dir=str(tmp_path), use_cpu=True, **arguments)
+        return TorchDynamoPlugin().dynamic
+
+
+def test_what_is_compiled_gets_a_graph_for_each_size(monkeypatch, tmp_path):
+    assert dynamic_after(tmp_path, torch_compile=True) is False
+    assert dynamic_after(tmp_path) is None
+
+
+def test_a_user_may_want_one_graph_for_all_sizes(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCELERATE_DYNAMO_USE_DYNAMIC", "true")
+    assert dynamic_after(tmp_path, torch_compile=True) is True
+
+
+def test_batches_go_to_an_accelerator_without_waiting(monkeypatch, tmp_path):
+    assert not TrainingArguments(output_dir=str(tmp_path), use_cpu=True).accelerator_config.non_blocking
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert TrainingArguments(output_dir=str(tmp_path), use_cpu=True).accelerator_config.non_blocking
