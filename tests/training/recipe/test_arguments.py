@@ -1,4 +1,5 @@
 import os
+from typing import Any
 from unittest import mock
 
 import torch
@@ -24,7 +25,12 @@ def test_a_user_may_want_one_graph_for_all_sizes(monkeypatch, tmp_path):
     assert dynamic_after(tmp_path, torch_compile=True) is True
 
 
+def copies_wait(tmp_path) -> bool:
+    arguments: Any = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    return not arguments.accelerator_config.non_blocking
+
+
 def test_batches_go_to_an_accelerator_without_waiting(monkeypatch, tmp_path):
-    assert not TrainingArguments(output_dir=str(tmp_path), use_cpu=True).accelerator_config.non_blocking
+    assert copies_wait(tmp_path)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    assert TrainingArguments(output_dir=str(tmp_path), use_cpu=True).accelerator_config.non_blocking
+    assert not copies_wait(tmp_path)
