@@ -17,12 +17,12 @@ EXAMPLES = """\
 The pieces run in the order of their importance. Each is left out, and named, where it would not end within --minutes.
 Both files are written anew after every piece.
 """
-PARTS = ("ceilings", "inference", "training", "latency", "trainer", "data")
-SIZES = ("vit-b", "vit-s", "swin-t", "timesformer-b", "vit-l", "swinv2-t")
+PARTS_OF_IT = ("ceilings", "inference", "training", "latency", "trainer", "data")
+GPU_SIZES = ("vit-b", "vit-s", "swin-t", "timesformer-b", "vit-l", "swinv2-t")
 
 
 def run(given: Namespace) -> int:
-    from .run import benchmark
+    from .conduct import benchmark
 
     return benchmark(given)
 
@@ -31,8 +31,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parse = parser("benchmark", "Measure a GPU: inference, training and data, beside other libraries.", EXAMPLES)
     parse.prog += " gpu"
     parse.add_argument("--minutes", type=positive_number, default=8.0, help="in which the whole ends")
-    parse.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parse.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="in this order")
+    parse.add_argument("--parts", nargs="+", choices=PARTS_OF_IT, default=PARTS_OF_IT)
+    parse.add_argument("--sizes", nargs="+", choices=GPU_SIZES, default=GPU_SIZES, help="in this order")
     parse.add_argument("--batch", type=positive, help="of inference and training, in place of each size's own")
     parse.add_argument("--rounds", type=positive, help="in which everyone takes a turn; by default 9")
     parse.add_argument("--device", choices=["cpu", "cuda"], default="cuda")

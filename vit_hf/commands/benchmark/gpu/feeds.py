@@ -1,7 +1,7 @@
-"""Images for the trainings of the benchmark: bytes that lie on the device, and a folder of JPEGs, read by both libraries."""
+"""Images for the trainings of the benchmark: bytes that lie on the device, and a folder of JPEGs for both libraries."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -22,8 +22,10 @@ from ....data.batches.dataset import ImageBatches, RawBatches, collate
 from ....data.sources.image_folders import scan_folder
 from ....data.sources.tables import ImageTable
 from ..contenders import photo, preparation
+from ..peers import OURS
+from .samples import one_line
 
-CLASSES = 1000
+MANY_CLASSES = 1000
 MIXUP = MixSettings(mixup=0.2)  # as in imagenet1k_vit_s16_90ep, from which the augmentations are too
 # Bytes on the device are as large as the model wants them: in place of a random part of a whole photo they are moved.
 LIGHT: dict[str, Any] = {"pad_and_crop": 16, "flip": 0.5}
@@ -56,12 +58,16 @@ class Amounts:
         """That a training sees."""
         return self.batch * (self.steps + self.warm)
 
+    def with_loaders(self) -> "Amounts":
+        """Begun once what processes have loaded in advance is used up, and of as many batches from each."""
+        return replace(self, warm=6 * self.workers, steps=6 * self.workers)
+
     def barely(self) -> "Amounts":
         """As much as it takes to compile."""
         return replace(self, steps=1, warm=1, resident=2 * self.batch, files=10, photos=1, workers=0)
 
 
-TINY = Amounts(
+FEW = Amounts(
     side=32,
     batch=4,
     steps=2,
@@ -96,10 +102,13 @@ def resident_images(amounts: Amounts, train: Mapping[str, Any]) -> ImageBatches:
     flat = np.frombuffer(numbers.bytes(count * 3 * side * side), dtype=np.uint8).copy()
     store = PixelStore(flat, np.tile(np.array([3, side, side], dtype=np.int64), (count, 1)))
     table = ImageTable.of(
-        range(count), numbers.integers(0, CLASSES, count), source=lambda item, name: item, name=lambda item, row: ""
+        range(count),
+        numbers.integers(0, MANY_CLASSES, count),
+        source=lambda item, name: item,
+        name=lambda item, row: "",
     )
     plan = AugmentationPlan.of(train, MIXUP)
-    return ImageBatches(table, preparation(side), store=store, resident=True, plan=plan, classes=CLASSES)
+    return ImageBatches(table, preparation(side), store=store, resident=True, plan=plan, classes=MANY_CLASSES)
 
 
 def photos_of_ours(folder: Path, amounts: Amounts, count: int) -> ImageBatches:
@@ -107,7 +116,7 @@ def photos_of_ours(folder: Path, amounts: Amounts, count: int) -> ImageBatches:
     table = scan_folder(folder).split("train")
     table = table.select(np.arange(count) % len(table))
     plan = AugmentationPlan.of(CROPPED, MIXUP)
-    return ImageBatches(table, preparation(amounts.side), plan=plan, classes=CLASSES)
+    return ImageBatches(table, preparation(amounts.side), plan=plan, classes=MANY_CLASSES)
 
 
 class ExamplePhotos(Dataset):
@@ -163,19 +172,19 @@ def loading_speed(dataset: Dataset, collator: Any, amounts: Amounts, *, pinned: 
 
 def data_rows(folder: Path, amounts: Amounts, *, pinned: bool) -> list[dict[str, Any]]:
     """The same photos as bytes by our loader, and as floats in records by transformers' way."""
-    from .samples import one_line
-
     # More than are taken, so that every process has work until the end.
     batches = amounts.data_warm + amounts.data_batches + 3 * max(1, amounts.workers)
     count = batches * amounts.data_batch
-    feeds = {
-        "vit_hf": lambda: (RawBatches(photos_of_ours(folder, amounts, count)), collate),
+    feeds: dict[str, Callable[[], tuple[Dataset, Any]]] = {
+        OURS: lambda: (RawBatches(photos_of_ours(folder, amounts, count)), collate),
         "Pillow and torchvision": lambda: (ExamplePhotos(folder, amounts, count), collate_examples),
     }
     rows = []
     for name, feed in feeds.items():
         try:
-            rows.append({"library": name, "images_per_second": loading_speed(*feed(), amounts, pinned=pinned)})
+            dataset, collator = feed()
+            speeds = loading_speed(dataset, collator, amounts, pinned=pinned)
+            rows.append({"library": name, "images_per_second": speeds})
         except Exception as error:  # noqa: BLE001
             rows.append({"library": name, "error": one_line(error)})
     return rows

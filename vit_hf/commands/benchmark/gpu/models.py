@@ -32,7 +32,8 @@ def variants_of(workload: Workload, mode: Mode, batch: int, *, compiling: bool) 
 @cache
 def operations_of(workload: Workload, mode: Mode) -> int:
     """Counted, of one image, or of one clip."""
-    model: Any = workload.benchmarked.builders[OURS](workload.numbers)
+    with torch.device("meta"):
+        model: Any = workload.benchmarked.builders[OURS](workload.numbers)
     return COUNTED_OPERATIONS[mode](model.model)
 
 
@@ -71,7 +72,7 @@ def in_words(variant: Variant) -> str:
     return f"{variant.library}, {variant.how}"
 
 
-def measure(
+def measure_variants(
     variants: Sequence[Variant],
     device: torch.device,
     *,

@@ -1,8 +1,9 @@
 """The pieces of the benchmark in the order of their importance, and which of them there is time for."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -10,18 +11,19 @@ import torch
 
 from ..measure import Mode
 from .feeds import Amounts, data_rows
-from .models import measure, variants_of
-from .samples import ceilings
+from .models import measure_variants, variants_of
+from .samples import ceilings, one_line
 from .sizes import Workload
 from .trainers import TITLES, Kind, Training
 
 MAIN = 3  # sizes that are measured before the trainings
 # Seconds that it takes to build, warm up and time one of them, compiled code being in the caches.
-EAGER, COMPILED, TRAINED, LOADED, CEILINGS = 2.5, 7.0, 16.0, 25.0, 4.0
+EAGER, COMPILED, TRAINED, FED, LOADED, CEILINGS = 2.0, 6.0, 11.0, 25.0, 20.0, 3.0
 ENDING = 5.0  # seconds that are kept for the end
+TASKS_A_ROUND = 2  # of each process that compiles
 
 
-class Clock:
+class Deadline:
     """How much of the time is used up."""
 
     def __init__(self, minutes: float, now: Callable[[], float] = perf_counter):
@@ -56,7 +58,7 @@ class Conduct:
 
 
 @dataclass
-class Found:
+class Findings:
     """What later pieces need of earlier ones. failed: of what was compiled ahead why it failed, if it did."""
 
     failed: dict[Any, str | None]
@@ -72,15 +74,15 @@ class Piece:
     seconds: float
     ahead: Sequence[Any]
     about: dict[str, Any]
-    run: Callable[[Found], dict[str, Any]]
+    run: Callable[[Findings], dict[str, Any]]
 
 
 def model_piece(conduct: Conduct, workload: Workload, mode: Mode, batch: int, part: str) -> Piece:
     variants = variants_of(workload, mode, batch, compiling=conduct.compile)
     compiled = [variant for variant in variants if variant.how != "eager"]
 
-    def run(found: Found) -> dict[str, Any]:
-        return measure(
+    def run(found: Findings) -> dict[str, Any]:
+        return measure_variants(
             variants,
             conduct.device,
             rounds=conduct.rounds,
@@ -95,19 +97,19 @@ def model_piece(conduct: Conduct, workload: Workload, mode: Mode, batch: int, pa
 
 
 def trainer_piece(conduct: Conduct, workload: Workload, kinds: Sequence[Kind], title: str) -> Piece:
-    trainings = [Training(kind, workload, conduct.amounts, conduct.compile) for kind in kinds]
+    amounts = conduct.amounts.with_loaders() if "photos" in kinds else conduct.amounts
+    trainings = [Training(kind, workload, amounts, conduct.compile) for kind in kinds]
 
-    def run(found: Found) -> dict[str, Any]:
+    def run(found: Findings) -> dict[str, Any]:
         return {"rows": [trainer_row(training, conduct, found) for training in trainings]}
 
     ahead = list(dict.fromkeys(training.compiled_as for training in trainings)) if conduct.compile else []
-    about = {"size": workload.name, "batch": conduct.amounts.batch, "steps": conduct.amounts.steps}
-    return Piece(f"trainer: {workload.name}, {title}", "trainer", TRAINED * len(kinds), ahead, about, run)
+    about = {"size": workload.name, "batch": amounts.batch, "steps": amounts.steps}
+    seconds = len(kinds) * (FED if "photos" in kinds else TRAINED)
+    return Piece(f"trainer: {workload.name}, {title}", "trainer", seconds, ahead, about, run)
 
 
-def trainer_row(training: Training, conduct: Conduct, found: Found) -> dict[str, Any]:
-    from .samples import one_line
-
+def trainer_row(training: Training, conduct: Conduct, found: Findings) -> dict[str, Any]:
     row: dict[str, Any] = {"kind": training.kind, "title": TITLES[training.kind]}
     if (why := found.failed.get(training.compiled_as)) is not None:
         return {**row, "error": f"compiling failed: {why}"}
@@ -118,7 +120,7 @@ def trainer_row(training: Training, conduct: Conduct, found: Found) -> dict[str,
 
 
 def ceilings_piece(conduct: Conduct) -> Piece:
-    def run(found: Found) -> dict[str, Any]:
+    def run(found: Findings) -> dict[str, Any]:
         rates = ceilings(
             conduct.device,
             side=conduct.product,
@@ -133,7 +135,7 @@ def ceilings_piece(conduct: Conduct) -> Piece:
 
 
 def data_piece(conduct: Conduct) -> Piece:
-    def run(found: Found) -> dict[str, Any]:
+    def run(found: Findings) -> dict[str, Any]:
         return {"rows": data_rows(conduct.photos, conduct.amounts, pinned=conduct.device.type == "cuda")}
 
     height, width = conduct.amounts.photo
@@ -177,38 +179,61 @@ def in_order(conduct: Conduct, workloads: Sequence[Workload], trained: Sequence[
 
 
 class Admission:
-    """Which pieces there is time for, decided whenever a process is free to compile for the next one."""
+    """Which pieces there is time for, decided whenever a process is free to compile for the next one.
 
-    def __init__(self, pieces: Sequence[Piece], clock: Clock, compilers: int):
-        self.pieces, self.clock, self.compilers = pieces, clock, compilers
+    It goes in rounds: some pieces are compiled for and then measured, and what they taught of the times that things
+    take decides about the next.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], clock: Deadline, compilers: int):
+        self.waiting, self.clock, self.compilers = list(pieces), clock, compilers
         self.taken: list[Piece] = []
+        self.outcomes: dict[Any, str | None] = {}  # of all that was compiled
+        self.compiling = 1.0  # how many times as long as expected that takes
+        self.expected = self.measured = 0.0
+
+    def seconds_of(self, piece: Piece) -> float:
+        """By what others took."""
+        known = self.measured / self.expected if self.expected else 1.0
+        return piece.seconds * max(0.4, known)
 
     @property
     def promised(self) -> float:
         """Seconds of measuring what was taken."""
-        return sum(piece.seconds for piece in self.taken)
+        return sum(map(self.seconds_of, self.taken))
 
     def tasks(self) -> Iterator[Any]:
-        """What has to be compiled, in order, each thing once. A piece without enough time left is passed over."""
-        seen: set[Any] = set()
-        for piece in self.pieces:
-            new = [task for task in dict.fromkeys(piece.ahead) if task not in seen]
+        """What has to be compiled for a round, in order, each thing once. A piece for which there is no time is passed
+        over, and waits."""
+        begun: set[Any] = set()
+        for piece in list(self.waiting):
+            if len(begun) >= TASKS_A_ROUND * self.compilers:
+                return
+            new = [task for task in dict.fromkeys(piece.ahead) if task not in self.outcomes and task not in begun]
             # All of a piece's at the same time, as far as there are processes.
             turns = -(-len(new) // self.compilers)
-            compiling = turns * max((task.seconds_to_compile for task in new), default=0.0)
-            if self.promised + piece.seconds + compiling > self.clock.left:
+            compiling = turns * max((task.seconds_to_compile for task in new), default=0.0) * self.compiling
+            if self.promised + self.seconds_of(piece) + compiling <= self.clock.left:
+                self.taken.append(piece)
+                self.waiting.remove(piece)
+                begun.update(new)
+                yield from new
+
+    def learn_of_compiling(self, factors: Sequence[float]) -> None:
+        self.compiling = median(factors) if factors else self.compiling
+
+    def to_measure(self) -> Iterator[Piece]:
+        """Those taken whose time has come; one that would not end any more is dropped."""
+        while self.taken:
+            piece = self.taken.pop(0)
+            if self.seconds_of(piece) > self.clock.left:
+                self.waiting.append(piece)
                 continue
-            self.taken.append(piece)
-            seen.update(new)
-            yield from new
+            start = self.clock.passed
+            yield piece
+            self.expected += piece.seconds
+            self.measured += self.clock.passed - start
 
     def enough_time(self) -> bool:
         """Whether what was taken can still be measured after waiting a little more."""
         return self.promised < self.clock.left
-
-    def may_run(self, piece: Piece, compiled: Collection[Any]) -> bool:
-        """Whether its turn has come: in the time that is left, or, if it was passed over, in what others leave."""
-        if piece in self.taken:
-            self.taken.remove(piece)
-            return piece.seconds <= self.clock.left
-        return all(task in compiled for task in piece.ahead) and self.promised + piece.seconds <= self.clock.left

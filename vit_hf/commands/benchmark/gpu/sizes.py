@@ -60,16 +60,16 @@ class Workload:
         return [name for name in known if name.startswith(OURS)] + [name for name in PEERS if name in known]
 
 
-BATCHES = (64, 256, 1024)
-WORKLOADS = {
+USUAL_BATCHES = (64, 256, 1024)
+GPU_WORKLOADS = {
     one.name: one
     for one in (
-        Workload("vit-b", "vit", "b", BATCHES, 256, 256),
-        Workload("vit-s", "vit", "s", BATCHES, 256, 256),
-        Workload("swin-t", "swin", "t", BATCHES, 256, 256),
+        Workload("vit-b", "vit", "b", USUAL_BATCHES, 256, 256),
+        Workload("vit-s", "vit", "s", USUAL_BATCHES, 256, 256),
+        Workload("swin-t", "swin", "t", USUAL_BATCHES, 256, 256),
         Workload("timesformer-b", "timesformer", "b", (8, 16), 16, 8),
-        Workload("vit-l", "vit", "l", BATCHES, 256, 64, beside=False),
-        Workload("swinv2-t", "swin", "v2_t", BATCHES, 256, 256, beside=False),
+        Workload("vit-l", "vit", "l", USUAL_BATCHES, 256, 64, beside=False),
+        Workload("swinv2-t", "swin", "v2_t", USUAL_BATCHES, 256, 256, beside=False),
     )
 }
 TINY_VIT = {
@@ -99,7 +99,7 @@ TINY_FIELDS: dict[str, dict[str, Any]] = {
 
 def workload_of(name: str, *, tiny: bool = False, batch: int | None = None) -> Workload:
     """tiny: of the same kind, but done at once on a CPU. batch: in place of its own."""
-    found = WORKLOADS[name]
+    found = GPU_WORKLOADS[name]
     if tiny:
         fields = tuple(TINY_FIELDS[name].items())
         found = replace(found, batches=(2, 4), compared=4, training=2, fields=fields)

@@ -12,7 +12,7 @@ MODEL_PARTS = ("inference", "training", "latency")
 HEADINGS = {
     "inference": "Inference: weights and images in bfloat16, on the card",
     "latency": "Latency: one image (or clip) after the other, in bfloat16",
-    "training": "Training steps: forward, cross-entropy, backward, fused AdamW; float32 weights under bfloat16 autocast",
+    "training": "Training steps: forward, loss, backward, fused AdamW; float32 weights under bfloat16 autocast",
 }
 
 
@@ -20,7 +20,7 @@ def as_json(record: Record) -> str:
     return json.dumps(record, indent=2) + "\n"
 
 
-def figure(number: float) -> str:
+def in_figures(number: float) -> str:
     """Three digits at least, and no more than whole numbers of large ones."""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
@@ -36,9 +36,9 @@ def model_row(row: Record) -> list[str]:
     speed, time, used = row["images_per_second"], row["milliseconds"], row["utilization"]
     return [
         name,
-        figure(speed["median"]),
-        f"{figure(speed['low'])} to {figure(speed['high'])}",
-        figure(time["median"]),
+        in_figures(speed["median"]),
+        f"{in_figures(speed['low'])} to {in_figures(speed['high'])}",
+        in_figures(time["median"]),
         "" if used is None else f"{used:.1%}",
         f"{row['memory'] / 2**30:.2f}",
         ratio_in_words(row.get("alike")),
@@ -47,14 +47,17 @@ def model_row(row: Record) -> list[str]:
 
 
 def trainer_row_words(row: Record) -> list[str]:
-    return [row["title"], f"failed: {row['error']}" if "error" in row else figure(row["images_per_second"])]
+    return [row["title"], f"failed: {row['error']}" if "error" in row else in_figures(row["images_per_second"])]
 
 
 def data_row_words(row: Record) -> list[str]:
     if "error" in row:
         return [row["library"], f"failed: {row['error']}"]
     speed = row["images_per_second"]
-    return [row["library"], f"{figure(speed['median'])} ({figure(speed['low'])} to {figure(speed['high'])})"]
+    return [
+        row["library"],
+        f"{in_figures(speed['median'])} ({in_figures(speed['low'])} to {in_figures(speed['high'])})",
+    ]
 
 
 def lines_of_piece(piece: Record) -> list[str]:
@@ -84,7 +87,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
     return [line(head), "|" + "---|" * len(head), *map(line, rows), ""]
 
 
-def as_markdown(record: Record) -> str:
+def record_as_markdown(record: Record) -> str:
     """Heading, versions and method; the parts that were measured; and what was not."""
     pieces = record["pieces"]
     lines = [f"## On one {record['card']}", "", *conditions_in_words(record)]
@@ -97,7 +100,7 @@ def as_markdown(record: Record) -> str:
         lines += data_table(piece, pieces)
     if record["not_run"]:
         lines += ["Not run, as there was no time for it: " + "; ".join(record["not_run"]) + ".", ""]
-    for task, why in record["compiling"].items():
+    for task, why in record["not_compiled"].items():
         lines.append(f"- Not compiled: {task}: {why}")
     return "\n".join(lines).rstrip() + "\n"
 
@@ -210,6 +213,8 @@ def data_table(piece: Record, pieces: Sequence[Record]) -> list[str]:
     ours = next((row for row in piece["rows"] if row["library"] == OURS and "error" not in row), None)
     if ours and eaten:
         fed = ours["images_per_second"]["median"]
-        shares = ", ".join(f"{size} {figure(speed)} ({fed / speed:.2f} of it is fed)" for size, speed in eaten.items())
+        shares = ", ".join(
+            f"{size} {in_figures(speed)} ({fed / speed:.2f} of it is fed)" for size, speed in eaten.items()
+        )
         lines += [f"What a compiled training step eats of them a second: {shares}.", ""]
     return lines

@@ -20,8 +20,8 @@ from ....training.trainer.trainer import Trainer
 from ..loops import LEARNING_RATE, MAX_GRAD_NORM, model_of
 from ..peers import OURS
 from .feeds import (
-    CLASSES,
     HEAVY,
+    MANY_CLASSES,
     LIGHT,
     Amounts,
     ExamplePhotos,
@@ -46,7 +46,7 @@ VARIABLES = ("ACCELERATE_DYNAMO_BACKEND", "ACCELERATE_DYNAMO_MODE", "ACCELERATE_
 
 
 @dataclass
-class Window(TrainerCallback):
+class TimedSteps(TrainerCallback):
     """From the end of one step to the end of another; the device is waited for at these two alone."""
 
     first: int
@@ -118,7 +118,7 @@ class Training:
 
     def trained(self, device: torch.device, photos: Path) -> float:
         amounts = self.amounts
-        window = Window(amounts.warm, amounts.warm + amounts.steps, device)
+        window = TimedSteps(amounts.warm, amounts.warm + amounts.steps, device)
         ours = self.kind != "transformers"
         workers = amounts.workers if self.kind in ("photos", "transformers") else 0
         with variables_kept():
@@ -165,7 +165,7 @@ def bare_speed(model: nn.Module, amounts: Amounts, device: torch.device, *, comp
     forward = torch.compile(model, dynamic=False) if compile else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     pixels = torch.randn(amounts.batch, 3, amounts.side, amounts.side, device=device)
-    shares = torch.rand(amounts.batch, CLASSES, device=device).softmax(-1)
+    shares = torch.rand(amounts.batch, MANY_CLASSES, device=device).softmax(-1)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16):
