@@ -60,7 +60,8 @@ def share_compiled_code(device: torch.device) -> None:
 
     inductor.fx_graph_cache = True
     autograd.enable_autograd_cache = True
-    autograd.force_non_lazy_backward_lowering = True
+    if hasattr(autograd, "force_non_lazy_backward_lowering"):
+        autograd.force_non_lazy_backward_lowering = True
 
 
 def compile_one(task: Compilable, device: torch.device) -> str | None:

@@ -84,7 +84,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
-    return [line(head), "|" + "---|" * len(head), *map(line, rows), ""]
+    return [line(head), "|" + "---|" * len(head), *map(line, rows)]
 
 
 def record_as_markdown(record: Record) -> str:
@@ -203,6 +203,7 @@ def data_table(piece: Record, pieces: Sequence[Record]) -> list[str]:
         f"cut out and resized to {piece['side']}. Ours ends with bytes, the other with normalized floats.",
         "",
         *markdown_table(["", "images/s"], [data_row_words(row) for row in piece["rows"]]),
+        "",
     ]
     eaten = {
         one["size"]: row["images_per_second"]["median"]

@@ -21,8 +21,8 @@ from ..loops import LEARNING_RATE, MAX_GRAD_NORM, model_of
 from ..peers import OURS
 from .feeds import (
     HEAVY,
-    MANY_CLASSES,
     LIGHT,
+    MANY_CLASSES,
     Amounts,
     ExamplePhotos,
     collate_examples,
