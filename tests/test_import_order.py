@@ -74,6 +74,7 @@ FLOORS = [
         "commands.train",
     ],
     ["commands.benchmark.*"],
+    ["commands.benchmark.gpu.*"],
     ["commands.completion"],
 ]
 TRAVELS_WITH = {"torch", "einops", "transformers"}
@@ -100,7 +101,9 @@ if __name__.startswith('vit_hf.'):
 
 
 def floor_of(module: str) -> int:
-    return next(floor for floor, names in enumerate(FLOORS) if any(fnmatch(module, name) for name in names))
+    """Of the pattern that says most: a folder within another may have a floor of its own."""
+    found = [(len(name), floor) for floor, names in enumerate(FLOORS) for name in names if fnmatch(module, name)]
+    return max(found)[1]
 
 
 class Import(NamedTuple):

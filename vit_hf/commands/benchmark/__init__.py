@@ -17,10 +17,11 @@ EXAMPLES = """\
   {program} training --help
   {program} data --help
   {program} recipe --help
+  {program} gpu --help
 
 --peers is a folder of other libraries (timm, vit-pytorch, torchvision), as `make test` installs them.
 """
-SUBCOMMANDS = ("training", "data", "recipe")
+SUBCOMMANDS = ("training", "data", "recipe", "gpu")
 
 
 def add_options(parse: ArgumentParser) -> None:

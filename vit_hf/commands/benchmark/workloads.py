@@ -1,7 +1,7 @@
 """What is timed: a forward pass, or a whole step of training."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,11 +14,16 @@ Call = Callable[[], None]
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where and how everything runs that is compared."""
+    """Where and how everything runs that is compared. options: of torch.compile."""
 
     device: torch.device
     dtype: torch.dtype
     compile: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def compiled(self, model: nn.Module) -> Callable[..., Any]:
+        """The same function, compiled where that is asked for."""
+        return torch.compile(model, **self.options) if self.compile else model
 
     def wait(self) -> None:
         """Until the device has done all it was asked for."""
@@ -42,25 +47,34 @@ class Conditions:
 
 
 def inference(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> Call:
-    """b c h w -> logits, without gradients; weights and pixels in the conditions' dtype."""
+    return conditions.waiting(forward_pass(model, pixels, conditions))
+
+
+def forward_pass(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> Call:
+    """b c h w -> logits, without gradients; weights and pixels in the conditions' dtype. It waits for nothing."""
     model = model.to(conditions.device, conditions.dtype).eval()
     pixels = pixels.to(conditions.device, conditions.dtype)
-    forward = torch.compile(model) if conditions.compile else model
+    forward = conditions.compiled(model)
 
     @torch.inference_mode()
     def call() -> None:
         forward(pixels)
 
-    return conditions.waiting(call)
+    return call
 
 
 def training(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> Call:
-    """One step: forward, cross-entropy, backward, AdamW. Weights stay float32; products run in the dtype."""
+    return conditions.waiting(training_step(model, pixels, conditions))
+
+
+def training_step(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> Call:
+    """One step: forward, cross-entropy, backward, AdamW. Weights stay float32; products run in the dtype. It waits for
+    nothing."""
     model = model.to(conditions.device).train()
     pixels = pixels.to(conditions.device)
     labels = torch.zeros(len(pixels), dtype=torch.int64, device=conditions.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    forward = torch.compile(model) if conditions.compile else model
+    forward = conditions.compiled(model)
     lower = conditions.dtype != torch.float32
 
     def call() -> None:
@@ -70,7 +84,7 @@ def training(model: nn.Module, pixels: torch.Tensor, conditions: Conditions) -> 
         optimizer.step()
         optimizer.zero_grad()
 
-    return conditions.waiting(call)
+    return call
 
 
 def peak_memory_of_call(call: Call, device: torch.device) -> int:
