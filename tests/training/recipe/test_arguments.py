@@ -2,10 +2,11 @@ import os
 from typing import Any
 from unittest import mock
 
+import pytest
 import torch
 from accelerate.utils import TorchDynamoPlugin
 
-from vit_hf.training.recipe.arguments import TrainingArguments
+from vit_hf.training.recipe.arguments import TrainingArguments, agree_on_tf32
 
 
 def dynamic_after(tmp_path, **arguments) -> bool | None:
@@ -34,3 +35,18 @@ def test_batches_go_to_an_accelerator_without_waiting(monkeypatch, tmp_path):
     assert copies_wait(tmp_path)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert not copies_wait(tmp_path)
+
+
+def test_the_compiler_may_ask_for_tf32():
+    backends: Any = torch.backends
+    before = backends.fp32_precision
+    try:
+        backends.fp32_precision = "tf32"
+        with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+            print(torch.backends.cuda.matmul.allow_tf32)
+        agree_on_tf32()
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        backends.fp32_precision = before
+        torch.set_float32_matmul_precision("highest")
+    assert not torch.backends.cuda.matmul.allow_tf32

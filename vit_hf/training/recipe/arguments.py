@@ -18,6 +18,14 @@ def copies_without_waiting() -> dict[str, Any] | None:
     return {"non_blocking": True} if torch.accelerator.is_available() else None
 
 
+def agree_on_tf32() -> None:
+    """The compiler reads the older of torch's two switches, which torch refuses where only the newer one was set, as
+    transformers does for what is compiled."""
+    backends: Any = torch.backends  # which declares no such name
+    if backends.fp32_precision == "tf32":
+        torch.set_float32_matmul_precision("high")
+
+
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
     """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, which is not
@@ -39,6 +47,7 @@ class TrainingArguments(transformers.TrainingArguments):
             # Batches have one size, but where a recipe means them to have others: each gets a graph of its own, which
             # is faster than one for all.
             os.environ.setdefault("ACCELERATE_DYNAMO_USE_DYNAMIC", "false")
+            agree_on_tf32()
 
 
 REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}

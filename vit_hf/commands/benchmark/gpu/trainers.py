@@ -42,7 +42,12 @@ TITLES: dict[Kind, str] = {
     "transformers": "transformers' Trainer and ViT, the same folder: random crops, flipped",
 }
 WEIGHT_DECAY = 0.1
-VARIABLES = ("ACCELERATE_DYNAMO_BACKEND", "ACCELERATE_DYNAMO_MODE", "ACCELERATE_MIXED_PRECISION")
+VARIABLES = (
+    "ACCELERATE_DYNAMO_BACKEND",
+    "ACCELERATE_DYNAMO_MODE",
+    "ACCELERATE_DYNAMO_USE_DYNAMIC",
+    "ACCELERATE_MIXED_PRECISION",
+)
 
 
 @dataclass
