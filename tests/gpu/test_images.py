@@ -1,8 +1,8 @@
 """Batches of bytes are finished on the device as they are on the CPU, by the same random numbers.
 
 Differences are in gray levels, 1/255 of a share. What interpolates or rounds may land a level beside, and an operation
-that follows such a one may make more of it, as posterize does of a level that crosses from one step to the next; of that
-there may be one pixel in a thousand.
+that follows such a one may make more of it, as posterize does of a level that crosses from one step to the next; of
+that there may be one pixel in a thousand.
 """
 
 from typing import Any
