@@ -72,4 +72,4 @@ def test_what_a_step_takes_is_measured_as_it_is_when_it_fits(full_card: torch.de
     trainer.train()
     real = torch.cuda.max_memory_allocated()
     told = found.taken + found.of_step + 16 * found.of_image
-    assert told == pytest.approx(real, rel=0.15), f"told {told:,} bytes for {real:,}: {found}"
+    assert told == pytest.approx(real, rel=0.2), f"told {told:,} bytes for {real:,}: {found}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from gpu.programs import assert_ends, start
+from gpu.programs import assert_all_end, started
 from safetensors.torch import load_file
 
 from vit_hf.training.trainer.callbacks import reproducible
@@ -30,15 +30,14 @@ def orders(family: str, folder: Path, device: torch.device) -> dict[str, Any]:
 def finished(tmp_path_factory: pytest.TempPathFactory, device: torch.device) -> dict[str, tuple[Path, Path]]:
     """By family the folders of an uninterrupted run, and of one that was killed after its checkpoint and resumed."""
     folders = {family: (tmp_path_factory.mktemp(family), tmp_path_factory.mktemp(family)) for family in FAMILIES}
-    whole = [start("runs.py", orders(family, folders[family][0], device)) for family in FAMILIES]
-    killed = [start("runs.py", orders(family, folders[family][1], device) | {"dies_at_step": 8}) for family in FAMILIES]
-    for process in killed:
-        assert_ends(process, -signal.SIGKILL)
-    for _, folder in folders.values():
-        assert [path.name for path in checkpoints_in(folder)] == [BETWEEN]
-    resumed = [start("runs.py", orders(family, folders[family][1], device) | {"resume": True}) for family in FAMILIES]
-    for process in (*whole, *resumed):
-        assert_ends(process)
+    whole, cut = ([orders(family, folders[family][number], device) for family in FAMILIES] for number in (0, 1))
+    with started("runs.py", whole) as uninterrupted:
+        with started("runs.py", [order | {"dies_at_step": 8} for order in cut]) as killed:
+            assert_all_end(killed, -signal.SIGKILL)
+        for _, folder in folders.values():
+            assert [path.name for path in checkpoints_in(folder)] == [BETWEEN]
+        with started("runs.py", [order | {"resume": True} for order in cut]) as resumed:
+            assert_all_end([*uninterrupted, *resumed])
     return folders
 
 

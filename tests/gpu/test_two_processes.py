@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gpu.programs import assert_ends, start
+from gpu.programs import assert_all_end, started
 from processes import free_port
 
 from vit_hf.training.trainer.callbacks import reproducible
@@ -45,10 +45,9 @@ def losses(folder: Path) -> list[float]:
 def test_two_processes_on_one_card_follow_one_with_twice_the_batch(device: torch.device, tmp_path: Path, family: str):
     (one := tmp_path / "one").mkdir()
     (two := tmp_path / "two").mkdir()
-    alone = start("runs.py", order(family, one, BATCH, device))
-    together = [start("runs.py", order(family, two, BATCH // 2, device), **own) for own in environments()]
-    for process in (alone, *together):
-        assert_ends(process)
+    orders = [order(family, one, BATCH, device)] + 2 * [order(family, two, BATCH // 2, device)]
+    with started("runs.py", orders, [{}, *environments()]) as processes:
+        assert_all_end(processes)
     expected, found = losses(one), losses(two)
     assert len(expected) == STEPS
     assert found == pytest.approx(expected, rel=5e-5), f"losses {json.dumps(found)} for {json.dumps(expected)}"

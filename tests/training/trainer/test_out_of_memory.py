@@ -82,17 +82,18 @@ def test_a_step_without_memory_is_told_as_the_batch_that_would_fit(tmp_path: Pat
 
 def test_the_advised_batches_make_the_same_step(tmp_path: Path):
     """On a device of which nothing is measured half of the batch is advised."""
-    settings = {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 2, "max_steps": 1}
+    settings: dict[str, Any] = {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 2, "max_steps": 1}
     with pytest.raises(OutOfMemory, match=r"Half of it may fit: 3. Take .*batch_size 3 .*accumulation_steps 4, which"):
         trainer_of(fitting(small_model(), 5), tmp_path / "full", data=Noise(12), **settings).train()
     settings |= {"per_device_train_batch_size": 3, "gradient_accumulation_steps": 4}
     losses = trainer_of(fitting(small_model(), 5), tmp_path / "fits", data=Noise(12), **settings).train().training_loss
-    whole = {"per_device_train_batch_size": 12, "max_steps": 1}
+    whole: dict[str, Any] = {"per_device_train_batch_size": 12, "max_steps": 1}
     assert losses == pytest.approx(trainer_of(small_model(), tmp_path, data=Noise(12), **whole).train().training_loss)
 
 
 def test_checkpointing_is_not_advised_to_who_has_it(tmp_path: Path):
-    trainer = trainer_of(fitting(small_model(), 3), tmp_path, **{CHECKPOINTING: True})
+    recomputing: dict[str, Any] = {CHECKPOINTING: True}
+    trainer = trainer_of(fitting(small_model(), 3), tmp_path, **recomputing)
     with pytest.raises(OutOfMemory) as raised:
         trainer.train()
     assert "_checkpointing" not in str(raised.value)
