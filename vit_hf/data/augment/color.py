@@ -100,7 +100,7 @@ def hue(pixels: Tensor, turns: Tensor) -> Tensor:
     shares = ((sixths.double() / 6 + 1) % 1).float()
     angle = ((shares.double() * 255).int() + (turns * 255).int()[:, None, None, None]) % GRAY_LEVELS
     saturation = (spread / value.clamp(min=1)).double().mul_(255).int().double() / 255
-    furthest = torch.tensor([5, 3, 1], device=pixels.device)[:, None, None]  # of the circle's sixths from each channel
+    furthest = torch.arange(5, 0, -2, device=pixels.device)[:, None, None]  # of the circle's sixths from each channel
     apart = (furthest + angle.double() * 6 / 255) % 6
     away = torch.minimum(apart, 4 - apart).clamp_(0, 1)
     return as_bytes((value * (1 - saturation * away)).add_(0.5))
@@ -148,10 +148,14 @@ def histograms(pixels: Tensor) -> Tensor:
     """b c h w -> b c 256"""
     batch, channels = pixels.shape[:2]
     first = torch.arange(batch * channels, device=pixels.device, dtype=torch.int32) * GRAY_LEVELS
-    places = pixels.int() + rearrange(first, "(b c) -> b c 1 1", b=batch)
-    return torch.bincount(places.flatten(), minlength=batch * channels * GRAY_LEVELS).reshape(
-        batch, channels, GRAY_LEVELS
-    )
+    places = (pixels.int() + rearrange(first, "(b c) -> b c 1 1", b=batch)).flatten()
+    size = batch * channels * GRAY_LEVELS
+    if pixels.device.type == "cpu":
+        counts = torch.bincount(places, minlength=size)
+    else:  # where bincount waits for the device, to look for places beyond that
+        counts = torch.zeros(size, device=pixels.device, dtype=torch.int64)
+        counts.scatter_add_(0, places.long(), counts.new_ones(()).expand(len(places)))
+    return counts.reshape(batch, channels, GRAY_LEVELS)
 
 
 def equalize(pixels: Tensor) -> Tensor:

@@ -48,9 +48,9 @@ def random_box(
     return Box((height - sides[0]) // 2, (width - sides[1]) // 2, *sides)
 
 
-def mirrored(length: int, margin: int) -> Tensor:
+def mirrored(length: int, margin: int, device: torch.device | None = None) -> Tensor:
     """-> (margin + length + margin): where the pixels of a line with mirrored margins come from; 0 is not repeated."""
-    places = torch.arange(-margin, length + margin).abs()
+    places = torch.arange(-margin, length + margin, device=device).abs()
     return (length - 1) - ((length - 1) - places).abs()
 
 
@@ -66,7 +66,7 @@ def pad_and_crop(pixels: Tensor, numbers: np.ndarray, *, margin: int, padding: L
                 f"A margin of {margin} pixels cannot be mirrored from images of {height} x {width}; "
                 "take a smaller one, or padding: zeros."
             )
-        rows, columns = mirrored(height, margin).to(pixels.device), mirrored(width, margin).to(pixels.device)
+        rows, columns = (mirrored(side, margin, pixels.device) for side in (height, width))
         padded = pixels[:, :, rows][:, :, :, columns]
     else:
         padded = torch.nn.functional.pad(pixels, [margin] * 4)

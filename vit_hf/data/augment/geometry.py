@@ -132,7 +132,7 @@ def apply_affine(pixels: Tensor, matrices: Tensor) -> Tensor:
     """b c h w, b 3 3 -> b c h w: each output pixel looks up where its matrix sends it; outside all is 0 (black)."""
     height, width = pixels.shape[-2:]
     # A wide image must turn in pixels, not in the square from -1 to 1: go to pixels and back.
-    sides = torch.tensor([width, height], dtype=torch.float32, device=matrices.device)
+    sides = torch.tensor([width, height], dtype=torch.float32).to(matrices.device, non_blocking=True)
     turns, shifts = matrices[:, :2, :2] * sides / sides[:, None], matrices[:, :2, 2:]
     grid = functional.affine_grid(torch.cat([turns, shifts], dim=2), list(pixels.shape), align_corners=False)
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

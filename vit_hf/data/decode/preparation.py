@@ -100,7 +100,8 @@ class Preparation:
 
     def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
-        return shares.sub_(self.mean.to(shares.device)).div_(self.std.to(shares.device))
+        mean, std = (numbers.to(shares.device, non_blocking=True) for numbers in (self.mean, self.std))
+        return shares.sub_(mean).div_(std)
 
 
 class ClipPreparation:

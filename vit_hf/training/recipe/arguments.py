@@ -14,8 +14,9 @@ from .optimization import OptimizationSettings
 
 @dataclass
 class TrainingArguments(transformers.TrainingArguments):
-    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, and show a
-    loss that is no number, instead of the mean of those before it, which to filter out waits for the device.
+    """Keep the image column, report to nobody unless asked, pin memory only for an accelerator to read, which is then
+    not waited for, and show a loss that is no number, instead of the mean of those before it, which to filter out waits
+    for the device.
     """
 
     output_dir: str | None = "outputs"
@@ -24,6 +25,9 @@ class TrainingArguments(transformers.TrainingArguments):
     logging_nan_inf_filter: bool = False
     report_to: str | list[str] | None = "none"
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
+    accelerator_config: dict | str | None = field(
+        default_factory=lambda: {"non_blocking": torch.accelerator.is_available()}
+    )
 
 
 REPORTERS = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}

@@ -40,7 +40,7 @@ class BrokenLoss(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         broken = ~self.trainer._tr_loss.isfinite() & (self.broke_at == NEVER)
-        self.broke_at = torch.where(broken, state.global_step, self.broke_at)
+        self.broke_at = self.broke_at.masked_fill(broken, state.global_step)
         if self.looks_always or control.should_log or control.should_evaluate or control.should_save:
             self.look()
 

@@ -74,8 +74,7 @@ def usable_bytes(device: torch.device) -> int:
     """What this process has of a card, and what is free there, up to the share of it that it may have."""
     free, whole = torch.cuda.mem_get_info(device)
     ours = torch.cuda.memory_reserved(device) + free
-    share = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
-    return min(ours, int(share * whole))
+    return min(ours, int(torch.cuda.get_per_process_memory_fraction(device) * whole))
 
 
 def moments_to_come(trainer: Any) -> int:
