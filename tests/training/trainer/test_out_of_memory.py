@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from training.small_runs import Noise, small_model, trainer_of
 
 from vit_hf.training.recipe.arguments import argument_names
 from vit_hf.training.trainer import out_of_memory
-from vit_hf.training.trainer.out_of_memory import OutOfMemory, StepMemory, divided, peaks_of
+from vit_hf.training.trainer.out_of_memory import OutOfMemory, StepMemory, divided, peaks_of, step_memory
 
 # What transformers renamed.
 CHECKPOINTING = next(
@@ -109,3 +110,32 @@ def test_an_evaluation_without_memory_is_not_blamed_on_the_training_batch(tmp_pa
     trainer = trainer_of(model, tmp_path, eval_strategy="steps", eval_steps=1, per_device_eval_batch_size=8)
     with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         trainer.train()
+
+
+def test_what_a_step_takes_is_measured_on_blank_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a card that says 1000 bytes are in use, and at most 300 more and 50 for each image of a step."""
+    trainer, seen = trainer_of(small_model(), tmp_path), []
+    trainer.model.register_forward_pre_hook(
+        lambda module, given, named: seen.append(len(named["pixel_values"])), with_kwargs=True
+    )
+    card = {
+        "memory_allocated": lambda device: 1000,
+        "reset_peak_memory_stats": lambda device: None,
+        "max_memory_allocated": lambda device: 1300 + 50 * seen[-1],
+        "mem_get_info": lambda device: (9_000, 20_000),
+        "memory_reserved": lambda device: 4_000,
+        "get_per_process_memory_fraction": lambda device: 0.5,
+    }
+    for name, says in card.items():
+        monkeypatch.setattr(torch.cuda, name, says)
+    arguments = SimpleNamespace(device=torch.device("cuda"), per_device_train_batch_size=16, world_size=1)
+    names = ("model", "model_wrapped", "accelerator", "compute_loss_context_manager")
+    of_it = {name: getattr(trainer, name) for name in names}
+    begun, fresh = (SimpleNamespace(state=state) for state in ({"exp_avg": 0}, {}))
+    found = step_memory(SimpleNamespace(args=arguments, optimizer=begun, **of_it))
+    assert seen == [1, 2, 4, 8]
+    assert found == StepMemory(usable=10_000, taken=1000, of_step=300, of_image=50)
+    assert all(parameter.grad is None for parameter in trainer.model.parameters())
+    moments = 2 * sum(parameter.nbytes for parameter in trainer.model.parameters())
+    before_the_first = step_memory(SimpleNamespace(args=arguments, optimizer=fresh, **of_it))
+    assert before_the_first == StepMemory(usable=10_000, taken=1000 + moments, of_step=300, of_image=50)
