@@ -74,11 +74,11 @@ def tiny_timesformer(model_class, **fields) -> Any:
     return shaken(model_class(tiny_clip_config(**fields))).eval()
 
 
-def shaken(model: nn.Module) -> nn.Module:
+def shaken(model: nn.Module, by: float = 0.1) -> nn.Module:
     """The model with a little noise on every parameter."""
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+            parameter.add_(by * torch.randn_like(parameter))
     return model
 
 

@@ -141,4 +141,5 @@ def test_a_lack_of_memory_is_a_sentence_with_a_smaller_batch(recipe: Path, monke
     monkeypatch.setattr(ResumableTrainer, "training_step", full)
     assert main([str(recipe), "--training.per_device_train_batch_size", "8"]) == 2
     said = capsys.readouterr().err
-    assert "batches of 8 (Tried to allocate 20 GiB); set --training.per_device_train_batch_size 4" in said
+    assert "ran out of memory in step 1, with training.per_device_train_batch_size: 8." in said
+    assert "Take --training.per_device_train_batch_size 4 --training.gradient_accumulation_steps 2" in said

@@ -125,7 +125,9 @@ def moved(pixels: Tensor, matrices: Tensor | None) -> Tensor:
 
 
 def in_shares(pixels: Tensor) -> Tensor:
-    return pixels if pixels.is_floating_point() else pixels.float().div_(255)
+    """... -> ...: bytes as shares from 0 to 1, with the same bits on every device. CUDA multiplies by the reciprocal of
+    a plain number, which rounds twice, and divides by a tensor."""
+    return pixels if pixels.is_floating_point() else pixels.float().div_(torch.full((), 255.0, device=pixels.device))
 
 
 def to_uint8(pixels: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ...errors import UserError
-from ..augment.plan import AugmentationPlan
+from ..augment.plan import AugmentationPlan, in_shares
 from ..decode.preparation import ClipPreparation, Preparation
 
 # Bytes of pixels that a processor takes at a time, so that all that is made of them stays in its cache.
@@ -80,7 +80,7 @@ class DevicePreparation:
     def part(self, pixels: Tensor, labels: Tensor, numbers: np.ndarray | None) -> tuple[Tensor, Tensor]:
         """b ... c h w (bytes), b, b draws -> b ... c h w (floats), b or b classes"""
         if numbers is None:
-            return self.preparation.normalize_(pixels.float().div_(255)), labels
+            return self.preparation.normalize_(in_shares(pixels)), labels
         images = rearrange(pixels, "b ... c h w -> (b ...) c h w")  # all frames, each of which changes as its clip does
         of_images = np.repeat(numbers, len(images) // len(pixels), axis=0)
         images = self.preparation.normalize_(self.plan.augment(images, of_images))

@@ -40,7 +40,7 @@ class BrokenLoss(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         broken = ~self.trainer._tr_loss.isfinite() & (self.broke_at == NEVER)
-        self.broke_at = torch.where(broken, state.global_step, self.broke_at)
+        self.broke_at = self.broke_at.masked_fill(broken, state.global_step)
         self.look_if_cheap(control)
 
     def on_epoch_end(self, args, state, control, **kwargs):

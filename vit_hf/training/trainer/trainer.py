@@ -32,6 +32,7 @@ from ..recipe.selection import refuse_unknown_metric
 from ..targets import settle_targets
 from ..throughput import DataMeter, Speedometer
 from .early_stopping import EarlyStopping
+from .out_of_memory import out_of_memory
 from .resumable import ResumableTrainer
 from .sharding import shard_by_layers
 from .state import load_states
@@ -202,6 +203,16 @@ class Trainer(FeedingTrainer):
         if self.problem is not None:
             settle_targets(model, self.problem)
         prepare_model(model, self.optimization)
+
+    def train(self, *args: Any, **kwargs: Any):
+        """Raises: OutOfMemory where a step does not fit into the device, once transformers has tried smaller batches if
+        that is wanted (auto_find_batch_size)."""
+        try:
+            return super().train(*args, **kwargs)
+        except torch.OutOfMemoryError as error:
+            if not self.model.training:
+                raise
+            raise out_of_memory(self, error) from error
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):
         """The batches of one step of the optimizer, and how many images they are."""
