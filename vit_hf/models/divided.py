@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .attention import Attention
 from .blocks import Block, FeedForward
@@ -104,6 +103,9 @@ class DividedBlock(Block):
     ) -> Tensor:
         moved, _ = self.temporal_attention(self.temporal_norm(tokens), clip, output_attentions)
         moved = self.drop_path(self.temporal_projection(moved))
-        # Nothing for the class token, where it takes no part.
-        moved = functional.pad(moved, (0, 0, tokens.shape[1] - moved.shape[1], 0))
-        return super().forward(tokens + moved, clip, output_attentions, num_queries)
+        if moved.shape[1] == tokens.shape[1]:
+            tokens = tokens + moved
+        else:  # the class token took no part
+            first, patches = class_apart(tokens)
+            tokens = torch.cat([first, patches + moved], dim=1)
+        return super().forward(tokens, clip, output_attentions, num_queries)

@@ -81,8 +81,8 @@ def windows_along(side: int, window: int, clamped: bool, shifted: bool) -> Side:
 
 
 def least(one: int, other: int) -> int:
-    """Of sizes that an export leaves open, too."""
-    return torch.sym_min(one, other)  # pyright: ignore[reportReturnType] (of integers an integer)
+    """Of sizes that an export leaves open, too; compilers before torch 2.13 take `sym_min` of those alone."""
+    return min(one, other) if fixed(one, other) else torch.sym_min(one, other)  # pyright: ignore[reportReturnType]
 
 
 def fixed(*sizes: int) -> bool:
