@@ -263,3 +263,12 @@ def test_a_card_that_is_not_there_is_said_at_once(capsys):
         pytest.skip("there is a card")
     assert main(["gpu"]) == 2
     assert "torch sees no GPU here" in capsys.readouterr().err
+
+
+def test_pieces_can_be_named_and_are_measured_in_that_order(tmp_path: Path, capsys):
+    file = tmp_path / "gpu.json"
+    named = ["training: vit-s, batch 2", "ceilings"]
+    assert main([*WORDS, "--pieces", *named, "--json", str(file)]) == 0
+    assert [piece["name"] for piece in json.loads(file.read_text())["pieces"]] == named
+    assert main([*WORDS, "--pieces", "training: vit-x, batch 2"]) == 2
+    assert "did you mean 'training: vit-s, batch 2'?" in capsys.readouterr().err

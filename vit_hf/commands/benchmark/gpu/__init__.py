@@ -12,6 +12,7 @@ EXAMPLES = """\
   {program} gpu --json outputs/gpu.json --markdown outputs/gpu.md
   {program} gpu --minutes 4 --sizes vit-s vit-b swin-t --parts ceilings inference training trainer
   {program} gpu --sizes vit-b --parts ceilings latency
+  {program} gpu --minutes 1 --pieces ceilings "inference: vit-b, batch 256"
   {program} gpu --tiny --device cpu --no-compile
 
 The pieces run in the order of their importance. Each is left out, and named, where it would not end within --minutes.
@@ -33,6 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--minutes", type=positive_number, default=8.0, help="in which the whole ends")
     parse.add_argument("--parts", nargs="+", choices=PARTS_OF_IT, default=PARTS_OF_IT)
     parse.add_argument("--sizes", nargs="+", choices=GPU_SIZES, default=GPU_SIZES, help="in this order")
+    parse.add_argument("--pieces", nargs="+", metavar="NAME", help="by name, as the output calls them, in this order")
     parse.add_argument("--batch", type=positive, help="of inference and training, in place of each size's own")
     parse.add_argument("--rounds", type=positive, help="in which everyone takes a turn; by default 9")
     parse.add_argument("--device", choices=["cpu", "cuda"], default="cuda")

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ....errors import UserError
+from ....errors import UserError, unknown_name
 from ..peers import OURS, installed_version, libraries_beside
 from .ahead import Compilers, environment, share_compiled_code, usable
 from .feeds import FEW, Amounts, write_photos
@@ -103,12 +103,20 @@ def description(given: Namespace, conduct: Conduct) -> dict[str, Any]:
 
 
 def chosen_pieces(given: Namespace, conduct: Conduct) -> list[Piece]:
+    """Raises: UserError for a name that no piece has."""
+
     def made(name: str):
         return workload_of(name, tiny=given.tiny, batch=given.batch)
 
     trained = [workload_of(name, tiny=given.tiny) for name in TRAINED_SIZES if name in given.sizes]
     found = in_order(conduct, [made(name) for name in given.sizes], trained or [workload_of("vit-s", tiny=given.tiny)])
-    return [piece for piece in found if piece.part in given.parts]
+    if given.pieces is None:
+        return [piece for piece in found if piece.part in given.parts]
+    by_name = {piece.name: piece for piece in found}
+    for name in given.pieces:
+        if name not in by_name:
+            raise UserError(unknown_name("piece", name, by_name))
+    return [by_name[name] for name in given.pieces]
 
 
 def write_results(given: Namespace, record: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from .trainers import TITLES, Kind, Training
 
 MAIN = 3  # sizes that are measured before the trainings
 # Seconds that it takes to build, warm up and time one of them, compiled code being in the caches.
-EAGER, COMPILED, TRAINED, FED, LOADED, CEILINGS = 2.0, 6.0, 11.0, 25.0, 20.0, 3.0
+EAGER, COMPILED, TRAINED, FED, LOADED, CEILINGS = 1.5, 5.0, 10.0, 22.0, 20.0, 6.0
 ENDING = 5.0  # seconds that are kept for the end
 TASKS_A_ROUND = 2  # of each process that compiles
 
