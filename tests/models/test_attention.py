@@ -3,7 +3,7 @@ import torch
 from tiny import images, tiny, tiny_config
 
 from vit_hf import VisionTransformerModel
-from vit_hf.models.attention import Attention
+from vit_hf.models.attention import Attention, with_bias
 
 BACKENDS = ["eager", "sdpa"]
 
@@ -88,3 +88,11 @@ def test_a_backend_that_takes_no_bias_is_refused(backend):
     model.config._attn_implementation_internal = backend
     with pytest.raises(ValueError, match=f"{backend}.*does not allow; take one of eager, sdpa"):
         model(images())
+
+
+@pytest.mark.parametrize("mask", [None, torch.zeros(6, 1, 4, 4)], ids=["bias", "bias and mask"])
+def test_a_bias_lies_along_keys_as_a_gpu_s_kernels_ask_for(mask):
+    bias = torch.randn(4, 4, 3).permute(2, 0, 1)[None]  # as a table by steps and heads gives it
+    term = with_bias(mask, bias, "sdpa")
+    assert term.is_contiguous()
+    assert torch.equal(term, (bias if mask is None else bias + mask).expand(term.shape))

@@ -97,4 +97,5 @@ def with_bias(mask: Tensor | None, bias: Tensor, backend: str | None) -> Tensor:
         raise UserError(
             f"relative_bias is a term that {backend!r} does not allow; take one of {', '.join(ATTENTION_FUNCTIONS)}."
         )
+    bias = bias.contiguous()  # or a GPU's fused kernels, which read along keys, are passed over
     return bias if mask is None else mask + bias

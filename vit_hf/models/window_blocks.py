@@ -21,7 +21,7 @@ from .fast_windows import (
 )
 from .positions import Grid
 from .shapes import pair
-from .windows import WindowBias, bias_of, fixed, step_index
+from .windows import WindowBias, bias_of, fixed, most, step_index
 
 
 class WindowAttention(Attention):
@@ -119,7 +119,7 @@ def log_steps(grid: Grid, span: Grid, like: Tensor) -> Tensor:
     sides = []
     for side, whole in zip(grid, span, strict=True):
         steps = torch.arange(2 * side - 1, device=like.device, dtype=torch.float32) - (side - 1)
-        steps = 8 * steps / torch.sym_max(whole - 1, 1)
+        steps = 8 * steps / most(whole - 1, 1)
         sides.append(steps.sign() * (steps.abs() + 1).log2() / 3)
     down, right = sides
     both = torch.stack([down[:, None].expand(-1, right.shape[0]), right.expand(down.shape[0], -1)], dim=-1)

@@ -85,6 +85,11 @@ def least(one: int, other: int) -> int:
     return min(one, other) if fixed(one, other) else torch.sym_min(one, other)  # pyright: ignore[reportReturnType]
 
 
+def most(one: int, other: int) -> int:
+    """As `least`."""
+    return max(one, other) if fixed(one, other) else torch.sym_max(one, other)  # pyright: ignore[reportReturnType]
+
+
 def fixed(*sizes: int) -> bool:
     """Whether these are plain numbers, and none that an export leaves open."""
     return all(isinstance(size, int) for size in sizes)
