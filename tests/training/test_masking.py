@@ -17,7 +17,7 @@ from vit_hf.data.sources.tables import ImageTable
 from vit_hf.training.masking import MaskedImages, choose_masked, collate_masked, square_scale
 from vit_hf.training.recipe.arguments import TrainingArguments
 from vit_hf.training.recipe.optimization import MaskingSettings, OptimizationSettings
-from vit_hf.training.trainer.trainer import Trainer
+from vit_hf.training.trainer.trainer import Trainer, finisher
 
 
 def test_the_squares_of_the_smallest_numbers_are_hidden_whole():
@@ -60,6 +60,17 @@ def test_masks_depend_on_the_sample_and_the_epoch_and_on_nothing_else():
     images.set_epoch(0)
     assert torch.equal(images.__getitems__([0, 1, 2, 3])["bool_masked_pos"], whole)
     assert len({tuple(row) for row in masked_images(40).masks(range(40)).tolist()}) > 3
+
+
+def test_masked_images_are_finished_on_the_device(tmp_path):
+    images = masked_images()
+    raw = images.raw([4, 1])
+    assert raw["pixel_values"].dtype == torch.uint8
+    finished, whole = images.finish(raw), images.__getitems__([4, 1])
+    assert {name: values.tolist() for name, values in finished.items()} == {
+        name: values.tolist() for name, values in whole.items()
+    }
+    assert finisher(images) == images.finish  # so that the Trainer leaves it to the device
 
 
 def test_a_square_is_a_whole_number_of_patches():

@@ -44,7 +44,10 @@ def square_scale(settings: MaskingSettings, patch: tuple[int, int]) -> tuple[int
 
 
 class MaskedImages(Dataset):
-    """pixel_values (b c h w) and bool_masked_pos (b (h w)); the masks are a function of (seed, epoch, sample)."""
+    """pixel_values (b c h w) and bool_masked_pos (b (h w)); the masks are a function of (seed, epoch, sample).
+
+    Handed out raw and finished on a device as those of `ImageBatches` are.
+    """
 
     def __init__(
         self, images: ImageBatches, settings: MaskingSettings, *, grid: tuple[int, int], patch: tuple[int, int]
@@ -53,6 +56,7 @@ class MaskedImages(Dataset):
         self.settings = settings
         self.grid = grid
         self.scale = square_scale(settings, patch)
+        self.repeats, self.balanced, self.labels = images.repeats, images.balanced, images.labels
 
     def set_epoch(self, epoch: int) -> None:
         self.images.set_epoch(epoch)
@@ -66,10 +70,15 @@ class MaskedImages(Dataset):
         draws = uniform(self.images.seed ^ MASKING_STREAM, int(self.images.epoch), np.asarray(indices), squares)
         return choose_masked(torch.from_numpy(draws), self.settings.ratio, self.grid, self.scale)
 
+    def raw(self, indices: Sequence[int]) -> dict[str, Any]:
+        return {**self.images.raw(indices), "bool_masked_pos": self.masks(indices)}
+
+    def finish(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        pixels = self.images.finish(batch)["pixel_values"]
+        return {"pixel_values": pixels, "bool_masked_pos": batch["bool_masked_pos"]}
+
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        batch = self.images.__getitems__(indices)
-        batch.pop("labels")
-        return {**batch, "bool_masked_pos": self.masks(indices)}
+        return self.finish(self.raw(indices))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: values[0] for name, values in self.__getitems__([index]).items()}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -162,10 +162,24 @@ class ImageBatches(Dataset):
         return {name: rearrange(values, "1 ... -> ...") for name, values in self.__getitems__([index]).items()}
 
 
+class Raw(Protocol):
+    """What hands out raw batches. repeats, balanced, labels: as of `ImageBatches`."""
+
+    repeats: int
+    balanced: bool
+    labels: Tensor
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def raw(self, indices: Sequence[int]) -> dict[str, Any]: ...
+
+
 class RawBatches(Dataset):
     """The same images, handed out as raw batches that are finished on the device."""
 
-    def __init__(self, images: ImageBatches):
+    def __init__(self, images: Raw):
         self.images = images
         self.repeats, self.balanced, self.labels = images.repeats, images.balanced, images.labels
 

@@ -17,6 +17,7 @@ from ...errors import UserError
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
+from ..masking import MaskedImages
 from ..metrics.measure import Evaluated
 from ..optimizer import (
     forget_trunk_gradients,
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 def finisher(data: Any) -> Callable[[Any], Any] | None:
     """What makes pixels of the raw batches of this data, on the device; None where batches come finished."""
     images = data.prepare if isinstance(data, StreamedBatches) else data
-    return images.finish if isinstance(images, ImageBatches | StreamedImages) else None
+    return images.finish if isinstance(images, ImageBatches | StreamedImages | MaskedImages) else None
 
 
 class FeedingTrainer(ResumableTrainer):
@@ -58,7 +59,7 @@ class FeedingTrainer(ResumableTrainer):
         self.data_meter = DataMeter()
 
     def _get_dataloader(self, dataset, *args: Any, **kwargs: Any):
-        if isinstance(dataset, ImageBatches) and finisher(self.train_dataset) is not None:
+        if isinstance(dataset, ImageBatches | MaskedImages) and finisher(self.train_dataset) is not None:
             dataset = RawBatches(dataset)
         return super()._get_dataloader(dataset, *args, **kwargs)
 
