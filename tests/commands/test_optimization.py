@@ -117,8 +117,9 @@ def test_a_dry_run_says_everything_draws_a_picture_and_leaves_nothing_else(
     lines = [line.split() for line in printed.splitlines()]
     assert sum(int(line[1]) for line in lines if line[:1] in (["cat"], ["dog"])) == 12
     made = set(tmp_path.rglob("*")) - before
-    assert made == {tmp_path / "made", tmp_path / "made" / "out_dry_run.png"}
-    with Image.open(tmp_path / "made" / "out_dry_run.png") as picture:
+    folder = tmp_path / "made" / "out"
+    assert made == {tmp_path / "made", folder, folder / "dry_run.png"}
+    with Image.open(folder / "dry_run.png") as picture:
         assert picture.width > 1000
         assert len(picture.convert("L").getcolors(1 << 16) or []) > 20
 

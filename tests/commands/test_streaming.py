@@ -151,7 +151,7 @@ def test_what_is_drawn_depends_on_the_number_of_the_batch_alone(photos: Path):
 def test_a_dry_run_draws_the_first_images_and_counts_no_epoch(photos: Path, capsys):
     assert main([str(recipe_of(photos)), "--dry-run"]) == 0
     assert "Steps: 4, of which an unknown number is an epoch" in capsys.readouterr().out
-    assert (photos.parent / "out_dry_run.png").is_file()
+    assert (photos.parent / "out" / "dry_run.png").is_file()
 
 
 def test_plain_labels_are_named_by_the_split_to_test_on_and_others_refused(tmp_path: Path):

@@ -199,7 +199,7 @@ def test_a_dry_run_shows_what_would_be_learned(data: ImageData, tmp_path: Path, 
     assert show_plan(prepare(recipe(tmp_path / "run"))) == 0
     out = capsys.readouterr().out
     assert says in out
-    assert (tmp_path / "run_dry_run.png").is_file()
+    assert (tmp_path / "run" / "dry_run.png").is_file()
     expected = {
         "multi_label_classification": f"{int(data.splits['train'].labels[:, 0].sum())}",
         "regression": "±",

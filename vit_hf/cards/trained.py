@@ -90,9 +90,10 @@ def template_path() -> Path:
 
 
 def escape(text: Any) -> str:
-    """A text of the user's as plain words in Markdown: no tables, links, HTML or headings come of it."""
+    """A text of the user's as plain words in Markdown: no tables, links, HTML, lists or headings come of it."""
     line = " ".join(html.escape(str(text), quote=False).split())
-    return re.sub(r"([\\`*_{}\[\]()#+!|~-])", r"\\\1", line)
+    line = re.sub(r"([\\`*{}\[\]!|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)  # within a word _ means nothing
+    return re.sub(r"^(\d*)([#+.)-])", r"\1\\\2", line)  # what begins a heading or a list
 
 
 def code_block(text: str) -> str:

@@ -29,8 +29,8 @@ def plain(axes) -> None:
     axes.tick_params(colors=INK, labelsize=9)
 
 
-def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=144)
+def save(figure: Figure, path: Path, *, dpi: int = 144) -> None:
+    figure.savefig(path, dpi=dpi, pil_kwargs={"optimize": True})
 
 
 AVERAGED = "averaged weights"

@@ -22,6 +22,9 @@ def show(axes, pixels: Tensor) -> None:
     axes.imshow(rearrange(image, "c h w -> h w c").numpy(), interpolation="nearest")
 
 
+PIXELS_AN_INCH = 96  # photos do not compress, and a card should load at once
+
+
 def film_strips(clips: Tensor) -> Tensor:
     """b t c h w -> b c h (t w): frames side by side, from 0 to 1, with a white line behind each"""
     return rearrange(functional.pad(clips, (0, 1), value=1.0), "b t c h w -> b c h (t w)")
@@ -39,7 +42,7 @@ def draw_samples(pixels: Tensor, names: Sequence[str], path: Path, *, title: str
         show(axes, image)
         axes.set_title(plain_text(shorten(name, 16)), fontsize=9, color=INK, pad=4)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK)
-    save(figure, path)
+    save(figure, path, dpi=PIXELS_AN_INCH)
 
 
 def draw_reconstructions(images: Tensor, hidden: Tensor, painted: Tensor, path: Path) -> None:
@@ -50,7 +53,7 @@ def draw_reconstructions(images: Tensor, hidden: Tensor, painted: Tensor, path: 
         for axes, image in zip(grid[row], batch, strict=True):
             show(axes, image)
         grid[row][0].set_ylabel(name, color=INK)
-    save(figure, path)
+    save(figure, path, dpi=PIXELS_AN_INCH)
 
 
 COLUMNS_OF_PICTURES, ROWS = 8, 4
@@ -112,4 +115,4 @@ def draw_predictions(
         for spine in axes.spines.values():
             spine.set(color=color, linewidth=3 if wrong else 1)
     figure.suptitle("Predicted label and probability; wrong ones in red", x=0.01, ha="left", fontsize=10, color=INK)
-    save(figure, path)
+    save(figure, path, dpi=PIXELS_AN_INCH)

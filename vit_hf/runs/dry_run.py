@@ -19,9 +19,8 @@ GIB = 2**30
 
 
 def picture_path(output_dir: str) -> Path:
-    """Beside the folder of the run, which is left alone."""
-    folder = Path(output_dir)
-    return folder.with_name(f"{folder.name}_dry_run.png")
+    """In the folder of the run, which nobody publishes with it."""
+    return Path(output_dir) / "dry_run.png"
 
 
 def spread_of_targets(run: PreparedRun) -> str:
