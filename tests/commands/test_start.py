@@ -52,6 +52,13 @@ def test_help_and_lists_of_recipes_import_nothing_heavy_and_say_nothing_else(ins
     assert done.stdout.startswith(("usage: vit-hf", "cifar10\n", "# A small ViT", "--model.family"))
 
 
+def test_an_error_is_one_sentence_whatever_other_libraries_have_to_say(installed):
+    done = run(installed(), "train", "digitz", check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: There is no recipe 'digitz'; did you mean 'digits'?")
+
+
 @pytest.mark.parametrize("measured", SUBCOMMANDS)
 def test_each_benchmark_starts_by_itself(installed, measured):
     done = run(installed(), "benchmark", measured, "--help")

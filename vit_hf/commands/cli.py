@@ -4,6 +4,7 @@ clone, scripts/ hold the older ones too.
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -72,6 +73,10 @@ def program(name: str) -> str:
     return f"python {called.parent / name}.py" if called.parent.name == "scripts" else f"vit-hf {name}"
 
 
+# Of kernels that a machine has no use for, torchao warns whoever imports transformers, and torch of what it does then.
+TALKATIVE = ("torchao", "torch.utils._pytree")
+
+
 def guarded(run: Callable[..., int], *arguments) -> int:
     """`explained`, of what needs models: registers every family, which a command does not do before (see vit_hf)."""
     from ..requirements import warn_of_floors
@@ -80,6 +85,8 @@ def guarded(run: Callable[..., int], *arguments) -> int:
         importlib.import_module("..public", __package__)
         return run(*arguments)
 
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     warn_of_floors()
     return explained(registered)
 
