@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--rounds", type=positive, help="in which everyone takes a turn; by default 9")
     parse.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parse.add_argument("--no-compile", dest="compile", action="store_false", help="only as written")
-    parse.add_argument("--compilers", type=positive, help="processes; by default half as many as cores, at most 8")
+    parse.add_argument("--compilers", type=positive, help="processes; by default two fewer than cores, at most 14")
     parse.add_argument("--compiled", type=Path, help="a folder that keeps what was compiled for the next run")
     parse.add_argument("--tiny", action="store_true", help="models and batches that a CPU does at once, to try it out")
     parse.add_argument("--peers", type=Path, help="a folder of other libraries")

@@ -37,7 +37,7 @@ VERSIONS_OF = (
     "simplejpeg",
 )
 TRAINED_SIZES = ("vit-s", "vit-b")  # with a Trainer
-COMPILERS = 8
+COMPILERS = 14
 
 
 def cores() -> int:
@@ -156,7 +156,7 @@ def benchmark(given: Namespace) -> int:
         if needs_photos(pieces):
             write_photos(photos, conduct.amounts)
             clock.say(f"{conduct.amounts.files} photos made")
-        count = given.compilers or max(1, min(COMPILERS, cores() // 2))
+        count = given.compilers or max(1, min(COMPILERS, cores() - 2))
         admission = Admission(pieces, clock, count)
         record["not_run"] = [piece.name for piece in pieces]
         with Compilers(conduct.device, count, given.peers, clock.say) as compilers:
