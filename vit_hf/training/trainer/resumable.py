@@ -139,6 +139,27 @@ class ResumableTrainer(transformers.Trainer):
             raise UserError(f"{text}. Undo the change, or go on all the same with --resume-anyway.")
         print(f"{text}. Going on all the same.")
 
+    def _init_training_state(self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial):
+        """A run that had ended takes no step more: transformers, which asks for the end after a step, would."""
+        epochs, steps = super()._init_training_state(
+            max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+        )
+        if resume_from_checkpoint is not None and self.had_ended(Path(resume_from_checkpoint), max_steps):
+            return num_train_epochs, 0
+        return epochs, steps
+
+    def had_ended(self, checkpoint: Path, max_steps: int) -> bool:
+        """By its number of steps, or before by a callback, unless told to go on anyway."""
+        if self.state.global_step >= max_steps:
+            return True
+        run = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))
+        return run.get("stopped", False) and not self.resume_anyway
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether a callback, such as early stopping, has asked for the end."""
+        return self.control.should_training_stop and self.state.global_step < self.state.max_steps
+
     # Saving
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -179,7 +200,8 @@ class ResumableTrainer(transformers.Trainer):
         save_states(states, folder)
         self.state.save_to_json(str(folder / "trainer_state.json"))
         sums = {"loss": self._total_loss_scalar, "last_report": self._globalstep_last_logged}
-        (folder / RUN).write_text(json.dumps({"facts": self.facts(), "sums": sums}) + "\n", encoding="utf-8")
+        run = {"facts": self.facts(), "sums": sums, "stopped": self.stopped_early}
+        (folder / RUN).write_text(json.dumps(run) + "\n", encoding="utf-8")
         if self.recipe is not None:
             write_yaml(folder / RECIPE, dict(self.recipe))
 
