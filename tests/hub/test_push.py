@@ -14,7 +14,7 @@ from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 from vit_hf import VisionTransformerForImageClassification, __version__
 from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
-from vit_hf.hub.safety import refuse_secrets
+from vit_hf.hub.secrets import refuse_secrets
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n\n![Predictions](predictions.png)\n"
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited, without waiting."""
     waited: list[float] = []
-    monkeypatch.setattr("vit_hf.hub.push.sleep", waited.append)
+    monkeypatch.setattr("vit_hf.hub.attempts.sleep", waited.append)
     return waited
 
 

@@ -13,10 +13,19 @@ from ..data.sources.split_record import SPLIT_FILE
 from ..errors import UserError
 from ..files import read_json
 from ..finished_folder import move_in
+from ..hub.attempts import with_retries
 from ..hub.errors import explain_hub_errors
-from ..hub.push import Pushed, PushOptions, full_name, push_files, with_retries
-from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
-from ..hub.safety import refuse_secrets
+from ..hub.push import Pushed, PushOptions, full_name, push_files
+from ..hub.repository import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    refuse_links_outside,
+    refuse_strange_code,
+    repository_files,
+    split_weights,
+)
+from ..hub.secrets import refuse_secrets
 from ..weight_hash import hash_named_in, weight_hash
 from .transformers_twin import write_twin
 from .verify import verify_both_ways, verify_stock
@@ -71,7 +80,12 @@ def publish(
             if dry_run:
                 say("\n".join(f"  {path}" for path in sorted(content)))
                 continue
-            sent.append(push_files(content, name, **options))
+            try:
+                sent.append(push_files(content, name, **options))
+            except UserError as error:
+                if not sent:
+                    raise
+                raise UserError(f"{error} The model itself is published: {sent[0].commit_url}.") from error
             say(f"  {sent[-1].pr_url or sent[-1].commit_url}")
         return sent[0] if sent else None
 
@@ -110,6 +124,7 @@ def refuse_other_weights(folder: Path) -> None:
 def split_file(folder: Path) -> Path:
     if not (folder / SPLIT_FILE).is_file():
         raise UserError(f"{folder} has no {SPLIT_FILE} to publish, which a training writes; leave --with-split out.")
+    refuse_links_outside(folder, [SPLIT_FILE])
     return folder / SPLIT_FILE
 
 

@@ -9,8 +9,9 @@ from typing import Any, TypedDict, Unpack
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
+from ..hub.attempts import UNCHANGED, with_retries
 from ..hub.errors import explain_hub_errors
-from ..hub.push import UNCHANGED, Pushed, full_name, is_own_file, push_files, with_retries
+from ..hub.push import Pushed, full_name, is_own_file, push_files
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
 
 BLANK = "This model card has been automatically generated."  # as transformers writes it
