@@ -24,8 +24,8 @@ KINDS = {
 }
 LENGTHS = (2, 6, 11, 30, 10**6)  # requests: an outage of one retried call, of some, and for good
 CASES = 120
-# What the Hub has of a repository: nothing, an empty one, one with another branch.
-BEFORE = ("nothing", "empty", "branch")
+# What the Hub has of a repository: nothing, an empty one; and the same where a branch or a pull request is asked for.
+BEFORE = ("nothing", "empty", "branch", "request")
 
 
 @dataclass
@@ -62,8 +62,9 @@ def untruth(case: Case, hub: HubServer, folder: Path, expected: dict[str, Entry]
     hub.hub.users[token] = User(case.owner)
     if case.before != "nothing":
         hub.hub.create("models", case.id, User(case.owner), private=False)
-    options = {"branch": "trial"} if case.before == "branch" else {}
-    before, where = state(hub, case), options.get("branch", "main")
+    options = {"branch": {"branch": "trial"}, "request": {"create_pr": True}}.get(case.before, {})
+    where = {"branch": "refs/heads/trial", "request": "refs/pr/1"}.get(case.before, "refs/heads/main")
+    before = state(hub, case)
     hub.faults.append(replace(case.fault, pattern=rf"\b{case.owner}\b"))
     try:
         push(folder, case.id, token=token, **options)  # pyright: ignore[reportArgumentType]
@@ -74,7 +75,7 @@ def untruth(case: Case, hub: HubServer, folder: Path, expected: dict[str, Entry]
     else:
         said = "is made"
     now, repository = state(hub, case), hub.hub.repositories.get(case.id)
-    there = repository is not None and f"refs/heads/{where}" in repository.refs
+    there = repository is not None and where in repository.refs
     committed = there and repository is not None and repository.at(where).files == expected
     if UNCHANGED in said and now != before:
         return f"{said!r}, and yet it was {before} and is {now}"

@@ -68,13 +68,15 @@ class Made:
 
 class Attempt:
     """One push. base: the commit that it builds on, once it is known. asked: whether a commit was asked for, and no
-    clear answer came. holds: whether a commit is the one that it would make.
+    clear answer came. holds: whether a commit is the one that it would make. pulls: the pull requests that there were,
+    where it asks for one.
     """
 
     def __init__(self, api: HfApi, repo_id: str, branch: str, holds: Callable[[str], bool]):
         self.api, self.repo_id, self.branch, self.holds = api, repo_id, branch, holds
         self.made: list[Made] = []
         self.base: str | None = None
+        self.pulls: set[str] | None = None
         self.asked = False
 
     @property
@@ -93,20 +95,8 @@ class Attempt:
 
     def clear_up(self, error: BaseException) -> str:
         """Undo what was made, and say how the repository is now."""
-        if self.asked and self.base is not None:
-            try:
-                now = self.head()
-                if now != self.base and self.holds(now):
-                    return (
-                        f"And yet the commit {now[:8]} is made, without an answer; {self.page} holds what was pushed."
-                    )
-            except FAILED_REQUEST:
-                return (
-                    f"Whether the commit was made is not known, because the Hub does not answer: look at {self.page}."
-                    f"{self.left([one.what for one in self.made])}"
-                )
-            if now != self.base:
-                return f"Since it began somebody else has pushed {now[:8]}; of this push nothing is there."
+        if self.asked and (fate := self.fate()) is not None:
+            return fate
         left = []
         for one in reversed(self.made):
             if (stays := self.undo(one)) is None:
@@ -116,6 +106,25 @@ class Attempt:
         if left:
             return f"Nothing was committed.{self.left(left)}"
         return "" if isinstance(error, Overtaken) else UNCHANGED
+
+    def fate(self) -> str | None:
+        """Of what was asked for without an answer, as far as it is known; None where it was not done."""
+        wanted = "commit" if self.pulls is None else "pull request"
+        try:
+            if self.pulls is not None:
+                new = with_retries(lambda: pull_requests(self.api, self.repo_id)) - self.pulls
+                return f"And yet a pull request is made: look at {self.page}/discussions." if new else None
+            now = self.head()
+            if now == self.base:
+                return None
+            if self.holds(now):
+                return f"And yet the commit {now[:8]} is made: {self.page} holds what was pushed."
+        except FAILED_REQUEST:
+            return (
+                f"Whether the {wanted} was made is not known, because the Hub does not answer: look at {self.page}."
+                f"{self.left([one.what for one in self.made])}"
+            )
+        return f"Since it began somebody else has pushed {now[:8]}; of this push nothing is there."
 
     def undo(self, one: Made) -> bool | None:
         """-> None where it is gone, whether it may be left else; what others have put something into is theirs."""
@@ -146,6 +155,11 @@ def told_if_it_fails(attempt: Attempt, revision: str | None) -> Iterator[None]:
             raise UserError(f"{error} {told}".rstrip()) from (error.__cause__ or error)
         with explain_hub_errors(attempt.repo_id, revision, after=told):
             raise
+
+
+def pull_requests(api: HfApi, repo_id: str) -> set[str]:
+    refs = api.list_repo_refs(repo_id, include_pull_requests=True)
+    return {ref.ref for ref in refs.pull_requests or []}
 
 
 def is_commit_of(api: HfApi, repo_id: str, commit: str, files: Mapping[str, Path | bytes]) -> bool:

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
-from .attempts import UNCHANGED, Attempt, Made, is_commit_of, told_if_it_fails, with_retries
+from .attempts import UNCHANGED, Attempt, Made, is_commit_of, pull_requests, told_if_it_fails, with_retries
 from .errors import LOGIN, explain_hub_errors, status_of
 from .repository import repository_files
 
@@ -83,15 +83,15 @@ def push_files(
     with told_if_it_fails(attempt, revision):
         prepare_branch(attempt, branch=branch, revision=revision, tag=tag, private=private)
         base = attempt.base = attempt.head()
-        pulls = pull_requests(api, repo_id) if create_pr else set()
+        pulls = attempt.pulls = pull_requests(api, repo_id) if create_pr else None
 
         def commit() -> Any:
-            if create_pr and (new := pull_requests(api, repo_id) - pulls):
+            if pulls is not None and (new := pull_requests(api, repo_id) - pulls):
                 return api.repo_info(repo_id, revision=new.pop())  # made before, though no answer came
             there = api.list_repo_files(repo_id, revision=base)
             operations = [CommitOperationAdd(path, file) for path, file in files.items()]
             gone = [CommitOperationDelete(path) for path in there if path not in files and replaces(path)]
-            attempt.asked = not create_pr
+            attempt.asked = True
             try:
                 return api.create_commit(
                     repo_id,
@@ -177,8 +177,3 @@ def prepare_branch(
             )
         )
         with_retries(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
-
-
-def pull_requests(api: HfApi, repo_id: str) -> set[str]:
-    refs = api.list_repo_refs(repo_id, include_pull_requests=True)
-    return {ref.ref for ref in refs.pull_requests or []}
