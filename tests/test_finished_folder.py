@@ -117,6 +117,9 @@ def test_weights_whose_report_was_killed_come_into_place_where_that_takes_nothin
     guard.__enter__()  # and then nothing more is heard of the process
     recover(tmp_path)
     assert visible(tmp_path) == (FIRST if earlier else {"model.safetensors": "2", "config.json": "2"})
+    with pytest.raises(ValueError, match="finished model") as told:
+        refuse_finished(tmp_path)
+    assert (f"lie in {aside_of_run(tmp_path)}" in str(told.value)) == earlier
 
 
 def test_half_of_the_weights_are_no_result(tmp_path: Path):

@@ -72,6 +72,8 @@ def refuse_finished(folder: Path, *, overwrite: bool = False, resume: str | bool
         ways = f"there is no checkpoint of it to go on from; {ways}"
     elif any(folder.glob("checkpoint-*")):
         ways = f"go on with it (--resume), {ways}"
+    if (aside_of_run(folder) / WEIGHTS_SAVED).is_file():
+        ways += f" The weights of a later run, which ended before its report, lie in {aside_of_run(folder)}."
     raise UserError(f"{folder} holds a finished model ({names}), which is not overwritten unasked: {ways}")
 
 
