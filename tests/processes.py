@@ -138,7 +138,57 @@ def run_recipe(recipe: Path, words: list[str], resume: str | bool, environment: 
 
     begin_in(environment)
     config.HF_DATASETS_CACHE = recipe.parent / "cache"
-    train_prepared(prepare(load_recipe(recipe, words)), resume)
+    run = train_prepared(prepare(load_recipe(recipe, words)), resume)
+    if run.trainer.is_world_process_zero():
+        run.place()
+
+
+MOMENTS = ("weights saved", "report written", "on its way", "half in place")
+
+
+def die_at(moment: str) -> None:
+    """Between the last step and the finished folder: a kill -9 once the weights lie aside, before a whole result moves,
+    once it is on its way, or with half of it in place."""
+    from vit_hf import finished_folder
+    from vit_hf.runs import results
+
+    def die(*arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if moment == "weights saved":
+        results.save_history = die
+    elif moment == "report written":
+        results.put_in_place = die
+    elif moment == "on its way":
+        finished_folder.move_in = lambda folder: (folder / finished_folder.READY).is_dir() and die()
+    else:
+        replace = Path.replace
+
+        def replace_until_half(path: Path, target: Any) -> Path:
+            if path.name == "preprocessor_config.json" and path.parent.name == finished_folder.READY:
+                die()
+            return replace(path, target)
+
+        Path.replace = replace_until_half  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def run_command(words: list[str], dies: str | None, environment: dict[str, str]) -> None:
+    """`vit-hf train` with these words, in silence; dies: at one of the moments, if at any."""
+    from vit_hf.commands.train import main
+
+    begin_in(environment)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if dies is not None:
+        import vit_hf.public  # noqa: F401 - so that what is replaced is there already
+
+        die_at(dies)
+    sys.exit(main(words))
+
+
+def started_command(*words: str, dies: str | None = None, environment: dict[str, str] | None = None) -> Any:
+    process = CONTEXT.Process(target=run_command, args=(list(words), dies, environment or {}), daemon=True)
+    process.start()
+    return process
 
 
 def started(folder: Path, *, resume: bool = False, environment: dict[str, str] | None = None, **settings: Any):

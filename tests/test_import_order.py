@@ -17,7 +17,8 @@ FLOORS = [
     ["version"],
     ["errors"],
     ["files", "requirements", "settings", "models.shapes", "models.target_units", "completion.configurations"],
-    ["models.image_files"],
+    ["weight_hash"],
+    ["finished_folder", "one_writer", "models.image_files"],
     [
         "models.configuration_base",
         "models.patches",

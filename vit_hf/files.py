@@ -51,12 +51,14 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vit_hf"
 
 
-def hash_of(path: Path, kind: Literal["sha256", "git"] = "sha256") -> str:
+def hash_of(file: Path | bytes, kind: Literal["sha256", "git"] = "sha256") -> str:
     """As the Hub names contents: by their SHA-256 where they are large, by git's hash where they are small."""
     if kind == "sha256":
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    content = path.read_bytes()
+        if isinstance(file, bytes):
+            return hashlib.sha256(file).hexdigest()
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    content = file if isinstance(file, bytes) else file.read_bytes()
     return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
 
 

@@ -21,7 +21,7 @@ TINY = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "num_hidden_layers"
 @pytest.fixture(autouse=True)
 def no_card_and_no_fresh_process(monkeypatch: pytest.MonkeyPatch):
     """They are tested elsewhere, and take longer than the training."""
-    monkeypatch.setattr(FinishedRun, "save", lambda run: {})
+    monkeypatch.setattr(FinishedRun, "save", lambda run: run.place() or {})
     monkeypatch.setattr("vit_hf.runs.train.reload_without_package", lambda folder, images: [])
 
 
@@ -86,7 +86,7 @@ def test_a_changed_recipe_and_a_wrong_checkpoint_are_one_sentence(tmp_path: Path
     short = ["--training.max_steps", "2"]
     assert main([str(recipe), *short]) == 0
     assert main([str(recipe), *short]) == 2
-    assert "holds checkpoints of an earlier run" in capsys.readouterr().err
+    assert "holds a finished model" in capsys.readouterr().err
     assert main([str(recipe), "--resume", "--training.learning_rate", "0.5", *short]) == 2
     assert "training.learning_rate was 'not set' and is 0.5" in capsys.readouterr().err
     assert main([str(recipe), "--resume", str(tmp_path / "out" / "checkpoint-9"), *short]) == 2

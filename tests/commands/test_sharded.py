@@ -53,7 +53,7 @@ def evaluations(folder: Path) -> list[dict[str, Any]]:
 
 def test_shards_are_evaluated_with_their_average_and_end_as_one_process_does(recipe: Path, tmp_path: Path):
     alone, sharded = tmp_path / "alone", tmp_path / "sharded"
-    train_prepared(prepare(load_recipe(recipe, ["--training.output_dir", str(alone)])))
+    train_prepared(prepare(load_recipe(recipe, ["--training.output_dir", str(alone)]))).place()
     finish_recipe(2, recipe, "--training.output_dir", str(sharded), environment=FSDP2)
     together, expected = evaluations(sharded), evaluations(alone)
     assert [sorted(line) for line in together] == [sorted(line) for line in expected]

@@ -113,7 +113,7 @@ def test_a_trained_folder_is_evaluated_on_its_own_split(trained: Path, tmp_path:
     assert "videos" in capsys.readouterr().out
     ended = json.loads((trained / "metrics.json").read_text())["loss"]
     assert json.loads((tmp_path / "metrics.json").read_text())["loss"] == pytest.approx(ended, abs=1e-5)
-    assert evaluate([str(trained), "--views", "2x3", "--output", str(tmp_path)]) == 0
+    assert evaluate([str(trained), "--views", "2x3", "--output", str(tmp_path), "--overwrite"]) == 0
     viewed = json.loads((tmp_path / "metrics.json").read_text())
     assert viewed["views"] == "2x3"
     assert viewed["loss"] != pytest.approx(ended, abs=1e-5)

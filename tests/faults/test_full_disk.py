@@ -41,7 +41,7 @@ def test_a_disk_that_fills_under_a_checkpoint_leaves_the_one_before_it(tmp_path:
     assert "checkpoint-6 could not be written" in str(raised.value)
     assert f"{before} is intact: make room, and continue with --resume" in str(raised.value)
     assert fault_of(before) is None
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint-3", "metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "checkpoint-3", "metrics.jsonl"]
 
 
 def saved(folder: Path) -> list[Path]:

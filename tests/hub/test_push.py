@@ -14,8 +14,9 @@ from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 from vit_hf import VisionTransformerForImageClassification, __version__
 from vit_hf.hub.push import push
 from vit_hf.hub.repository import refuse_strange_code, repository_files
-from vit_hf.hub.safety import refuse_secrets
+from vit_hf.hub.secrets import refuse_secrets
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
+from vit_hf.weight_hash import hash_in_words, weight_hash
 
 CARD = "---\nlicense: apache-2.0\n---\n\n# A model\n\n![Predictions](predictions.png)\n"
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited, without waiting."""
     waited: list[float] = []
-    monkeypatch.setattr("vit_hf.hub.push.sleep", waited.append)
+    monkeypatch.setattr("vit_hf.hub.attempts.sleep", waited.append)
     return waited
 
 
@@ -224,6 +225,19 @@ def test_models_and_processors_push_themselves_with_code_and_card(hub: HubServer
     assert torch.equal(
         AutoModelForImageClassification.from_pretrained("you/model")(pixels).logits, model(pixels).logits
     )
+
+
+def test_a_card_of_other_weights_gives_way_and_one_of_the_same_stays(hub: HubServer, folder: Path):
+    own = f"# Mine\n\nWeights: {hash_in_words(weight_hash(folder))}\n"
+    (folder / "README.md").write_text(own)
+    push(folder, "you/model")
+    model: Any = VisionTransformerForImageClassification.from_pretrained(folder)
+    model.push_to_hub("you/model")
+    assert hub.repository("you/model").read("README.md").decode() == own
+    with torch.no_grad():
+        model.classifier.bias += 1
+    model.push_to_hub("you/model")
+    assert "# Mine" not in hub.repository("you/model").read("README.md").decode()
 
 
 def test_the_blank_card_of_transformers_gives_way(hub: HubServer):

@@ -10,7 +10,7 @@ from hub_server.server import HubServer
 from made_images import class_folders
 
 from vit_hf.commands.train import main
-from vit_hf.hub.push import ATTEMPTS
+from vit_hf.hub.attempts import ATTEMPTS
 from vit_hf.training.recipe.yaml_files import read_yaml
 
 
@@ -18,7 +18,7 @@ from vit_hf.training.recipe.yaml_files import read_yaml
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Four steps on twelve images, saved at every second; paths as a user in this folder gives them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vit_hf.hub.push.sleep", lambda seconds: None)
+    monkeypatch.setattr("vit_hf.hub.attempts.sleep", lambda seconds: None)
     class_folders(tmp_path / "photos", {"cat": 6, "dog": 6})
     training = {"max_steps": 4, "per_device_train_batch_size": 4, "output_dir": "out", "push_to_hub": True}
     training |= {"save_strategy": "steps", "save_steps": 2, "hub_model_id": "you/photos", "hub_always_push": True}

@@ -1,12 +1,14 @@
 """The card of a converted model: where it comes from, what it may be used for, and how nearly it is the same."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
 from ..conversion.convert import Conversion
 from ..conversion.pretrained import license_sentence
 from ..families import auto_name, family_of, task_of
+from ..weight_hash import hash_in_words, weight_hash
 from .trained import escape
 from .usage import loading_code
 
@@ -37,10 +39,14 @@ class ConversionFacts:
     parity: str | None
     family: str
     notes: list[str] = field(default_factory=list)
+    weights_sha256: str | None = None
 
     @classmethod
-    def of(cls, conversion: Conversion, *, name: str, source: str, base_model: str | None) -> "ConversionFacts":
-        """name: of what the card is of. source, base_model: what the card calls its origin, and where that lies."""
+    def of(
+        cls, conversion: Conversion, *, name: str, source: str, base_model: str | None, folder: Path | None = None
+    ) -> "ConversionFacts":
+        """name: of what the card is of. source, base_model: what the card calls its origin, and where that lies.
+        folder: where the result has been saved."""
         loaded = conversion.loaded
         return cls(
             name=name,
@@ -54,6 +60,7 @@ class ConversionFacts:
             parity=conversion.parity,
             family=family_of(loaded.model.config).name,
             notes=loaded.notes,
+            weights_sha256=None if folder is None else weight_hash(folder),
         )
 
 
@@ -66,6 +73,8 @@ def conversion_card(facts: ConversionFacts) -> ModelCard:
         tags=sorted({"vision", facts.family, *(["custom_code"] if facts.target == "vit_hf" else [])}),
     )
     compared = f"```\n{facts.parity}\n```" if facts.parity else "There was no other model to compare it with."
+    if facts.weights_sha256:
+        compared += f"\n\nThe weights of the copy: {hash_in_words(facts.weights_sha256)}."
     notes = "".join(f"\n- {escape(note)}" for note in facts.notes)
     return ModelCard(f"""---
 {data.to_yaml()}

@@ -15,6 +15,7 @@ from ..training.metrics.intervals import Interval
 from ..training.problem import figure_names, shown, title_of
 from ..training.recipe.yaml_files import configuration_folder
 from ..version import __version__
+from ..weight_hash import hash_in_words
 from .usage import USAGE, loading_code
 
 PICTURES = {
@@ -69,6 +70,7 @@ class CardFacts:
     notes: list[str] = field(default_factory=list)
     calibration: str | None = None
     revision: str = "main"
+    weights_sha256: str | None = None  # of the tensors, as weight_hash gives it
 
     @property
     def modality(self) -> Modality:
@@ -211,6 +213,7 @@ def render_model_card(facts: CardFacts) -> ModelCard:
             model=facts.modality.auto_classifier,
         ),
         escape=escape,
+        weights=hash_in_words(facts.weights_sha256),
         recipe=code_block(facts.recipe),
         figures=figures_of(facts),
         columns=columns,

@@ -27,7 +27,14 @@ def run(given: Namespace) -> int:
     from ..conversion.pretrained import license_sentence
     from ..runs.convert import convert
 
-    done = convert(given.source, given.dest, given.to, architecture=given.architecture, fields=fields_said(given.say))
+    done = convert(
+        given.source,
+        given.dest,
+        given.to,
+        architecture=given.architecture,
+        fields=fields_said(given.say),
+        overwrite=given.overwrite,
+    )
     for between, report in done.reports.items():
         print(f"{between}\n{report}\n")
     if done.differing:
@@ -90,4 +97,5 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument(
         "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
     )
+    parse.add_argument("--overwrite", action="store_true", help="put the result in the place of an earlier conversion")
     return guarded(run, parse.parse_args(given_arguments(words)))

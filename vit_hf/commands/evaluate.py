@@ -19,9 +19,11 @@ are recognized in any data, under any name, and left out unless --split asks for
 
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
-    from ..runs.evaluate import evaluate
+    from ..runs.evaluate import evaluate, refuse_evaluated
     from ..runs.report import figures
 
+    if given.output is not None:
+        refuse_evaluated(given.output, overwrite=given.overwrite)
     found = evaluate(
         given.model,
         given.data,
@@ -38,7 +40,7 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
     shown = figures(found.metrics, plural, found.intervals)
     print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{shown}")
     if given.output is not None:
-        print(f"\nwritten to {given.output}: {', '.join(found.save(given.output))}")
+        print(f"\nwritten to {given.output}: {', '.join(found.save(given.output, overwrite=given.overwrite))}")
         print("".join(f"{note}\n" for note in found.review(given.output)), end="")
     return 0
 
@@ -55,6 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         type=Path,
         help="a folder for metrics.json and the pictures, or a file.json for the former alone",
     )
+    parse.add_argument("--overwrite", action="store_true", help="what an earlier evaluation left in --output")
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
     parse.add_argument("--tta", nargs="?", const="flip", metavar="VIEWS", help=OF_IMAGES)
     parse.add_argument("--batch-size", type=int, default=64)

@@ -18,7 +18,8 @@ EXAMPLES = """\
   {program} --verify you/digits@v1.0
 
 Nothing is uploaded before fresh processes have loaded the folder with vit_hf and without it, and found the same
-logits to the bit. What is uploaded is one commit: a failure leaves the repository as it was.
+logits to the bit. What is uploaded is one commit; after a failure it is said how the repository is, as far as the Hub
+answers. Of two pushes at once the later is refused. Links out of the folder and secrets are not published.
 """
 
 

@@ -11,6 +11,7 @@ from .cli import RESUMABLE, given_arguments, guarded, parser, program
 
 if TYPE_CHECKING:
     from ..publishing.push_callback import HubPush
+    from ..runs.prepared_run import PreparedRun
     from ..runs.pretrain import PretrainedRun
     from ..runs.results import FinishedRun
 
@@ -26,30 +27,46 @@ set by its path; `vit-hf recipes` lists the recipes and named sizes, and `vit-hf
 With --training.save_strategy steps a run survives anything: the same command with --resume goes on from the newest
 complete checkpoint (or begins, where there is none), and ends with the bits that an uninterrupted run ends with.
 SIGTERM and SIGUSR1 save at the end of the step and exit with {resumable}.
+
+A folder with a finished model in it is refused. With --overwrite its checkpoints are removed, and the model with its
+card and figures gives way as a whole, once there is another.
 """
 
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
-    from ..runs.begin import begin
-    from ..runs.cross_validation import train_and_cross_validate
+    from ..runs.begin import begin, refuse_taken
     from ..runs.dry_run import show_plan
-    from ..runs.pretrain import pretrain
     from ..runs.setup import prepare
-    from ..runs.train import how_to_resume
+    from ..runs.train import writing
     from ..training.recipe.yaml_files import parse_overrides
-    from ..training.trainer.callbacks import Interrupted
 
-    prepared = prepare(begin(given.recipe, given.source, parse_overrides(overrides)))
+    recipe = begin(given.recipe, given.source, parse_overrides(overrides))
+    if not given.dry_run:
+        refuse_taken(recipe, overwrite=given.overwrite, resume=given.resume or given.resume_anyway)
+    prepared = prepare(recipe)
     if given.dry_run:
         return show_plan(prepared)
+    with writing(prepared):
+        return train_and_finish(prepared, given)
+
+
+def train_and_finish(prepared: "PreparedRun", given: Namespace) -> int:
+    """The training of what is prepared, and all that comes after it."""
+    from ..runs.cross_validation import train_and_cross_validate
+    from ..runs.pretrain import pretrain
+    from ..runs.train import how_to_resume
+    from ..training.trainer.callbacks import Interrupted
+
     resume = given.resume or given.resume_anyway or prepared.arguments.resume_from_checkpoint
     try:
         if prepared.recipe.model.task == "masked_image_modeling":
-            pretrained = pretrain(prepared, resume, anyway=given.resume_anyway)
+            pretrained = pretrain(prepared, resume, anyway=given.resume_anyway, overwrite=given.overwrite)
             if pretrained.trainer.is_world_process_zero():
                 finish_pretraining(pretrained)
             return 0
-        finished = train_and_cross_validate(prepared, resume=resume, anyway=given.resume_anyway)
+        finished = train_and_cross_validate(
+            prepared, resume=resume, anyway=given.resume_anyway, overwrite=given.overwrite
+        )
     except Interrupted as interruption:
         print(f"{interruption}. {how_to_resume(interruption.checkpoint)}", file=sys.stderr)
         return RESUMABLE
@@ -127,8 +144,12 @@ def main(words: Sequence[str] | None = None) -> int:
         help="go on from this checkpoint, or from the newest complete one in training.output_dir",
     )
     parse.add_argument("--resume-anyway", action="store_true", help="even if the recipe has changed since")
+    parse.add_argument(
+        "--overwrite", action="store_true", help="train anew where a finished model lies, which gives way at the end"
+    )
     parse.usage = (
-        f"{parse.prog} DATA_OR_RECIPE [--from MODEL] [--dry-run] [--resume [CHECKPOINT]] [--section.field value ...]"
+        f"{parse.prog} DATA_OR_RECIPE [--from MODEL] [--dry-run] [--resume [CHECKPOINT]] [--overwrite] "
+        "[--section.field value ...]"
     )
     given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(run, given, overrides)

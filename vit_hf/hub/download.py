@@ -7,6 +7,7 @@ from huggingface_hub import snapshot_download
 
 from ..errors import UserError
 from ..files import hash_of
+from ..finished_folder import move_in
 from .errors import explain_hub_errors
 
 FACTS = ["*.json", "README.md", "*.txt"]
@@ -20,6 +21,7 @@ def local(source: Any) -> Path:
     """The file or folder. Raises: UserError where there is neither, nor such a repository that can be reached."""
     path = Path(source).expanduser()
     if path.exists():
+        move_in(path)  # a result that a killed process left on its way
         return path
     if path.is_absolute() or str(source).startswith(".") or path.suffix in (".npz", ".pth"):
         raise UserError(f"There is no file or folder {source}; {SPELLING}")

@@ -1,61 +1,27 @@
 """A folder to a repository on the Hub, in one commit that is made as a whole or not at all."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from time import sleep
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
-from .errors import FAILED_REQUEST, LOGIN, explain_hub_errors, first_line, status_of
+from .attempts import UNCHANGED, Attempt, Made, is_commit_of, pull_requests, told_if_it_fails, with_retries
+from .errors import LOGIN, explain_hub_errors, status_of
 from .repository import repository_files
-
-logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
-
-ATTEMPTS = 5
-LONGEST_WAIT = 120.0  # seconds
 
 # What of an earlier push is in the way where this one does not bring it again.
 OWN_FILES = ("*.py", "*.safetensors", "*.safetensors.index.json")
-UNCHANGED = "The repository is as it was."
+OVERTAKEN = (409, 412)
 
 
 def is_own_file(path: str) -> bool:
     return any(fnmatch(path, pattern) for pattern in OWN_FILES)
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether the same request may go well a little later. The storage refuses what did not arrive as it was sent."""
-    uploading = isinstance(error, RuntimeError)
-    status = status_of((uploading and error.__cause__) or error)
-    return status is None or status in (408, 429) or status >= 500 or (uploading and status == 400)
-
-
-def backoff(error: Exception, attempt: int) -> float:
-    """Seconds to wait: what the Hub asks for, else 1, 2, 4, 8."""
-    asked = error.response.headers.get("Retry-After", "") if isinstance(error, HfHubHTTPError) else ""
-    return min(float(asked), LONGEST_WAIT) if asked.replace(".", "", 1).isdigit() else 2.0**attempt
-
-
-def with_retries(call: Callable[[], Result]) -> Result:
-    """The result of a call that may be made twice: it looks anew at what the Hub holds, or changes nothing again."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return call()
-        except FAILED_REQUEST as error:
-            if attempt == ATTEMPTS - 1 or not is_transient(error):
-                raise
-            wait = backoff(error, attempt)
-            logger.info("The Hub did not answer (%s); trying again in %g s.", first_line(error), wait)
-            sleep(wait)
-    raise AssertionError("every attempt returns or raises")
 
 
 @dataclass(frozen=True)
@@ -85,7 +51,8 @@ class PushOptions(TypedDict, total=False):
 def push(folder: Path, repo_id: str, **options: Unpack[PushOptions]) -> Pushed:
     """Publish the model in a folder: what `repository_files` names, and nothing else.
 
-    Raises: UserError, in a sentence; then the repository is as it was, and one that was made for this is gone.
+    Raises: UserError, in a sentence that says how the repository is then: as it was, and one that was made for this
+    gone, as far as the Hub answers.
     """
     return push_files({name: folder / name for name in repository_files(folder)}, repo_id, **options)
 
@@ -111,31 +78,40 @@ def push_files(
         raise UserError(f"A pull request is made against main, and not against {branch}; leave one of the two out.")
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
-    with explain_hub_errors(repo_id, revision, after=UNCHANGED), undone_if_it_fails(api) as made:
-        prepare_branch(api, repo_id, made, branch=branch, revision=revision, tag=tag, private=private)
-        where = branch or "main"
-        pulls = pull_requests(api, repo_id) if create_pr else set()
+    where = branch or "main"
+    attempt = Attempt(api, repo_id, where, lambda commit: is_commit_of(api, repo_id, commit, files))
+    with told_if_it_fails(attempt, revision):
+        prepare_branch(attempt, branch=branch, revision=revision, tag=tag, private=private)
+        base = attempt.base = attempt.head()
+        pulls = attempt.pulls = pull_requests(api, repo_id) if create_pr else None
 
         def commit() -> Any:
-            if create_pr and (new := pull_requests(api, repo_id) - pulls):
+            if pulls is not None and (new := pull_requests(api, repo_id) - pulls):
                 return api.repo_info(repo_id, revision=new.pop())  # made before, though no answer came
-            there = api.list_repo_files(repo_id, revision=where)
+            there = api.list_repo_files(repo_id, revision=base)
             operations = [CommitOperationAdd(path, file) for path, file in files.items()]
             gone = [CommitOperationDelete(path) for path in there if path not in files and replaces(path)]
-            return api.create_commit(
-                repo_id,
-                [*operations, *gone],
-                commit_message=message or "Publish the model",
-                revision=where,
-                create_pr=create_pr,
-            )
+            attempt.asked = True
+            try:
+                return api.create_commit(
+                    repo_id,
+                    [*operations, *gone],
+                    commit_message=message or "Publish the model",
+                    revision=where,
+                    create_pr=create_pr,
+                    parent_commit=base,  # of two that push at once the second is refused, and mixes nothing
+                )
+            except HfHubHTTPError as error:
+                if status_of(error) not in OVERTAKEN:
+                    raise
+                return own_commit(attempt, error)
 
-        # Made anew at each attempt: of a commit whose answer was lost, nothing is left to be changed.
+        # Operations are made anew at each attempt, for they remember what was sent.
         info = with_retries(commit)
         commit_id = getattr(info, "oid", None) or info.sha
-        made.clear()
     if tag is not None:
-        with explain_hub_errors(repo_id, after=f"The commit {commit_id} is made; only its tag {tag} is missing."):
+        made = f"The commit {commit_id} is made; whether its tag {tag} is there, {api.endpoint}/{repo_id}/tags shows."
+        with explain_hub_errors(repo_id, after=made):
             with_retries(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
     url = f"{api.endpoint}/{repo_id}/commit/{commit_id}"
     return Pushed(repo_id, commit_id, url, tag, getattr(info, "pr_url", None))
@@ -159,49 +135,45 @@ def full_name(api: HfApi, repo_id: str) -> str:
     return repo_id if "/" in repo_id else f"{owner}/{repo_id}"
 
 
+def own_commit(attempt: Attempt, error: HfHubHTTPError) -> Any:
+    """The commit that the branch has instead of the one that was built on, where it is this push's own: made before,
+    though no answer came. Raises: Overtaken where it is another's, and `error` where the branch has not moved.
+    """
+    now = attempt.head()
+    if now == attempt.base:
+        raise error
+    if not attempt.holds(now):
+        attempt.asked = False
+        raise attempt.overtaken_by(now) from error
+    return attempt.api.repo_info(attempt.repo_id, revision=now)
+
+
 def prepare_branch(
-    api: HfApi,
-    repo_id: str,
-    made: list[Callable[[], Any]],
-    *,
-    branch: str | None,
-    revision: str | None,
-    tag: str | None,
-    private: bool,
+    attempt: Attempt, *, branch: str | None, revision: str | None, tag: str | None, private: bool
 ) -> None:
-    """A repository and a branch to commit to; how each is undone again goes into `made`."""
+    """A repository and a branch to commit to; how each is undone again is noted in the attempt."""
+    api, repo_id, made = attempt.api, attempt.repo_id, attempt.made
     if not with_retries(lambda: api.repo_exists(repo_id)):
         # Before it is known to be made: of a request without an answer nobody knows what became.
-        made.append(lambda: api.delete_repo(repo_id, missing_ok=True))
+        made.append(
+            Made(
+                "the repository",
+                lambda: len(api.list_repo_commits(repo_id)) <= 1,
+                lambda: api.delete_repo(repo_id),
+            )
+        )
         with_retries(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
     refs = with_retries(lambda: api.list_repo_refs(repo_id))
     taken = {ref.name: ref.target_commit for ref in refs.tags}
     if tag in taken:
-        raise UserError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another. {UNCHANGED}")
+        raise UserError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another.")
     if branch is not None and branch not in {ref.name for ref in refs.branches}:
-        made.append(lambda: api.delete_branch(repo_id, branch=branch))
+        start = with_retries(lambda: api.repo_info(repo_id, revision=revision).sha)
+        made.append(
+            Made(
+                f"the branch {branch}",
+                lambda: api.repo_info(repo_id, revision=branch).sha == start,
+                lambda: api.delete_branch(repo_id, branch=branch),
+            )
+        )
         with_retries(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
-
-
-def pull_requests(api: HfApi, repo_id: str) -> set[str]:
-    refs = api.list_repo_refs(repo_id, include_pull_requests=True)
-    return {ref.ref for ref in refs.pull_requests or []}
-
-
-class undone_if_it_fails:
-    """A list of what is to be called, last first, if the block fails; a failure of that is not told."""
-
-    def __init__(self, api: HfApi):
-        self.api = api
-        self.undo: list[Callable[[], Any]] = []
-
-    def __enter__(self) -> list[Callable[[], Any]]:
-        return self.undo
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is not None:
-            for step in reversed(self.undo):
-                try:
-                    with_retries(step)
-                except FAILED_REQUEST:
-                    continue

@@ -1,6 +1,7 @@
 """Which files of a folder make a repository: those that belong to the model by name, and nothing else."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import safe_open
@@ -41,7 +42,18 @@ def repository_files(folder: Path, *, card: bool = True, finished: bool = True) 
     names += [name for name in (PROCESSOR, *RECORDS) if (folder / name).is_file()]
     if card:
         names += [CARD, *pictures_of(folder)]
+    refuse_links_outside(folder, names)
     return sorted(set(names))
+
+
+def refuse_links_outside(folder: Path, names: Iterable[str]) -> None:
+    """Raises: UserError for a symbolic link to a file elsewhere, which whoever made the folder may have chosen."""
+    for name in names:
+        if not (target := (folder / name).resolve()).is_relative_to(folder.resolve()):
+            raise UserError(
+                f"{name} in {folder} is a link to {target}, outside of the folder, and is not published; if it belongs "
+                "to the model, put a copy in the place of the link."
+            )
 
 
 def refuse_checkpoint(folder: Path) -> None:

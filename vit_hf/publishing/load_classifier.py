@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig
 
 from ..errors import UserError
+from ..finished_folder import move_in
 from ..hub.download import FACTS, fetch
 from ..hub.safety import refuse_unsafe
 from ..modality import modality_of
@@ -47,6 +48,8 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
     Raises: UserError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
     weights that are damaged or of another architecture.
     """
+    if Path(name).is_dir():
+        move_in(Path(name))
     refuse_strange_folder(name)
     folder = model_folder(name, code=trust_remote_code)
     refuse_strange_folder(str(folder))

@@ -12,14 +12,26 @@ from ..cards.usage import readdressed
 from ..data.sources.split_record import SPLIT_FILE
 from ..errors import UserError
 from ..files import read_json
+from ..finished_folder import move_in
+from ..hub.attempts import with_retries
 from ..hub.errors import explain_hub_errors
-from ..hub.push import Pushed, PushOptions, full_name, push_files, with_retries
-from ..hub.repository import CARD, CONFIG, WEIGHTS, refuse_strange_code, repository_files, split_weights
-from ..hub.safety import refuse_secrets
+from ..hub.push import Pushed, PushOptions, full_name, push_files
+from ..hub.repository import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    refuse_links_outside,
+    refuse_strange_code,
+    repository_files,
+    split_weights,
+)
+from ..hub.secrets import refuse_secrets
+from ..weight_hash import hash_named_in, weight_hash
 from .transformers_twin import write_twin
 from .verify import verify_both_ways, verify_stock
 
 Files = dict[str, Path | bytes]  # by their paths in the repository
+OF_THE_RUN = "metrics.json"
 UNITS = {"MB": 10**6, "GB": 10**9}
 
 
@@ -68,7 +80,12 @@ def publish(
             if dry_run:
                 say("\n".join(f"  {path}" for path in sorted(content)))
                 continue
-            sent.append(push_files(content, name, **options))
+            try:
+                sent.append(push_files(content, name, **options))
+            except UserError as error:
+                if not sent:
+                    raise
+                raise UserError(f"{error} The model itself is published: {sent[0].commit_url}.") from error
             say(f"  {sent[-1].pr_url or sent[-1].commit_url}")
         return sent[0] if sent else None
 
@@ -78,8 +95,10 @@ def collect(folder: Path, repo_id: str, revision: str) -> Files:
 
     Raises: UserError for anything in the folder that is not to be published.
     """
+    move_in(folder)
     names = repository_files(folder)
     refuse_secrets(folder, names)
+    refuse_other_weights(folder)
     if any(name.endswith(".py") for name in names):
         refuse_strange_code(folder)
     card = (folder / CARD).read_text(encoding="utf-8")
@@ -87,9 +106,25 @@ def collect(folder: Path, repo_id: str, revision: str) -> Files:
     return {**{name: folder / name for name in names}, CARD: card.encode()}
 
 
+def refuse_other_weights(folder: Path) -> None:
+    """Raises: UserError where card or figures are of other weights than those that lie beside them."""
+    named = {CARD: hash_named_in((folder / CARD).read_text(encoding="utf-8"))}
+    if (folder / OF_THE_RUN).is_file():
+        named[OF_THE_RUN] = read_json(folder / OF_THE_RUN).get("weights_sha256")
+    found = weight_hash(folder)
+    if strangers := [name for name, one in named.items() if one is not None and one != found]:
+        raise UserError(
+            f"{' and '.join(strangers)} of {folder} {'is' if len(strangers) == 1 else 'are'} of other weights than lie "
+            f"beside {'it' if len(strangers) == 1 else 'them'}, whose SHA-256 is {str(found)[:12]}...: another run, or "
+            "a further training, wrote the weights. Publish the folder that its own training left, or train again with "
+            "--overwrite."
+        )
+
+
 def split_file(folder: Path) -> Path:
     if not (folder / SPLIT_FILE).is_file():
         raise UserError(f"{folder} has no {SPLIT_FILE} to publish, which a training writes; leave --with-split out.")
+    refuse_links_outside(folder, [SPLIT_FILE])
     return folder / SPLIT_FILE
 
 

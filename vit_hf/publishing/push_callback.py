@@ -14,8 +14,9 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import HubStrategy
 
 from ..cards.short import short_card
+from ..hub.attempts import is_transient
 from ..hub.errors import FAILED_REQUEST
-from ..hub.push import Pushed, full_name, is_transient, push_files
+from ..hub.push import Pushed, full_name, push_files
 from ..hub.repository import CARD, repository_files
 
 logger = logging.getLogger(__name__)

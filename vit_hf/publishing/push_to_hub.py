@@ -9,9 +9,11 @@ from typing import Any, TypedDict, Unpack
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
+from ..hub.attempts import UNCHANGED, with_retries
 from ..hub.errors import explain_hub_errors
-from ..hub.push import UNCHANGED, Pushed, full_name, is_own_file, push_files, with_retries
+from ..hub.push import Pushed, full_name, is_own_file, push_files
 from ..hub.repository import CARD, PROCESSOR, code_files, repository_files
+from ..weight_hash import hash_named_in, weight_hash
 
 BLANK = "This model card has been automatically generated."  # as transformers writes it
 NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
@@ -36,7 +38,7 @@ def push_model(
     tags: list[str] | None = None,
     **options: Unpack[HubOptions],
 ) -> Pushed:
-    """As in transformers: weights, configuration and code. A card that is there stays."""
+    """As in transformers: weights, configuration and code. A card that is there stays, but one of other weights."""
     from ..cards.short import short_card
 
     def save(folder: Path) -> list[str]:
@@ -81,7 +83,7 @@ def push_saved(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         files: dict[str, Path | bytes] = {name: folder / name for name in save(folder)}
-        if not card_there:
+        if card_there is None or is_of_others(card_there, folder):
             files[CARD] = str(card(repo_id)).encode()
         return push_files(
             files,
@@ -95,13 +97,20 @@ def push_saved(
         )
 
 
-def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, bool]:
-    """-> owner/name, and whether a card is there that says something: not the form that transformers leaves blank"""
+def is_of_others(card: str, folder: Path) -> bool:
+    """Whether a card names other weights than lie in the folder, whose figures are not theirs."""
+    named, found = hash_named_in(card), weight_hash(folder)
+    return None not in (named, found) and named != found
+
+
+def look(repo_id: str, revision: str | None, token: str | None) -> tuple[str, str | None]:
+    """-> owner/name, and the card that is there if it says something: not the form that transformers leaves blank"""
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
     with explain_hub_errors(repo_id, revision, after=UNCHANGED), tempfile.TemporaryDirectory() as cache:
         try:
             card = with_retries(lambda: api.hf_hub_download(repo_id, CARD, revision=revision, cache_dir=cache))
         except NOT_THERE:
-            return repo_id, False
-        return repo_id, BLANK not in Path(card).read_text(encoding="utf-8")
+            return repo_id, None
+        text = Path(card).read_text(encoding="utf-8")
+        return repo_id, None if BLANK in text else text

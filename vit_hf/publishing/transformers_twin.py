@@ -25,7 +25,7 @@ def write_twin(folder: Path, twin: Path, *, name: str, source: str) -> None:
             f"The twin for transformers alone is another function, and is not published:\n{conversion.parity}"
         )
     conversion.save(twin)
-    facts = ConversionFacts.of(conversion, name=name, source=source, base_model=source)
+    facts = ConversionFacts.of(conversion, name=name, source=source, base_model=source, folder=twin)
     with_results(conversion_card(facts), folder, name).save(twin / CARD)
 
 

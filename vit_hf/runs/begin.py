@@ -8,6 +8,8 @@ from ..conversion.pretrained import family_named_by
 from ..data.settings import DataSettings
 from ..errors import UserError, unknown_name
 from ..families import FAMILIES
+from ..finished_folder import refuse_finished
+from ..one_writer import is_first_process, refuse_live_run
 from ..training.recipe.arguments import argument_names
 from ..training.recipe.optimization import OptimizationSettings
 from ..training.recipe.recipe import CardSettings, ModelSettings, Recipe, resolve_recipe
@@ -16,6 +18,7 @@ from ..training.recipe.yaml_files import read_yaml
 from .cross_validation import train_and_cross_validate
 from .results import FinishedRun
 from .setup import prepare
+from .train import writing
 
 FROM_SCRATCH, FINE_TUNING = "photos", "photos_finetune"
 
@@ -101,6 +104,7 @@ def train(
     model: str | Path | None = None,
     transform: Callable[[Any], Any] | None = None,
     resume: str | bool | None = None,
+    overwrite: bool = False,
     **fields: Any,
 ) -> FinishedRun:
     """Train a classifier on images of one's own, as `vit-hf train DATA --from MODEL` does. -> the run, whose `metrics`,
@@ -111,15 +115,30 @@ def train(
     transform: of one's own, from an image of Pillow, or a uint8 tensor c h w, to the same (those of torchvision and of
         albumentations too); it comes before the recipe's augmentation, in training alone.
     resume: as `--resume`.
+    overwrite: whether a finished model in the output folder gives way, once there is another; else it is refused.
     fields: any of a recipe, by its name (learning_rate=1e-3), or by section (optimization={"ema": {"decay": 0.99}}).
 
     Raises: UserError for whatever is wrong, before the first step.
     """
     recipe = begin(str(data), None if model is None else str(model), as_overrides(fields, family_named(fields, model)))
-    run = train_and_cross_validate(prepare(recipe, transform), transform, resume)
-    if run.trainer.is_world_process_zero():
-        run.save()
+    refuse_taken(recipe, overwrite=overwrite, resume=resume)
+    prepared = prepare(recipe, transform)
+    with writing(prepared):
+        run = train_and_cross_validate(prepared, transform, resume, overwrite=overwrite)
+        if run.trainer.is_world_process_zero():
+            run.save()
     return run
+
+
+def refuse_taken(recipe: Recipe, *, overwrite: bool, resume: str | bool | None) -> None:
+    """Before any data is read. Raises: UserError for an output folder that another process writes into, or that holds a
+    finished model.
+    """
+    if is_first_process():
+        refuse_live_run(recipe.output_dir)
+    refuse_finished(
+        recipe.output_dir, overwrite=overwrite, resume=resume or recipe.training.get("resume_from_checkpoint")
+    )
 
 
 def family_named(fields: Mapping[str, Any], source: str | Path | None = None) -> str:

@@ -19,25 +19,36 @@ def convert(
     *,
     architecture: str | None = None,
     fields: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Conversion:
     """Convert `source` into the new folder `dest`; nothing is written where the result is `differing`.
 
     source: a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights.
     architecture, fields: what a file of weights alone does not say, as `load_any` takes it.
+    overwrite: whether an earlier conversion in `dest` gives way, once there is another.
 
     Raises: UserError for a source that is none, what `to` cannot represent, and a folder that is there already.
     """
-    refuse_existing(dest)
+    refuse_existing(dest, overwrite=overwrite)
     conversion = Conversion.of(load_any(source, architecture=architecture, **(fields or {})), to)
     if not conversion.differing:
-        with written_aside(dest) as folder:
+        with written_aside(dest, replace=overwrite) as folder:
             conversion.save(folder)
             origin, base_model = name_for_others(source), conversion.loaded.base_model
-            facts = ConversionFacts.of(conversion, name=dest.name, source=origin, base_model=base_model)
+            facts = ConversionFacts.of(conversion, name=dest.name, source=origin, base_model=base_model, folder=folder)
             conversion_card(facts).save(folder / CARD)
     return conversion
 
 
-def refuse_existing(dest: Path) -> None:
-    if dest.is_file() or (dest.is_dir() and any(dest.iterdir())):
-        raise UserError(f"{dest} is there already; name a new folder, or remove it first.")
+OF_A_TRAINING = ("recipe.yaml", "metrics.json*", "checkpoint-*")
+
+
+def refuse_existing(dest: Path, *, overwrite: bool = False) -> None:
+    """Raises: UserError for a folder with anything in it, but what an earlier conversion left where that may go."""
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return
+    if not overwrite or not dest.is_dir():
+        raise UserError(f"{dest} is there already; name a new folder, remove it first, or say --overwrite.")
+    converted = (dest / CARD).is_file() and any(dest.glob("*.safetensors"))
+    if not converted or any(any(dest.glob(kind)) for kind in OF_A_TRAINING):
+        raise UserError(f"{dest} holds something else than an earlier conversion, which stays; name a new folder.")

@@ -48,7 +48,11 @@ class CrossValidation:
 
 
 def cross_validate(
-    prepared: PreparedRun, transform: Callable[[Any], Any] | None = None, *, resume: bool = False
+    prepared: PreparedRun,
+    transform: Callable[[Any], Any] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> CrossValidation | None:
     """Train a model for each of `data.folds`, in folders below that of the run; None where the recipe has no folds.
 
@@ -68,7 +72,10 @@ def cross_validate(
         folder = f"{prepared.arguments.output_dir}/folds/{number}"
         content = apply_overrides(recipe.content(), {"training.output_dir": folder})
         content["data"].pop("folds")
-        run = train_prepared(prepare(Recipe(**content), transform, data), resume)
+        # A fold that had ended before the run was interrupted is of this run.
+        run = train_prepared(prepare(Recipe(**content), transform, data), resume, overwrite=overwrite or resume)
+        if run.trainer.is_world_process_zero():
+            run.place()
         metrics.append(run.metrics)
         judged[name] = Judged(run.tested.table, run.logits)
     return CrossValidation(metrics, judged, prepared.problem.headline if prepared.problem else "accuracy")
@@ -80,9 +87,10 @@ def train_and_cross_validate(
     resume: str | bool | None = None,
     *,
     anyway: bool = False,
+    overwrite: bool = False,
 ) -> FinishedRun:
     """As `train_prepared`, once the models of the folds are trained, where the recipe has some."""
-    crossed = cross_validate(prepared, transform, resume=bool(resume))
-    run = train_prepared(prepared, resume, anyway=anyway)
+    crossed = cross_validate(prepared, transform, resume=bool(resume), overwrite=overwrite)
+    run = train_prepared(prepared, resume, anyway=anyway, overwrite=overwrite)
     run.crossed = crossed
     return run

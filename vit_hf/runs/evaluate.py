@@ -22,6 +22,7 @@ from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..files import write_json
+from ..finished_folder import models_in
 from ..modality import modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..settings import explain_wrong_fields
@@ -62,8 +63,12 @@ class Evaluation:
         """What `measure` takes."""
         return self.logits, self.images.labels, self.problem_type, self.labels
 
-    def save(self, folder: Path) -> list[str]:
-        """metrics.json and the pictures of `draw_report`, or where a file.json is named that alone. -> their names"""
+    def save(self, folder: Path, *, overwrite: bool = False) -> list[str]:
+        """metrics.json and the pictures of `draw_report`, or where a file.json is named that alone. -> their names
+
+        overwrite: whether those of an earlier evaluation give way.
+        """
+        refuse_evaluated(folder, overwrite=overwrite)
         record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
         record |= {"intervals": self.intervals} | ({"views": self.views} if self.views else {})
         alone = folder.suffix == ".json"
@@ -80,6 +85,20 @@ class Evaluation:
             return []
         judged = {self.split: Judged(self.images.table, self.logits)}
         return review(judged, self.labels, folder, split=self.split, problem_type=self.problem_type)
+
+
+def refuse_evaluated(folder: Path, *, overwrite: bool = False) -> None:
+    """Raises: UserError where figures would take the place of those of a training, or, unless they may, of an earlier
+    evaluation.
+    """
+    if folder.suffix != ".json" and (models := models_in(folder)):
+        raise UserError(
+            f"{folder} holds a model ({', '.join(models[:2])}), whose own figures stay; name another folder, such as "
+            f"{folder / 'evaluation'}."
+        )
+    file = folder if folder.suffix == ".json" else folder / "metrics.json"
+    if file.exists() and not overwrite:
+        raise UserError(f"{file} is there already; name another --output, or say --overwrite.")
 
 
 def evaluate(

@@ -10,11 +10,13 @@ from huggingface_hub import ModelCard, ModelCardData
 from ..cards.trained import code_block, escape
 from ..families import FAMILIES
 from ..files import name_for_others
+from ..finished_folder import aside_of_run, begin_aside, put_in_place, weights_kept
 from ..plots.galleries import draw_reconstructions
 from ..training.trainer.trainer import Trainer
+from ..weight_hash import hash_in_words, weight_hash
 from .prepared_run import PreparedRun
 from .results import save_history
-from .train import run_trainer
+from .train import make_room, run_trainer, writing
 
 IMAGES_PAINTED = 8
 
@@ -35,21 +37,36 @@ class PretrainedRun:
         return Path(str(self.trainer.args.output_dir))
 
     def save(self) -> None:
-        """recipe.yaml, metrics.json, README.md and two pictures, beside the weights."""
-        prepared, trainer, folder = self.prepared, self.trainer, self.folder
+        """recipe.yaml, metrics.json, README.md and two pictures beside the weights, and all of it in place."""
+        prepared, trainer, aside = self.prepared, self.trainer, aside_of_run(self.folder)
         metrics = {"split": self.split, "loss": self.loss, "training_seconds": round(self.seconds, 1)}
-        save_history(prepared.recipe, trainer, metrics, folder, split=prepared.watched)
-        draw_reconstructions(*paint(prepared, trainer), folder / "reconstructions.png")
-        card(prepared, folder, metrics).save(folder / "README.md")
+        metrics["weights_sha256"] = weight_hash(aside)
+        with weights_kept(self.folder):
+            save_history(prepared.recipe, trainer, metrics, aside, split=prepared.watched)
+            draw_reconstructions(*paint(prepared, trainer), aside / "reconstructions.png")
+            card(prepared, self.folder, metrics).save(aside / "README.md")
+        put_in_place(self.folder)
 
 
-def pretrain(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> PretrainedRun:
-    """Train on masked images, and measure on the held-out split; resume, anyway: as in `train`."""
+def pretrain(
+    prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False, overwrite: bool = False
+) -> PretrainedRun:
+    """Train on masked images, and measure on the held-out split; resume, anyway, overwrite: as in `train_prepared`."""
+    with writing(prepared):
+        return pretrain_alone(prepared, resume, anyway=anyway, overwrite=overwrite)
+
+
+def pretrain_alone(prepared: PreparedRun, resume: str | bool | None, *, anyway: bool, overwrite: bool) -> PretrainedRun:
+    """As `pretrain`, where nobody else writes."""
     trainer = prepared.trainer(resume_anyway=anyway)
+    make_room(trainer, resume, overwrite=overwrite)
+    if trainer.is_world_process_zero():
+        begin_aside(trainer.run_folder)
     seconds = run_trainer(trainer, resume)
-    trainer.save_model()
+    trainer.save_model(str(aside_of_run(trainer.run_folder)))
     split = prepared.data.held_out
-    loss = trainer.evaluate(prepared.masked(split), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
+    with weights_kept(trainer.run_folder, writes=trainer.is_world_process_zero()):
+        loss = trainer.evaluate(prepared.masked(split), metric_key_prefix="final")["final_loss"]  # pyright: ignore[reportArgumentType]
     return PretrainedRun(prepared, trainer, split, loss, seconds)
 
 
@@ -86,5 +103,6 @@ def card(prepared: PreparedRun, folder: Path, metrics: dict[str, Any]) -> ModelC
         f"Mean absolute error of the hidden pixels of the {metrics['split']} split, in standard deviations: "
         f"{metrics['loss']:.4f}.\n\n![Images, hidden and painted](reconstructions.png)\n\n"
         "![Loss during training](training_curve.png)\n\n"
-        f"## Recipe\n\n{code_block((folder / 'recipe.yaml').read_text(encoding='utf-8'))}\n"
+        f"Weights: {hash_in_words(metrics['weights_sha256'])}.\n\n"
+        f"## Recipe\n\n{code_block((aside_of_run(folder) / 'recipe.yaml').read_text(encoding='utf-8'))}\n"
     )

@@ -19,6 +19,7 @@ from ..data.sources.open_data import BUNDLED
 from ..data.sources.tables import ImageData, fingerprint
 from ..families import family_of
 from ..files import name_for_others, write_json
+from ..finished_folder import aside_of_run, put_in_place, weights_kept
 from ..modality import Modality, modality_of
 from ..plots.curves import draw_training_curve
 from ..training.calibration import Calibration
@@ -27,6 +28,7 @@ from ..training.metrics.measure import measure, measure_intervals
 from ..training.problem import Problem
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
+from ..weight_hash import weight_hash
 from .report import draw_report, headline, save_examples
 from .review import Judged, review
 
@@ -76,6 +78,11 @@ class FinishedRun:
         return Path(str(self.trainer.args.output_dir))
 
     @property
+    def aside(self) -> Path:
+        """Where what the run leaves is written, before it is put in place."""
+        return aside_of_run(self.folder)
+
+    @property
     def model(self) -> Any:
         return self.trainer.model
 
@@ -104,19 +111,30 @@ class FinishedRun:
         return f"{headline(self.metrics, self.problem.headline)} on the {self.data.held_out} split"
 
     def save(self) -> dict[str, Path]:
-        """Write what belongs beside the model. -> some test images in the folder, by their labels."""
+        """Write what belongs beside the model, and put both in place. -> some test images in the folder, by label"""
+        with weights_kept(self.folder):
+            examples = self.report()
+        self.place()
+        return {label: self.folder / path.relative_to(self.aside) for label, path in examples.items()}
+
+    def place(self) -> None:
+        """What was written so far becomes what lies in the folder."""
+        put_in_place(self.folder)
+
+    def report(self) -> dict[str, Path]:
+        """Beside the model, aside. -> some test images, by their labels"""
         known, best = {"intervals": self.intervals}, self.problem.headline
         record = {"split": self.data.held_out, "headline": best, **self.metrics, **known}
         record |= {"probe": self.probe} if self.probe else {}
         record |= {"calibration": self.calibration.record("validation")} if self.calibration else {}
         record |= {"cross_validation": self.crossed.record()} if self.crossed else {}
-        record["training_seconds"] = round(self.seconds, 1)
-        save_history(self.recipe, self.trainer, record, self.folder, split=self.watched, headline=best)
+        record |= {"training_seconds": round(self.seconds, 1), "weights_sha256": weight_hash(self.aside)}
+        save_history(self.recipe, self.trainer, record, self.aside, split=self.watched, headline=best)
         kind = self.data.problem_type
-        draw_report(self.tested, self.logits, self.data.label_names, self.folder, kind, self.metrics)
+        draw_report(self.tested, self.logits, self.data.label_names, self.aside, kind, self.metrics)
         self.notes = self.review()
-        render_model_card(self.facts()).save(self.folder / "README.md")
-        return save_examples(self.tested, self.data.label_names, self.folder / "examples", kind)
+        render_model_card(self.facts()).save(self.aside / "README.md")
+        return save_examples(self.tested, self.data.label_names, self.aside / "examples", kind)
 
     def review(self) -> list[str]:
         """Pages of what to look at once more, of everything that was held out of the training, or of that of a fold."""
@@ -125,8 +143,9 @@ class FinishedRun:
             judged |= self.crossed.judged
         elif self.validation_logits is not None:
             judged["validation"] = Judged(self.batches["validation"].table, self.validation_logits)
-        problem_type = self.model.config.problem_type
-        return review(judged, self.data.label_names, self.folder, split=self.data.held_out, problem_type=problem_type)
+        problem_type, split = self.model.config.problem_type, self.data.held_out
+        notes = review(judged, self.data.label_names, self.aside, split=split, problem_type=problem_type)
+        return [note.replace(str(self.aside), str(self.folder)) for note in notes]  # where they will lie
 
     def facts(self) -> CardFacts:
         """Everything that the card says."""
@@ -147,13 +166,14 @@ class FinishedRun:
             labels=self.data.label_names,
             metrics=self.metrics,
             preprocessing=self.preprocessing(),
-            recipe=(self.folder / "recipe.yaml").read_text(encoding="utf-8"),
+            recipe=(self.aside / "recipe.yaml").read_text(encoding="utf-8"),
             training_seconds=self.seconds,
             hardware=hardware(self.trainer.args.device),
             versions={"transformers": transformers.__version__, "torch": torch.__version__},
             tags=self.recipe.card.tags,
             description=self.recipe.card.description,
-            pictures=[name for name in PICTURES if (self.folder / name).is_file()],
+            pictures=[name for name in PICTURES if (self.aside / name).is_file()],
+            weights_sha256=weight_hash(self.aside),
             origin=self.origin(),
             base_model=self.loaded.base_model if self.loaded else None,
             operations=forward_operations(self.model),

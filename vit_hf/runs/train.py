@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from torch import Tensor
 
 from ..data.sources.split_record import SPLIT_FILE, SplitRecord
 from ..errors import UserError
+from ..finished_folder import aside_of_run, begin_aside, is_finished, recover, refuse_finished, weights_kept
 from ..hub.push import Pushed
+from ..one_writer import one_writer
 from ..publishing.publish import collect
 from ..publishing.push_callback import HubPush
 from ..publishing.verify import reload_without_package
 from ..training.calibration import Calibration, fit_temperature
 from ..training.metrics.multi_label import choose_thresholds
-from ..training.trainer.checkpoints import checkpoints_in, newest_complete
+from ..training.trainer.checkpoints import checkpoints_in, newest_complete, remove_checkpoints
 from ..training.trainer.decoding_check import DecodingCheck
 from ..training.trainer.trainer import Trainer
 from .prepared_run import PreparedRun
@@ -25,15 +28,33 @@ from .probing import begin_from_probe
 from .results import FinishedRun
 
 
-def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False) -> FinishedRun:
-    """Train a classifier, and measure it on the held-out split.
+def train_prepared(
+    prepared: PreparedRun, resume: str | bool | None = None, *, anyway: bool = False, overwrite: bool = False
+) -> FinishedRun:
+    """Train a classifier, and measure it on the held-out split. What it leaves lies aside until the run is saved, or
+    put in place without its report.
 
     resume: a checkpoint, or True for the newest complete one. anyway: also where the recipe has changed since.
+    overwrite: whether a finished model in the output folder, and checkpoints of it, give way.
 
-    Raises: Interrupted where the process is told to stop, once a checkpoint is written.
+    Raises: Interrupted where the process is told to stop, once a checkpoint is written. UserError for a folder with a
+    finished model in it.
     """
+    with writing(prepared):
+        return train_alone(prepared, resume, anyway=anyway, overwrite=overwrite)
+
+
+def writing(prepared: PreparedRun) -> AbstractContextManager[None]:
+    """As `one_writer`: the first process of a distributed run for all of them."""
+    first = prepared.arguments.process_index == 0
+    return one_writer(Path(str(prepared.arguments.output_dir))) if first else nullcontext()
+
+
+def train_alone(prepared: PreparedRun, resume: str | bool | None, *, anyway: bool, overwrite: bool) -> FinishedRun:
+    """As `train_prepared`, where nobody else writes."""
     data, batches = prepared.data, prepared.batches
     trainer = prepared.trainer(resume_anyway=anyway)
+    make_room(trainer, resume, overwrite=overwrite)
     keep_split(prepared, trainer, resume, anyway=anyway)
     rung = begin_from_probe(prepared, trainer)
     seconds = run_trainer(trainer, resume)
@@ -43,8 +64,9 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
     # Every process of a distributed run takes part in these three; the first alone does the rest.
     validation, calibration = calibrate(trainer, prepared)
     thresholds = note_thresholds(prepared, trainer, validation)
-    trainer.save_model()
-    tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
+    trainer.save_model(str(aside_of_run(trainer.run_folder)))
+    with weights_kept(trainer.run_folder, writes=trainer.is_world_process_zero()):
+        tested: Any = trainer.predict(batches[data.held_out])  # pyright: ignore[reportArgumentType]
     return FinishedRun(
         prepared.recipe,
         data,
@@ -63,6 +85,20 @@ def train_prepared(prepared: PreparedRun, resume: str | bool | None = None, *, a
     )
 
 
+def make_room(trainer: Trainer, resume: str | bool | None, *, overwrite: bool) -> None:
+    """Of what an earlier run left. A finished model goes only once this run has another to put in its place.
+
+    Raises: UserError where the folder may not be written to.
+    """
+    if not trainer.is_world_process_zero():
+        return
+    folder = trainer.run_folder
+    recover(folder)
+    refuse_finished(folder, overwrite=overwrite, resume=resume)
+    if overwrite and not resume:
+        remove_checkpoints(folder)
+
+
 def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | None, *, anyway: bool) -> None:
     """Write down which image is in which part; or, where the run goes on, see that all are where they were.
 
@@ -71,8 +107,10 @@ def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | Non
     if not trainer.is_world_process_zero():
         return
     folder = Path(resume).parent if isinstance(resume, str) else trainer.run_folder
-    before = folder / SPLIT_FILE
-    if resume and before.is_file() and checkpoints_in(folder):
+    # That of the run under way lies aside where a finished model, and its own split, are in the folder yet.
+    kept = [place / SPLIT_FILE for place in (aside_of_run(folder), folder)]
+    before = next((file for file in kept if file.is_file()), None)
+    if resume and before and checkpoints_in(folder):
         record = SplitRecord.load(before)
         if record.digest != prepared.split_record.digest:
             changed = "\n  ".join(record.differences(prepared.split_record)) or "the order of the images"
@@ -83,7 +121,10 @@ def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | Non
                     f"parts: --data.split {folder}."
                 )
             print(f"{text}Going on all the same.")
-    prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
+    begin_aside(trainer.run_folder)
+    prepared.split_record.save(aside_of_run(trainer.run_folder) / SPLIT_FILE)
+    if not is_finished(trainer.run_folder):
+        prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
 
 
 def note_thresholds(prepared: PreparedRun, trainer: Trainer, validation: Tensor | None) -> list[float] | None:

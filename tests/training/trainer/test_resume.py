@@ -128,17 +128,17 @@ class Numbered:
         self.row = state["row"]
 
 
+def streaming(folder: Path, *callbacks: Any, max_steps: int = LAST) -> Trainer:
+    images = small_images(AugmentationPlan.of({"shift": 0.2}), images=42)
+    trainer = small_trainer(folder, *callbacks, max_steps=max_steps)
+    trainer.train_dataset = StreamedBatches(
+        Numbered(), lambda rows, number: images.__getitems__(list(rows)), batch=4, block=8
+    )
+    return trainer
+
+
 @pytest.mark.parametrize("step", [2, 7, 14])
 def test_so_does_a_run_on_a_stream(tmp_path: Path, step: int):
-    images = small_images(AugmentationPlan.of({"shift": 0.2}), images=42)
-
-    def streaming(folder: Path, averages: Averages, *callbacks) -> Trainer:
-        trainer = small_trainer(folder, averages, *callbacks, max_steps=LAST)
-        trainer.train_dataset = StreamedBatches(
-            Numbered(), lambda rows, number: images.__getitems__(list(rows)), batch=4, block=8
-        )
-        return trainer
-
     whole, resumed = Averages(), Averages()
     expected = streaming(tmp_path / "whole", whole)
     expected.train()
@@ -147,6 +147,36 @@ def test_so_does_a_run_on_a_stream(tmp_path: Path, step: int):
     found = streaming(tmp_path / "killed", resumed)
     found.train(resume_from_checkpoint=True)
     assert differing(everything(expected, whole), everything(found, resumed)) == []
+
+
+# 6 steps are an epoch: ended in the middle of one, at its end, in the first.
+@pytest.mark.parametrize("steps", [4, 8, 12])
+@pytest.mark.parametrize("begin", [small_trainer, streaming], ids=["images", "a stream"])
+def test_a_run_that_has_ended_takes_no_step_more_however_often_it_is_resumed(tmp_path: Path, begin: Any, steps: int):
+    averages = Averages()
+    first = begin(tmp_path, averages, max_steps=steps)
+    first.train()
+    expected = everything(first, averages)
+    for _ in range(2):
+        averages = Averages()
+        again = begin(tmp_path, averages, max_steps=steps)
+        again.train(resume_from_checkpoint=True)
+        assert again.state.global_step == steps
+        found = everything(again, averages)
+        assert found.keys() == expected.keys()
+        assert [name for name in differing(expected, found) if name != "reports"] == []
+        assert found["reports"] == expected["reports"]
+
+
+def test_a_run_that_had_ended_goes_on_where_more_steps_are_asked_for(tmp_path: Path):
+    expected = uninterrupted(tmp_path / "whole", lr_scheduler_type="constant")
+    short = {"lr_scheduler_type": "constant", "max_steps": 9, "logging_steps": 3}
+    small_trainer(tmp_path / "short", Averages(), **short).train()
+    averages = Averages()
+    longer = small_trainer(tmp_path / "short", averages, lr_scheduler_type="constant")
+    longer.train(resume_from_checkpoint=True)
+    found = everything(longer, averages)
+    assert [name for name in differing(expected, found) if name != "reports"] == []
 
 
 def test_the_training_loss_of_a_resumed_run_is_that_of_all_its_steps(tmp_path: Path):
@@ -170,6 +200,10 @@ def test_early_stopping_goes_on_counting(tmp_path: Path):
     resumed = small_trainer(tmp_path / "killed", stopping(), **watch)
     resumed.train(resume_from_checkpoint=True)
     assert resumed.state.global_step == whole.state.global_step < LAST
+    again = small_trainer(tmp_path / "killed", stopping(), **watch)
+    again.train(resume_from_checkpoint=True)  # it had stopped
+    assert again.state.global_step == whole.state.global_step
+    assert differing(everything(whole), everything(again)) == []
 
 
 def test_the_best_model_comes_back_with_every_tensor(tmp_path: Path):

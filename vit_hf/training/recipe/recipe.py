@@ -10,7 +10,7 @@ from ...data.settings import DataSettings
 from ...errors import UserError, unknown_name
 from ...families import FAMILIES
 from ...settings import Section, explain_wrong_fields
-from .arguments import refuse_unknown_arguments
+from .arguments import TrainingArguments, refuse_unknown_arguments
 from .optimization import OptimizationSettings
 from .shipped import find_recipe as find_recipe
 from .yaml_files import apply_overrides, parse_overrides, read_yaml, write_yaml
@@ -91,6 +91,10 @@ class Recipe(Section):
     optimization: OptimizationSettings = OptimizationSettings()
     training: dict[str, Any] = {}
     card: CardSettings = CardSettings()
+
+    @property
+    def output_dir(self) -> Path:
+        return Path(self.training.get("output_dir") or str(TrainingArguments.output_dir))
 
     @field_validator("training")
     @classmethod

@@ -94,6 +94,12 @@ def remove_leftovers(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_checkpoints(root: Path) -> None:
+    """All of them, the newest last, so that a removal that is cut short leaves the end of that run."""
+    for folder in checkpoints_in(root):
+        remove_folder(folder)
+
+
 @contextmanager
 def checkpoint_aside(folder: Path, *, writes: bool = True) -> Iterator[Path]:
     """A folder to write into, which gets its manifest and its name only once everything is in it.

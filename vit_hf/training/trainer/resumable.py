@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sized
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from transformers import TrainerCallback
 
 from ...data.batches.streaming import StreamedBatches, StreamLoader
 from ...errors import UserError
+from ...one_writer import one_writer
 from ..recipe.yaml_files import read_yaml, write_yaml
 from .callbacks import BrokenLoss, Interruption, MetricLog
 from .checkpoints import (
@@ -79,7 +81,14 @@ class ResumableTrainer(transformers.Trainer):
         return self.args.data_seed if self.args.data_seed is not None else self.args.seed
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any):
-        """resume_from_checkpoint: a checkpoint, or True for the newest that is complete."""
+        """resume_from_checkpoint: a checkpoint, or True for the newest that is complete.
+
+        Raises: UserError where another process writes into the folder.
+        """
+        with one_writer(self.run_folder) if self.is_world_process_zero() else nullcontext():
+            return self.train_alone(resume_from_checkpoint, *args, **kwargs)
+
+    def train_alone(self, resume_from_checkpoint: str | bool | None, *args: Any, **kwargs: Any):
         checkpoint = self.agreed_checkpoint(resume_from_checkpoint)
         restored = None
         if checkpoint:
@@ -109,7 +118,7 @@ class ResumableTrainer(transformers.Trainer):
             elif there := checkpoints_in(self.run_folder):
                 raise UserError(
                     f"{self.run_folder} holds checkpoints of an earlier run, up to {there[-1].name}; go on with it "
-                    "(--resume), remove them, or choose another --training.output_dir."
+                    "(--resume), remove them (--overwrite), or choose another --training.output_dir."
                 )
         if self.args.world_size > 1:
             broadcast_object_list(found)
@@ -138,6 +147,29 @@ class ResumableTrainer(transformers.Trainer):
         if not self.resume_anyway:
             raise UserError(f"{text}. Undo the change, or go on all the same with --resume-anyway.")
         print(f"{text}. Going on all the same.")
+
+    def _init_training_state(
+        self, max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+    ):
+        """A run that had ended takes no step more: transformers, which asks for the end after a step, would."""
+        epochs, steps = super()._init_training_state(
+            max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
+        )
+        if resume_from_checkpoint is not None and self.had_ended(Path(resume_from_checkpoint), max_steps):
+            return num_train_epochs, 0
+        return epochs, steps
+
+    def had_ended(self, checkpoint: Path, max_steps: int) -> bool:
+        """By its number of steps, or before by a callback, unless told to go on anyway."""
+        if self.state.global_step >= max_steps:
+            return True
+        run = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))
+        return run.get("stopped", False) and not self.resume_anyway
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether a callback, such as early stopping, has asked for the end."""
+        return self.control.should_training_stop and self.state.global_step < self.state.max_steps
 
     # Saving
 
@@ -179,7 +211,8 @@ class ResumableTrainer(transformers.Trainer):
         save_states(states, folder)
         self.state.save_to_json(str(folder / "trainer_state.json"))
         sums = {"loss": self._total_loss_scalar, "last_report": self._globalstep_last_logged}
-        (folder / RUN).write_text(json.dumps({"facts": self.facts(), "sums": sums}) + "\n", encoding="utf-8")
+        run = {"facts": self.facts(), "sums": sums, "stopped": self.stopped_early}
+        (folder / RUN).write_text(json.dumps(run) + "\n", encoding="utf-8")
         if self.recipe is not None:
             write_yaml(folder / RECIPE, dict(self.recipe))
 
