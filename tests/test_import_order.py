@@ -16,8 +16,8 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 FLOORS = [
     ["version"],
     ["errors"],
-    ["files", "requirements", "settings", "models.shapes", "models.target_units", "completion.configurations"],
-    ["models.image_files"],
+    ["files", "memory", "requirements", "settings", "models.shapes", "models.target_units", "completion.saved_fields"],
+    ["models.image_files", "completion.configurations", "completion.headers"],
     [
         "models.configuration_base",
         "models.patches",

@@ -26,6 +26,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """The fields that a file holds. Raises: UserError for a file that is no JSON, or holds no fields."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply to be read; copy, download or save it again.") from error
     except ValueError as error:
         raise UserError(f"{path} is no JSON ({error}); copy, download or save it again.") from error
     if not isinstance(content, dict):

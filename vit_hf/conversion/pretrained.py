@@ -8,10 +8,12 @@ from typing import Any
 
 from huggingface_hub import metadata_load
 
+from ..completion.saved_fields import CONFIG_KINDS, refuse_wrong_kinds
 from ..errors import UserError
 from ..families import FAMILIES, Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
+from ..hub.saved_files import refuse_wrong_files
 from .core.parity import Parity, Runnable, compare, our_runnable, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
 
@@ -73,6 +75,7 @@ def family_named_by(source: str) -> str | None:
     """
     try:
         config = read_json(local(source) / "config.json")
+        refuse_wrong_kinds(config, CONFIG_KINDS)
     except (OSError, UserError):  # who loads the source says what is wrong with it
         return None
     if (ours := find_family(config.get("model_type", ""))) is not None:
@@ -89,6 +92,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     config = read_json(path / "config.json")
     if "architecture" in config:
         return read_timm(source, path)
+    refuse_wrong_files(path, source)
     if (family := find_family(config.get("model_type", ""))) is not None:
         return read_ours(source, path, family, config.get("architectures") or [])
     if "model_type" in config:
