@@ -70,11 +70,11 @@ WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"num_hidden_layers": 3}, "lacks vit.layers.2|too"),
     (
         {"num_labels": HUGE, "id2label": None},
-        f"num_labels={HUGE}(, and the weights| has to be a whole number from 0 to 5,000,000)",
+        f"num_labels={HUGE}(, and the weights| has to be)",
     ),
     (
         {"num_hidden_layers": HUGE},
-        f"num_hidden_layers={HUGE}(, and the weights| has to be a whole number, and no more than 1,000)",
+        f"num_hidden_layers={HUGE}(, and the weights| has to be)",
     ),
     ({"num_hidden_layers": 999}, "num_hidden_layers=999, and the weights beside it hold only 32 tensors"),
     ({"num_labels": 4_000_000, "id2label": None}, "num_labels=4000000, and the weights .* numbers"),

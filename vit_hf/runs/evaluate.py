@@ -128,7 +128,11 @@ def data_settings(
 ) -> DataSettings:
     """Data that the model was trained on, however its place is spelled, is read as its recipe says."""
     recipe = Path(model) / "recipe.yaml"
-    data = read_yaml(recipe).get("data", {}) if recipe.is_file() else {}
+    content = read_yaml(recipe) if recipe.is_file() else {}
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict | None):
+        raise UserError(f"{recipe}: data is {data!r}, which has no fields; name the data with --data.")
+    data = data or {}
     if name is not None:
         own = name == data.get("name") or (record is not None and record.lay_in(name))
         data = {**data, "name": name} if own else {"name": name}
