@@ -37,6 +37,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def shards_of(index: Path) -> dict[str, str]:
+    """The name of the file that each tensor lies in. Raises: UserError for an index that does not say it."""
+    places = read_json(index).get("weight_map")
+    names = isinstance(places, dict) and all(isinstance(name, str) for name in places.values())
+    if not places or not names or any(name.endswith(".index.json") for name in places.values()):
+        raise UserError(
+            f"{index} is no index of shards: its weight_map has to name the file of each tensor. Copy or download it "
+            "again."
+        )
+    return places
+
+
 def write_json(path: Path, content: Any) -> None:
     """For people too: indented, and with letters of all alphabets as they are."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
