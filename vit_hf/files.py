@@ -37,7 +37,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def shards_of(index: Path) -> dict[str, str]:
+def places_of_tensors(index: Path) -> dict[str, str]:
     """The name of the file that each tensor lies in. Raises: UserError for an index that does not say it."""
     places = read_json(index).get("weight_map")
     names = isinstance(places, dict) and all(isinstance(name, str) for name in places.values())
@@ -81,6 +81,18 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def refuse_no_folder(path: Path, what: str) -> None:
+    """Before anything that is to be written there is made. what: it is called, as "training.output_dir".
+
+    Raises: UserError where a file is in the place of the folder or of one above it, or nothing may be written there.
+    """
+    there = next(one for one in (path.expanduser().absolute(), *path.expanduser().absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise UserError(f"{what}={path} cannot be a folder: {there} is a file. Name another place, or move the file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{what}={path}: you may not write to {there}. Name another place.")
 
 
 def aside_of(folder: Path) -> Path:

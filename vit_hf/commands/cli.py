@@ -5,6 +5,7 @@ clone, scripts/ hold the older ones too.
 import argparse
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,7 +70,11 @@ def parser(name: str, description: str, examples: str) -> Parser:
 def program(name: str) -> str:
     """How the user called us, so that what we suggest can be typed: python scripts/train.py or vit-hf train."""
     called = Path(sys.argv[0])
-    return f"python {called.parent / name}.py" if called.parent.name == "scripts" else f"vit-hf {name}"
+    return (
+        f"python {shlex.quote(str(called.parent / f'{name}.py'))}"
+        if called.parent.name == "scripts"
+        else f"vit-hf {name}"
+    )
 
 
 def guarded(run: Callable[..., int], *arguments) -> int:

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ..errors import UserError, first_few
-from ..files import read_json, shards_of
+from ..files import places_of_tensors, read_json
 from ..memory import refuse_beyond_memory
 from ..models.shapes import pair
 
@@ -55,7 +55,7 @@ def refuse_other_numbers(folder: Path) -> None:
     except (OSError, UserError):
         return
     index = folder / "model.safetensors.index.json"
-    if index.is_file() and shards_of(index) and not isinstance(read_json(index).get("metadata"), dict):
+    if index.is_file() and places_of_tensors(index) and not isinstance(read_json(index).get("metadata"), dict):
         raise UserError(f"{index} has no metadata, without which transformers does not read it; copy it again.")
     if (shapes := shapes_in(folder)) is not None:
         refuse_unlike(config, shapes, str(folder))

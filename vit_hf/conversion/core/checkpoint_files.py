@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError, first_few
-from ...files import shards_of
+from ...files import places_of_tensors
 from .weights import SafeTensors
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def file_in(folder: Path) -> Path:
 
 
 def read_shards(index: Path, part: str | None) -> Mapping[str, Tensor]:
-    places = shards_of(index)
+    places = places_of_tensors(index)
     shards = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name or not (index.parent / name).is_file():
