@@ -16,9 +16,9 @@ FILES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for fil
 FLOORS = [
     ["version"],
     ["errors"],
-    ["files", "requirements", "settings", "models.shapes", "models.target_units", "completion.configurations"],
+    ["files", "memory", "requirements", "settings", "models.shapes", "models.target_units", "completion.saved_fields"],
     ["weight_hash"],
-    ["finished_folder", "one_writer", "models.image_files"],
+    ["finished_folder", "one_writer", "models.image_files", "completion.configurations", "completion.headers"],
     [
         "models.configuration_base",
         "models.patches",

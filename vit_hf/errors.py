@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from types import ModuleType
+from typing import Any
 
 
 class UserError(ValueError):
@@ -60,7 +61,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     return next(iter(meant or get_close_matches(name, known, n=1, cutoff=0.5)), None)
 
 
-def unknown_name(kind: str, name: str, known: Collection[str]) -> str:
+def unknown_name(kind: str, name: Any, known: Collection[str]) -> str:
     """The sentence for a name that does not exist: the nearest right one, or all of them when they are few."""
     if (nearest := nearest_name(str(name), known)) is not None:
         return f"There is no {kind} {name!r}; did you mean {nearest!r}?"

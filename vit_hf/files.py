@@ -26,6 +26,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """The fields that a file holds. Raises: UserError for a file that is no JSON, or holds no fields."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply to be read; copy, download or save it again.") from error
     except ValueError as error:
         raise UserError(f"{path} is no JSON ({error}); copy, download or save it again.") from error
     if not isinstance(content, dict):
@@ -33,6 +35,18 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} holds no configuration, but a {type(content).__name__}; copy, download or save it again."
         )
     return content
+
+
+def places_of_tensors(index: Path) -> dict[str, str]:
+    """The name of the file that each tensor lies in. Raises: UserError for an index that does not say it."""
+    places = read_json(index).get("weight_map")
+    names = isinstance(places, dict) and all(isinstance(name, str) for name in places.values())
+    if not places or not names or any(name.endswith(".index.json") for name in places.values()):
+        raise UserError(
+            f"{index} is no index of shards: its weight_map has to name the file of each tensor. Copy or download it "
+            "again."
+        )
+    return places
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -69,6 +83,18 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def refuse_no_folder(path: Path, what: str) -> None:
+    """Before anything that is to be written there is made. what: it is called, as "training.output_dir".
+
+    Raises: UserError where a file is in the place of the folder or of one above it, or nothing may be written there.
+    """
+    there = next(one for one in (path.expanduser().absolute(), *path.expanduser().absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise UserError(f"{what}={path} cannot be a folder: {there} is a file. Name another place, or move the file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{what}={path}: you may not write to {there}. Name another place.")
 
 
 def aside_of(folder: Path) -> Path:

@@ -42,6 +42,7 @@ def lines_of(error: ValidationError) -> str:
         place = ".".join(str(part) for part in problem["loc"])
         reason = problem["msg"].removeprefix("Value error, ")
         own = problem["type"] == "value_error" or problem["type"] == "missing"
-        given = "" if own else f" (given: {problem['input']!r})"
+        shown = repr(problem["input"])
+        given = "" if own else f" (given: {shown if len(shown) <= 200 else f'{shown[:200]}...'})"
         lines.append(f"{place}: {reason}{given}" if place else f"{reason}{given}")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from vit_hf import (
     VisionTransformerModel,
     __version__,
 )
+from vit_hf.errors import UserError
 
 Classifier = VisionTransformerForImageClassification
 
@@ -217,5 +218,5 @@ def test_weights_of_other_widths_are_refused(saved):
     folder, _ = saved
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"hidden_size": 16}))
-    with pytest.raises(RuntimeError, match="mismatch"):
+    with pytest.raises(UserError, match="class_token is 1 x 1 x 32 and not 1 x 1 x 16"):
         Classifier.from_pretrained(folder)

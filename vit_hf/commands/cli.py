@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,7 +71,11 @@ def parser(name: str, description: str, examples: str) -> Parser:
 def program(name: str) -> str:
     """How the user called us, so that what we suggest can be typed: python scripts/train.py or vit-hf train."""
     called = Path(sys.argv[0])
-    return f"python {called.parent / name}.py" if called.parent.name == "scripts" else f"vit-hf {name}"
+    return (
+        f"python {shlex.quote(str(called.parent / f'{name}.py'))}"
+        if called.parent.name == "scripts"
+        else f"vit-hf {name}"
+    )
 
 
 # Of kernels that a machine has no use for, torchao warns whoever imports transformers, and torch of what it does then.

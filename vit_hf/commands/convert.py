@@ -1,5 +1,6 @@
 """From a pretrained model of one library to a folder of another."""
 
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -65,14 +66,14 @@ def fields_said(given: Sequence[str]) -> dict[str, Any]:
 def next_commands(given: Any, config: Any) -> str:
     from ..families import family_of
 
-    dest, family = given.dest, family_of(config)
+    dest, family = shlex.quote(str(given.dest)), family_of(config)
     predict = f"{program('predict')} {dest} {family.modality.example_file} folder/"
     lines = [
         predict if given.to == "vit_hf" else f"ls {dest}",
         f"{program('train')} FOLDER_OR_TABLE --from {dest} --model.family {family.name}",
     ]
     if (other := other_target(given.to, config)) is not None:
-        lines.append(f"{program('convert')} {dest} {dest}-{other} --to {other}")
+        lines.append(f"{program('convert')} {dest} {shlex.quote(f'{given.dest}-{other}')} --to {other}")
     return "\n  ".join(["\nNext, you could", *lines])
 
 

@@ -19,10 +19,12 @@ are recognized in any data, under any name, and left out unless --split asks for
 
 
 def run(given: Namespace, overrides: Sequence[str]) -> int:
+    from ..files import refuse_no_folder
     from ..runs.evaluate import evaluate, refuse_evaluated
     from ..runs.report import figures
 
     if given.output is not None:
+        refuse_no_folder(given.output.parent if given.output.suffix == ".json" else given.output, "--output")
         refuse_evaluated(given.output, overwrite=given.overwrite)
     found = evaluate(
         given.model,

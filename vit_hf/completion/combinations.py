@@ -10,8 +10,8 @@ from ..models.shapes import Size, grid_of, pair
 def require_positive(config: Any, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value <= 0:
-            raise UserError(f"{name}={value} must be greater than 0.")
+        if not 0 < value < math.inf:
+            raise UserError(f"{name}={value} must be greater than 0{', and finite' * (not math.isfinite(value))}.")
 
 
 def require_share(config: Any, *names: str) -> None:
@@ -72,6 +72,7 @@ def check_patch_grid(config: Any) -> None:
 
 
 def check_heads(config: Any) -> None:
+    require_positive(config, "hidden_size", "num_attention_heads")
     width, heads = config.hidden_size, config.num_attention_heads
     if config.head_dim is None and width % heads:
         fitting = [count for count in range(1, width + 1) if width % count == 0]

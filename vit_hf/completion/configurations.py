@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import UserError
 from ..version import __version__
+from .saved_fields import CONFIG_KINDS, COPY_AGAIN, refuse_unknown_quantization, refuse_wrong_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,11 @@ class CheckedConfig:
         for name in kwargs:
             if not knows(type(self), name):
                 raise ConfigurationError(unknown(type(self), name))
+            if is_worked_out(type(self), name):
+                raise ConfigurationError(unsettable(type(self), name))
+        said = {**vars(self), **kwargs}
+        refuse_wrong_kinds(said, CONFIG_KINDS)
+        refuse_unknown_quantization(said)
         super().__post_init__(**kwargs)  # pyright: ignore[reportAttributeAccessIssue] (that of PreTrainedConfig)
 
     def validate_combinations(self) -> None:
@@ -69,17 +75,40 @@ class CheckedConfig:
     @classmethod
     def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> Any:
         """As in transformers; a note of somebody else's is kept and told of, a misspelt field is refused."""
+        refuse_other_family(cls, config_dict)
         notes = {name: value for name, value in config_dict.items() if is_note(cls, name)}
         known = {name: value for name, value in config_dict.items() if name not in notes}
-        if kwargs.get("num_labels", units := len(known.get("target_std") or ())) != units:  # other labels, other units
+        std = known.get("target_std")
+        units = len(std) if isinstance(std, list | tuple) else 0
+        if kwargs.get("num_labels", units) != units:  # other labels, other units
             known |= dict.fromkeys(TARGET_UNITS)
         config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         for name, value in notes.items():
+            if is_worked_out(cls, name):
+                raise ConfigurationError(unsettable(cls, name))
             if name not in OWN_NOTES:
                 unused = f"The saved configuration holds {name}={value!r}, which {cls.__name__} does not use."
                 logger.warning("%s%s", unused, writer_of(notes))
             setattr(config[0] if isinstance(config, tuple) else config, name, value)
         return config
+
+    @classmethod
+    def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """As in transformers. Raises: UserError too for JSON that holds no fields, or too deep a nesting of them."""
+        source = pretrained_model_name_or_path
+        try:
+            content, rest = super().get_config_dict(source, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        except (RecursionError, TypeError, AttributeError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else "it is no table of fields"
+            raise ConfigurationError(
+                f"The config.json of {source} holds no configuration: {why}; {COPY_AGAIN}"
+            ) from error
+        if not isinstance(content, Mapping):
+            raise ConfigurationError(
+                f"The config.json of {source} holds no configuration, but a {type(content).__name__}; {COPY_AGAIN}"
+            )
+        refuse_wrong_kinds(content, CONFIG_KINDS, f"{source}: config.json")
+        return content, rest
 
     def to_dict(self) -> dict[str, Any]:
         """As in transformers; where there are no units of targets nothing is said of them."""
@@ -116,6 +145,8 @@ def complaining_in_a_sentence(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except StrictDataclassError as error:
             raise ConfigurationError(str(error.__cause__ or error)) from error
+        except ValueError as error:  # of transformers, or of what is checked before a model is there
+            raise ConfigurationError(str(error)) from error
 
     return wrapper
 
@@ -133,6 +164,27 @@ def own_fields(config_class: Any) -> list[str]:
 def knows(config_class: Any, name: str) -> bool:
     of_transformers = name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
     return of_transformers or name in own_fields(config_class) or name.startswith("_")
+
+
+def is_worked_out(config_class: Any, name: str) -> bool:
+    """A property without a field behind it, of our own."""
+    found = getattr(config_class, name, None)
+    own = not hasattr(PreTrainedConfig, name)
+    return own and isinstance(found, property) and found.fset is None and name not in own_fields(config_class)
+
+
+def unsettable(config_class: Any, name: str) -> str:
+    return f"{config_class.__name__} works {name} out from other fields; leave it out."
+
+
+def refuse_other_family(config_class: Any, saved: Mapping[str, Any]) -> None:
+    """Raises: ConfigurationError for what another kind of model wrote."""
+    said = saved.get("model_type")
+    if said is not None and said != config_class.model_type:
+        raise ConfigurationError(
+            f"The saved configuration is of a model of type {said!r}, and {config_class.__name__} is for "
+            f"{config_class.model_type!r}; load it with the class that saved it, or convert it (`vit-hf convert`)."
+        )
 
 
 def is_note(config_class: Any, name: str) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
@@ -13,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import UserError, first_few
 from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
+from .headers import mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,10 @@ class AdaptingModel:
                 **kwargs,
             )
         where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
+        refuse_other_numbers(Path(source))
         saved, config, kwargs = both_configs(cls.config_class, source, config, where, kwargs)
+        for one in (saved, config):
+            refuse_vast_grid(one)
         if not changed_fields(saved, config):
             model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
         else:
@@ -132,6 +137,17 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         if issubclass(model_class, AdaptingModel):  # as models of families from outside need not be
             of_transformers = super(AdaptingModel, model_class)
         return of_transformers.from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
+    except ImportError as error:
+        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        shapes = shapes_in(Path(source)) if source is not None else None
+        raise UserError(mismatch(model_class, kwargs["config"], shapes, source)) from error
     except SafetensorError as error:
         raise OSError(
             f"The weights in {source} cannot be read ({error}): the file is truncated or damaged. "
@@ -144,6 +160,10 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
             f"{source} has no file named model.safetensors. Pickles (pytorch_model.bin) are not opened, because one "
             "can run any code as it is read; convert them, or pass use_safetensors=False if you made them yourself."
         ) from error
+
+
+def first_line_of(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
 
 
 @contextmanager

@@ -1,17 +1,22 @@
 """Any pretrained Vision Transformer as ours, with everything else that is known of it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import metadata_load
+from yaml import YAMLError
 
+from ..completion.loading import first_line_of
+from ..completion.saved_fields import CONFIG_KINDS, refuse_wrong_kinds
 from ..errors import UserError
 from ..families import FAMILIES, Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
+from ..hub.saved_files import refuse_wrong_files
 from .core.parity import Parity, Runnable, compare, our_runnable, sample_images
 from .core.preprocessing import processor_from_json, processor_from_timm
 
@@ -73,6 +78,7 @@ def family_named_by(source: str) -> str | None:
     """
     try:
         config = read_json(local(source) / "config.json")
+        refuse_wrong_kinds(config, CONFIG_KINDS)
     except (OSError, UserError):  # who loads the source says what is wrong with it
         return None
     if (ours := find_family(config.get("model_type", ""))) is not None:
@@ -89,6 +95,7 @@ def read_folder(source: str, path: Path, architecture: str | None, words: dict[s
     config = read_json(path / "config.json")
     if "architecture" in config:
         return read_timm(source, path)
+    refuse_wrong_files(path, source)
     if (family := find_family(config.get("model_type", ""))) is not None:
         return read_ours(source, path, family, config.get("architectures") or [])
     if "model_type" in config:
@@ -147,10 +154,12 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise UserError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
-        model, notes, found = convert_from_vit_pytorch(path, **words)
+        with told_as_incomplete(source):
+            model, notes, found = convert_from_vit_pytorch(path, **words)
         loaded, kind, peer = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch", of_vit_pytorch
     else:
-        model, notes, files, found = convert_from_original(path, **words)
+        with told_as_incomplete(source):
+            model, notes, files, found = convert_from_original(path, **words)
         loaded, kind, peer = Loaded(source, "original", model, notes=notes), files.kind, files.peer
         if found.images is not None:
             loaded.processor = authors_processor(found.images, model.config)
@@ -162,13 +171,36 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
     return loaded
 
 
+@contextmanager
+def told_as_incomplete(source: str) -> Iterator[None]:
+    """Around what finds its way through the tensors of a file by their names and shapes.
+
+    Raises: UserError where one that it needs is not there, or is of another shape than any model's.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, StopIteration, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+        lacks = isinstance(error, KeyError | StopIteration)
+        reason = f"{str(error) or 'a part'} is missing" if lacks else first_line_of(error)
+        raise UserError(
+            f"{source} begins like the weights of a Vision Transformer, and does not go on like those of one that is "
+            f"known here ({reason}). Copy or download it again, or convert the whole model that it is a part of."
+        ) from error
+
+
 NON_COMMERCIAL = ("-nc-", "noncommercial", "non-commercial")
 
 
 def card_of(folder: Path) -> dict[str, Any]:
     """The YAML header of a model's card; empty where there is none."""
     card = folder / "README.md"
-    return (metadata_load(card) if card.is_file() else None) or {}
+    try:
+        return (metadata_load(card) if card.is_file() else None) or {}
+    except (YAMLError, ValueError, RecursionError) as error:
+        logger.warning("%s cannot be read (%s), and nothing that it says is known.", card, first_line_of(error))
+        return {}
 
 
 def license_of(card: Mapping[str, Any], pretrained_cfg: Mapping[str, Any] | None = None) -> str | None:

@@ -1,5 +1,6 @@
 """Where a source lies: a path as it is, or the id of a repository on the Hub, whose files are fetched."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def damaged_files(folder: Path) -> list[Path]:
 def refuse_damaged(folder: Path, name: str) -> None:
     if damaged := damaged_files(folder):
         files = ", ".join(str(file.relative_to(folder)) for file in damaged)
-        remove = " ".join(str(file.resolve()) for file in damaged)
+        remove = shlex.join(str(file.resolve()) for file in damaged)
         raise UserError(
             f"{files} of {name} is damaged in the cache: its content is not what its hash says. "
             f"Delete it (rm {remove}), and it is downloaded again."

@@ -90,7 +90,10 @@ def unanswered(error: BaseException, repository: str) -> str:
     if isinstance(error, OfflineModeIsEnabled):
         return "The Hub is not asked, because HF_HUB_OFFLINE is set; unset it."
     if isinstance(error, GARBLED):
-        return "The Hub's answer was garbled on the way; run the same command again."
+        return (
+            "What came was no answer of the Hub, but garbled, or the page of a network or a proxy that wants a login: "
+            "open any page in a browser, log in where it asks, and run the same command again."
+        )
     what = f"The Hub answered with an error ({status})" if status else f"The connection failed ({first_line(error)})"
     return f"{what}; run the same command again, what has arrived is not sent twice."
 

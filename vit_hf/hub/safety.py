@@ -6,7 +6,7 @@ from typing import Any
 from transformers import CONFIG_MAPPING
 
 from ..errors import UserError
-from ..files import read_json
+from ..files import places_of_tensors, read_json
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -35,7 +35,7 @@ def refuse_outside(folder: Path, name: str) -> None:
     """An index or a configuration that names weights outside of the folder."""
     named = {"config.json": [read_json(folder / "config.json").get("transformers_weights")]}
     for index in folder.glob("*.index.json"):
-        named[index.name] = [*read_json(index).get("weight_map", {}).values()]
+        named[index.name] = [*places_of_tensors(index).values()]
     for file, paths in named.items():
         for path in paths:
             if path is not None and path != Path(str(path)).name:

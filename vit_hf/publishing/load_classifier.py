@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..finished_folder import move_in
 from ..hub.download import FACTS, fetch
 from ..hub.safety import refuse_unsafe
+from ..hub.saved_files import READING_FAILS, refuse_unfit_processor, refuse_wrong_files, told
 from ..modality import modality_of
 
 MODEL = [*FACTS, "model.safetensors", "model-*.safetensors"]
@@ -53,6 +54,7 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
     refuse_strange_folder(name)
     folder = model_folder(name, code=trust_remote_code)
     refuse_strange_folder(str(folder))
+    refuse_wrong_files(folder, name)
     refuse_unsafe(folder, name, trust_remote_code=trust_remote_code)
     try:
         modality = modality_of(AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code))
@@ -63,11 +65,22 @@ def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any,
         raise UserError(
             f"The weights of {name} are damaged ({error}); copy or download model.safetensors again."
         ) from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"{name} cannot be loaded as a classifier: {error}") from error
+    except READING_FAILS as error:
+        raise UserError(f"{name} cannot be loaded as a classifier: {told(error)}") from error
     if processor is None:
         raise UserError(f"{name} has no preprocessor_config.json that says how its {modality.plural} are prepared.")
+    refuse_unfit_processor(processor, model.config, name)
+    refuse_unfit_thresholds(model.config, name)
     return model, processor
+
+
+def refuse_unfit_thresholds(config: Any, name: str) -> None:
+    thresholds = getattr(config, "thresholds", None)
+    if thresholds is not None and (not isinstance(thresholds, list) or len(thresholds) != config.num_labels):
+        raise UserError(
+            f"{name}: config.json says thresholds={thresholds}, and there are {config.num_labels} labels; leave the "
+            "thresholds out, which makes them 0.5, or correct them."
+        )
 
 
 def channels_of(model: Any) -> int:
@@ -75,4 +88,11 @@ def channels_of(model: Any) -> int:
 
 
 def label_names_of(model: Any) -> list[str]:
-    return [model.config.id2label[index] for index in range(model.config.num_labels)]
+    """Raises: UserError where a number has no name."""
+    names = model.config.id2label
+    if missing := [index for index in range(model.config.num_labels) if index not in names]:
+        raise UserError(
+            f"id2label in config.json names {len(names)} labels, and none of them is number {missing[0]}; count them "
+            "from 0 on."
+        )
+    return [names[index] for index in range(model.config.num_labels)]

@@ -85,6 +85,8 @@ def as_overrides(fields: Mapping[str, Any], family: str = "vit") -> dict[str, An
     overrides: dict[str, Any] = {}
     for name, value in fields.items():
         if name in Recipe.model_fields:
+            if not isinstance(value, Mapping):
+                raise UserError(f"{name}={value!r} is a section of a recipe; give its fields, as {name}={{...}}.")
             overrides |= {f"{name}.{field}": own for field, own in value.items()}
             continue
         found = sections_of(name, family)

@@ -147,7 +147,11 @@ def data_settings(
 ) -> DataSettings:
     """Data that the model was trained on, however its place is spelled, is read as its recipe says."""
     recipe = Path(model) / "recipe.yaml"
-    data = read_yaml(recipe).get("data", {}) if recipe.is_file() else {}
+    content = read_yaml(recipe) if recipe.is_file() else {}
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict | None):
+        raise UserError(f"{recipe}: data is {data!r}, which has no fields; name the data with --data.")
+    data = data or {}
     if name is not None:
         own = name == data.get("name") or (record is not None and record.lay_in(name))
         data = {**data, "name": name} if own else {"name": name}
@@ -185,6 +189,21 @@ def mean_of_views(logits: Tensor, views: int, problem_type: str | None = None) -
 
 
 @torch.inference_mode()
+def refuse_broken_answers(logits: Tensor, names: Sequence[Any] | None = None) -> None:
+    """b labels. names: of the images or videos, by their numbers where there are none.
+
+    Raises: UserError where an answer is NaN or infinite, which is no answer.
+    """
+    broken = (~logits.isfinite()).any(dim=-1).nonzero()[:, 0].tolist()
+    if broken:
+        first = f"number {broken[0]}" if names is None else str(names[broken[0]])
+        raise UserError(
+            f"The model's answer is NaN or infinite for {len(broken)} of {len(logits)}, the first of them {first}: its "
+            "weights are damaged, or the image_mean and image_std of its processor are not those that it was trained "
+            "with. Copy or download the model again."
+        )
+
+
 def predict_logits(
     model: nn.Module, images: ImageBatches | ViewedItems, *, batch_size: int = 64, views: int = 1
 ) -> Tensor:
@@ -197,5 +216,6 @@ def predict_logits(
     loader = DataLoader(images, batch_size=batch_size, collate_fn=collate)
     bar = tqdm(loader, desc="Predicting", unit=" batches", leave=False, disable=None)
     logits = torch.cat([model(pixel_values=batch["pixel_values"].to(device)).logits.float().cpu() for batch in bar])
+    refuse_broken_answers(logits)
     problem_type = getattr(getattr(model, "config", None), "problem_type", None)
     return mean_of_views(logits, views, problem_type) if views > 1 else logits

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..completion.headers import refuse_vast_model
 from ..completion.loading import adapted
 from ..conversion.core.preprocessing import words_for_channels
 from ..conversion.pretrained import Loaded, license_sentence, load_any
@@ -17,7 +18,13 @@ MASKED_IMAGE_MODEL = "AutoModelForMaskedImageModeling"
 
 def build_classifier(family: str, settings: dict[str, Any], label_names: list[str]):
     """A new model with random weights, that knows its labels by name."""
-    return FAMILIES[family].classifier(FAMILIES[family].config_class(**settings, **label_fields(label_names)))
+    return built(FAMILIES[family].classifier, FAMILIES[family].config_class(**settings, **label_fields(label_names)))
+
+
+def built(model_class: Any, config: Any) -> Any:
+    """Raises: UserError for what is larger than the memory that there is, before it is made."""
+    refuse_vast_model(model_class, config)
+    return model_class(config)
 
 
 def label_fields(names: list[str]) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def build_masked_image_model(family: str, settings: dict[str, Any]):
     if MASKED_IMAGE_MODEL not in FAMILIES[family].classes:
         able = [word for word, other in FAMILIES.items() if MASKED_IMAGE_MODEL in other.classes]
         raise UserError(f"The family {family} has no model for masked images; {', '.join(able)} has.")
-    return FAMILIES[family].classes[MASKED_IMAGE_MODEL](FAMILIES[family].config_class(**settings))
+    return built(FAMILIES[family].classes[MASKED_IMAGE_MODEL], FAMILIES[family].config_class(**settings))
 
 
 def continue_classifier(pretrained: Any, settings: dict[str, Any], label_names: list[str], source: str):

@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..modality import IMAGE, Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..training.calibration import MULTI_LABEL
-from .evaluate import device_of_choice, mean_of_views
+from .evaluate import device_of_choice, mean_of_views, refuse_broken_answers
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def predict(
         readable, found, lines = read_some(some, answer.read)
         unreadable += lines
         if found:
-            for path, row in zip(readable, answer(found), strict=True):
+            logits = answer(found)
+            refuse_broken_answers(logits, readable)
+            for path, row in zip(readable, logits, strict=True):
                 results.append({modality.noun: str(path), "predictions": answers_of(row, names, model.config, top)})
     return Predictions(modality, results, unreadable, len(paths))
 

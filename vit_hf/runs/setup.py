@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, ImageTable, StreamedTable, read_in_order, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES
+from ..files import refuse_no_folder
 from ..modality import modality_of
 from ..publishing.push_callback import HubPush
 from ..training.class_weights import refuse_other_problems
@@ -161,6 +163,7 @@ def prepare(
     transform: of the user's own, as `vit_hf.train` takes it. data: what is read already, such as a fold.
     """
     arguments, added = arguments_of(recipe)
+    refuse_no_folder(Path(str(arguments.output_dir)), "training.output_dir")
     push = HubPush.asked_for(arguments)
     if data is None:
         with arguments.main_process_first(desc="reading the data"):  # which remembers for the others

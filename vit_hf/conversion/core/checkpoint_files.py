@@ -1,6 +1,5 @@
 """Any checkpoint as a mapping of tensors, read one by one; nothing in it is ever run."""
 
-import json
 import logging
 import re
 import warnings
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError, first_few
+from ...files import places_of_tensors
 from .weights import SafeTensors
 
 logger = logging.getLogger(__name__)
@@ -91,10 +91,7 @@ def file_in(folder: Path) -> Path:
 
 
 def read_shards(index: Path, part: str | None) -> Mapping[str, Tensor]:
-    try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{index} is no index of shards: it has no weight_map. Copy or download it again.") from error
+    places = places_of_tensors(index)
     shards = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name or not (index.parent / name).is_file():
@@ -126,7 +123,10 @@ def array_of(path: Path, file: Any, name: str) -> Tensor:
         raise UserError(f"{path} holds Python objects under {name}, which could run code; {SAFE_WAY}") from error
     if array.dtype.str.endswith("V2"):  # how numpy writes bfloat16
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+    try:
+        return torch.from_numpy(array)
+    except TypeError as error:
+        raise UserError(f"{path} holds under {name} no numbers, but {array.dtype}; it holds no weights.") from error
 
 
 SAFE_WAY = (
@@ -162,8 +162,10 @@ def load_mapped(path: Path) -> Any:
 
 def unwrapped(path: Path, content: Any, part: str | None) -> dict[str, Tensor]:
     """The state dict in what a training program saved."""
-    trail = []
-    while isinstance(content, Mapping):
+    trail: list[str] = []
+    seen: list[Any] = []
+    while isinstance(content, Mapping) and not any(content is one for one in seen):  # it may lie within itself
+        seen.append(content)
         inside = [name for name in WRAPPERS if isinstance(content.get(name), Mapping)]
         if part is not None and part not in trail:
             if not isinstance(content.get(part), Mapping):
@@ -183,6 +185,11 @@ def unwrapped(path: Path, content: Any, part: str | None) -> dict[str, Tensor]:
     if not tensors:
         raise UserError(
             f"{path} holds no weights: it is {described(content)}. Save a model's state_dict(), alone or under 'model'."
+        )
+    if strange := [name for name in tensors if not isinstance(name, str)]:
+        raise UserError(
+            f"{path} names tensors by what is no text ({first_few(map(repr, strange))}), which no model does. Save a "
+            "model's state_dict(), alone or under 'model'."
         )
     return tensors
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...files import read_json
+from ...files import places_of_tensors
 from .rules import Table, translate
 
 
@@ -40,7 +40,7 @@ class SafeTensors(Mapping[str, Tensor]):
 def files_of(path: Path) -> dict[str, Path]:
     """The file of each tensor."""
     if path.suffix == ".json":
-        shards = read_json(path)["weight_map"]
+        shards = places_of_tensors(path)
         if missing := sorted({name for name in shards.values() if not (path.parent / name).is_file()}):
             raise UserError(f"{path} lists {missing[0]}, which is not beside it; copy or download all the shards.")
         return {key: path.parent / name for key, name in shards.items()}

@@ -9,12 +9,14 @@ from typing import Any
 
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedModel
 
 from ...errors import UserError
 from ...families import FAMILIES, family_of, find_family
 from ...families.base import Converter
+from ...files import read_json
 from ...hub.download import local
+from ...hub.saved_files import READING_FAILS, refuse_wrong_files, told
 from ..core.parity import Runnable
 from ..core.rules import listed
 from ..core.weights import folded_heads
@@ -86,7 +88,9 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
     folder = local(source)
     if not (folder / "config.json").is_file():
         raise UserError(f"{source} is no folder of transformers: it has no config.json. from_original reads files.")
-    config = read(AutoConfig.from_pretrained, folder)
+    refuse_wrong_files(folder, str(source))
+    refuse_unknown_type(folder, source)
+    config = read(partial(AutoConfig.from_pretrained, trust_remote_code=False), folder)
     model_class = class_of(config, source)
     load = partial(read, partial(model_class.from_pretrained, dtype="auto", output_loading_info=True), folder)
     model, info = load()
@@ -98,6 +102,13 @@ def open_transformers(source: str | Path) -> PreTrainedModel:
         [key for key in info["unexpected_keys"] if not key.startswith(OF_TEXTS)], source, model_class.__name__
     )
     return model
+
+
+def refuse_unknown_type(folder: Path, source: str | Path) -> None:
+    """Code that lies beside weights is not run for a conversion. Raises: UserError."""
+    said = read_json(folder / "config.json").get("model_type")
+    if said is not None and said not in CONFIG_MAPPING:
+        raise UserError(f"{source} is of a model of type {said!r}, which this version of transformers does not know.")
 
 
 def class_of(config: Any, source: str | Path) -> Any:
@@ -128,9 +139,8 @@ def read(load: Any, folder: Path, **options: Any) -> Any:
     """Raises: UserError with the first line of what transformers complains of."""
     try:
         return load(folder, **options)
-    except (SafetensorError, UnpicklingError, OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = next((line for line in str(error).split("\n") if line.strip()), type(error).__name__)
+    except (SafetensorError, UnpicklingError, *READING_FAILS) as error:
         raise UserError(
-            f"{folder} cannot be loaded by transformers ({reason.strip()}); the files are damaged, or do not belong "
+            f"{folder} cannot be loaded by transformers ({told(error)}); the files are damaged, or do not belong "
             "together. Copy or download them again."
         ) from error

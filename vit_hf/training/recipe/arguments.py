@@ -3,13 +3,13 @@
 import os
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 import torch
 import transformers
 
 from ...errors import UserError, unknown_name
+from .argument_types import refuse_wrong_numbers, refuse_wrong_types
 from .optimization import OptimizationSettings
 
 
@@ -71,7 +71,8 @@ def refuse_unknown_arguments(training: dict[str, Any]) -> dict[str, Any]:
     for name in training:
         if name not in known:
             raise UserError(unknown_name("training argument", name, known))
-    refuse_no_numbers(training)
+    refuse_wrong_types(training, get_type_hints(TrainingArguments))
+    refuse_wrong_numbers(training)
     refuse_missing_reporters(training.get("report_to"))
     refuse_lengths(training.get("train_sampling_strategy"))
     return training
@@ -86,18 +87,8 @@ def refuse_lengths(strategy: Any) -> None:
         )
 
 
-def refuse_no_numbers(training: dict[str, Any]) -> None:
-    """Raises: UserError for a text where a number belongs, or one kind of number in place of another; transformers
-    takes them, and fails in the middle of the training.
-    """
-    hints = get_type_hints(TrainingArguments)
-    for name, value in training.items():
-        kinds = set(get_args(hints[name]) or [hints[name]])
-        if not kinds <= {int, float, bool, NoneType}:
-            continue
-        if type(value) not in kinds and not (float in kinds and type(value) is int):
-            wanted = " or ".join(sorted("nothing" if kind is NoneType else kind.__name__ for kind in kinds))
-            raise UserError(f"training.{name}={value!r} is a {type(value).__name__}, and has to be {wanted}.")
+# By values of the right type: of words that there are not, of files, of libraries that are not installed.
+WHAT_ARGUMENTS_RAISE = (ValueError, TypeError, AttributeError, ImportError, OSError, LookupError, ArithmeticError)
 
 
 def training_arguments(training: dict[str, Any]) -> TrainingArguments:
@@ -107,7 +98,7 @@ def training_arguments(training: dict[str, Any]) -> TrainingArguments:
     """
     try:
         return TrainingArguments(**training)
-    except (ValueError, TypeError, AttributeError, ImportError) as error:
+    except WHAT_ARGUMENTS_RAISE as error:
         culprit = next((name for name, value in training.items() if is_refused({name: value})), None)
         where = f"training.{culprit}={training[culprit]!r}" if culprit else "training"
         raise UserError(f"{where}: {error}") from error
@@ -116,7 +107,7 @@ def training_arguments(training: dict[str, Any]) -> TrainingArguments:
 def is_refused(training: dict[str, Any]) -> bool:
     try:
         TrainingArguments(**training)
-    except (ValueError, TypeError, AttributeError, ImportError):
+    except WHAT_ARGUMENTS_RAISE:
         return True
     return False
 

@@ -175,5 +175,8 @@ def resolve_recipe(content: Any, overrides: Mapping[str, Any], where: str) -> Re
     """overrides: by dotted paths. where: the file that an error names."""
     if not isinstance(content, dict):
         raise UserError(f"{where} is not a recipe: it holds no sections model, data and training.")
+    for name in content:
+        if not isinstance(name, str):
+            raise UserError(f"{where}: {unknown_name('section', name, Recipe.model_fields)}")
     with explain_wrong_fields(where):
         return Recipe(**apply_overrides(content, dict(overrides)))

@@ -1,5 +1,6 @@
 """YAML as people write it: PyYAML alone reads 1e-3 as a text, and the word no as false."""
 
+import math
 import re
 from collections.abc import Sequence
 from copy import deepcopy
@@ -11,14 +12,56 @@ import yaml
 
 from ...errors import SYNONYMS, UserError
 
+# More than any recipe has: of lists and tables within each other, and of values, those that aliases repeat included.
+MOST_LEVELS, MOST_VALUES = 100, 100_000
+
 
 class Loader(yaml.SafeLoader):
-    """Safe, and with the floats and truths of YAML 1.2."""
+    """Safe, with the floats and truths of YAML 1.2, each key once, and neither endless depth nor endless repetition."""
+
+    levels = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.levels += 1
+        if self.levels > MOST_LEVELS:
+            raise yaml.MarkedYAMLError(
+                problem=f"nested more than {MOST_LEVELS} levels deep", problem_mark=self.get_mark()
+            )
+        node = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        if node is not None and values_in(node, {}) > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"its aliases repeat more than {MOST_VALUES:,} values")
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        lines: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+                continue
+            if key.value in lines:
+                again = f"{key.value!r} stands there a second time, after line {lines[key.value]}; leave one out"
+                raise yaml.MarkedYAMLError(problem=again, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+def values_in(node: Any, known: dict[int, float]) -> float:
+    """With an alias counted as often as it is used; one within itself as infinitely many."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        pairs = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        known[id(node)] = 1 + sum(values_in(one, known) for one in pairs)
+    return known[id(node)]
 
 
 Loader.add_implicit_resolver(
@@ -33,14 +76,18 @@ def parse_yaml(text: str, where: str) -> Any:
     """What the text says; `where` it stands is named in the error."""
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter of dates and numbers that are none
         raise UserError(f"{where} is not valid YAML: {error}") from error
 
 
 def read_yaml(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8 ({error}); save it as such.") from error
+    return parse_yaml(text, str(path))
 
 
 class Dumper(yaml.SafeDumper):
@@ -89,8 +136,12 @@ def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[s
     for path, value in overrides.items():
         *sections, field = path.split(".")
         place = recipe
+        if not all([*sections, field]):
+            raise UserError(f"--{path} names no field; write --section.field.")
         for section in sections:
-            place = place.setdefault(section, {})
+            if place.get(section) is None:  # also where only its name stands there
+                place[section] = {}
+            place = place[section]
             if not isinstance(place, dict):
                 raise UserError(f"--{path}: {section!r} is {place!r}, which has no fields.")
         place[field] = value

@@ -74,9 +74,10 @@ CLOCK = ("runtime", "per_second", "seconds", "memory", "wait", "mfu")  # these d
 
 
 def line_of(record: dict[str, Any]) -> str:
-    """Figures that a repetition reproduces first, and those of the machine apart, under "clock"."""
-    clock = {name: value for name, value in record.items() if any(word in name for word in CLOCK)}
-    figures = {name: value for name, value in record.items() if name not in clock}
+    """Figures that a repetition reproduces first, and those of the machine apart, under "clock"; in the order of the
+    alphabet, in which a checkpoint keeps them."""
+    clock = {name: value for name, value in sorted(record.items()) if any(word in name for word in CLOCK)}
+    figures = {name: value for name, value in sorted(record.items()) if name not in clock}
     return json.dumps({"step": figures.pop("step", None), **figures, **({"clock": clock} if clock else {})}) + "\n"
 
 
