@@ -19,6 +19,7 @@ EXAMPLES = """\
 
 SOURCE is a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights; DEST is a new folder.
 The same images are run through the model before and after. Above 1e-4 (in double precision 1e-9) nothing is written.
+So are the pixels that both make of a photograph; above 2/255 nothing is written without --allow-other-pixels.
 """
 TARGETS = ("vit_hf", "transformers", "timm")  # those of conversion/convert.py, which a test holds equal
 
@@ -27,12 +28,15 @@ def run(given: Namespace) -> int:
     from ..conversion.pretrained import license_sentence
     from ..runs.convert import convert
 
-    done = convert(given.source, given.dest, given.to, architecture=given.architecture, fields=fields_said(given.say))
+    said, allowed = {"architecture": given.architecture, "fields": fields_said(given.say)}, given.allow_other_pixels
+    done = convert(given.source, given.dest, given.to, **said, other_pixels=allowed)
     for between, report in done.reports.items():
         print(f"{between}\n{report}\n")
-    if done.differing:
-        both = " and ".join(done.differing)
+    if differing := done.allowing(other_pixels=allowed):
+        both = " and ".join(differing)
         print(f"error: {both} are not the same function; nothing is written to {given.dest}", file=sys.stderr)
+        if not done.allowing(other_pixels=True):
+            print("Only the pixels are others: --allow-other-pixels writes it all the same.", file=sys.stderr)
         return FAILED
     for note in done.loaded.notes:
         print(f"note: {note}")
@@ -89,5 +93,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--architecture", help="timm's name of what a .safetensors file of weights alone holds")
     parse.add_argument(
         "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
+    )
+    parse.add_argument(
+        "--allow-other-pixels", action="store_true", help="write it also where images are prepared in another way"
     )
     return guarded(run, parse.parse_args(given_arguments(words)))
