@@ -191,14 +191,15 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
         license = license_of({}, theirs.pretrained_cfg)
         return Loaded(source, "timm", model, processor, license, theirs=timm_runnable(theirs), notes=notes + unsaid)
-    state = open_checkpoint(path)
+    part = words.pop("part", None)
+    state = open_checkpoint(path, part=part)
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise UserError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
-        model, notes, found = convert_from_vit_pytorch(path, **words)
+        model, notes, found = convert_from_vit_pytorch(path, part=part, **words)
         loaded, kind, peer = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch", of_vit_pytorch
     else:
-        model, notes, files, found = convert_from_original(path, **words)
+        model, notes, files, found = convert_from_original(path, part=part, **words)
         loaded, kind, peer = Loaded(source, "original", model, notes=notes), files.kind, files.peer
         if found.images is not None:
             loaded.processor = authors_processor(found.images, model.config)
