@@ -27,7 +27,7 @@ FLOORS = [
         "completion.loss_function",
     ],
     ["models.windows", "models.configuration_*", "models.fast_paths", "completion.combinations"],
-    ["models.attention", "models.fast_windows", "completion.adaptation"],
+    ["models.attention", "models.fast_windows", "completion.adaptation", "completion.peft_adapters"],
     ["models.blocks", "completion.loading"],
     ["models.image_processing_*", "models.pooling", "models.window_blocks"],
     ["models.video_processing_*", "models.modeling_base"],

@@ -20,6 +20,7 @@ EXAMPLES = """\
 
 SOURCE is a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights; DEST is a new folder.
 The same images are run through the model before and after. Above 1e-4 (in double precision 1e-9) nothing is written.
+So are the pixels that both make of a photograph; above 2/255 nothing is written without --allow-other-pixels.
 """
 TARGETS = ("vit_hf", "transformers", "timm")  # those of conversion/convert.py, which a test holds equal
 
@@ -28,19 +29,15 @@ def run(given: Namespace) -> int:
     from ..conversion.pretrained import license_sentence
     from ..runs.convert import convert
 
-    done = convert(
-        given.source,
-        given.dest,
-        given.to,
-        architecture=given.architecture,
-        fields=fields_said(given.say),
-        overwrite=given.overwrite,
-    )
+    said, allowed = {"architecture": given.architecture, "fields": fields_said(given.say)}, given.allow_other_pixels
+    done = convert(given.source, given.dest, given.to, **said, other_pixels=allowed, overwrite=given.overwrite)
     for between, report in done.reports.items():
         print(f"{between}\n{report}\n")
-    if done.differing:
-        both = " and ".join(done.differing)
+    if differing := done.allowing(other_pixels=allowed):
+        both = " and ".join(differing)
         print(f"error: {both} are not the same function; nothing is written to {given.dest}", file=sys.stderr)
+        if not done.allowing(other_pixels=True):
+            print("Only the pixels are others: --allow-other-pixels writes it all the same.", file=sys.stderr)
         return FAILED
     for note in done.loaded.notes:
         print(f"note: {note}")
@@ -99,4 +96,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--say", nargs="+", default=[], metavar="FIELD=VALUE", help="what a file of weights alone does not say"
     )
     parse.add_argument("--overwrite", action="store_true", help="put the result in the place of an earlier conversion")
+    parse.add_argument(
+        "--allow-other-pixels", action="store_true", help="write it also where images are prepared in another way"
+    )
     return guarded(run, parse.parse_args(given_arguments(words)))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -51,18 +51,29 @@ class ConfigurationError(UserError, StrictDataclassError):
 
 class CheckedConfig:
     """What our configurations inherit in the package: misspelt fields are refused where they come in, combinations that
-    no model can be built from at every validation, and what others noted in a saved configuration is kept."""
+    no model can be built from at every validation, and what others noted in a configuration is kept.
+
+    A configuration that a person types holds known fields alone. What a configuration has written, which says the
+    version of the package, may hold notes: it makes an equal one, nested in that of a composite model too.
+    """
 
     def __post_init__(self, **kwargs: Any) -> None:
+        unsaid = [name for name in kwargs if not knows(type(self), name)]
+        if unsaid and VERSION_NOTE not in kwargs:
+            raise ConfigurationError(unknown(type(self), unsaid[0]))
         for name in kwargs:
-            if not knows(type(self), name):
-                raise ConfigurationError(unknown(type(self), name))
             if is_worked_out(type(self), name):
                 raise ConfigurationError(unsettable(type(self), name))
         said = {**vars(self), **kwargs}
         refuse_wrong_kinds(said, CONFIG_KINDS)
         refuse_unknown_quantization(said)
-        super().__post_init__(**kwargs)  # pyright: ignore[reportAttributeAccessIssue] (that of PreTrainedConfig)
+        super().__post_init__(**{VERSION_NOTE: __version__, **kwargs})  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As in transformers; a name that is nearly that of a field is refused, so that none is ever saved."""
+        if is_misspelt(type(self), name):
+            raise ConfigurationError(unknown(type(self), name))
+        super().__setattr__(name, value)
 
     def validate_combinations(self) -> None:
         """As all `validate_*`, called when a configuration is made, saved, and built into a model."""
@@ -76,20 +87,16 @@ class CheckedConfig:
     def from_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> Any:
         """As in transformers; a note of somebody else's is kept and told of, a misspelt field is refused."""
         refuse_other_family(cls, config_dict)
-        notes = {name: value for name, value in config_dict.items() if is_note(cls, name)}
-        known = {name: value for name, value in config_dict.items() if name not in notes}
-        std = known.get("target_std")
+        said = {VERSION_NOTE: __version__, **config_dict}
+        std = said.get("target_std")
         units = len(std) if isinstance(std, list | tuple) else 0
         if kwargs.get("num_labels", units) != units:  # other labels, other units
-            known |= dict.fromkeys(TARGET_UNITS)
-        config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
-        for name, value in notes.items():
-            if is_worked_out(cls, name):
-                raise ConfigurationError(unsettable(cls, name))
-            if name not in OWN_NOTES:
+            said |= dict.fromkeys(TARGET_UNITS)
+        config = super().from_dict(said, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        for name, value in config_dict.items():
+            if not knows(cls, name) and name not in OWN_NOTES:
                 unused = f"The saved configuration holds {name}={value!r}, which {cls.__name__} does not use."
-                logger.warning("%s%s", unused, writer_of(notes))
-            setattr(config[0] if isinstance(config, tuple) else config, name, value)
+                logger.warning("%s%s", unused, writer_of(said))
         return config
 
     @classmethod
@@ -157,6 +164,7 @@ def writer_of(saved: Mapping[str, Any]) -> str:
     return "" if version == __version__ else f" vit_hf {version} wrote it, and this is {__version__}."
 
 
+@cache
 def own_fields(config_class: Any) -> list[str]:
     return sorted({field.name for field in fields(config_class)} - {field.name for field in fields(PreTrainedConfig)})
 
@@ -187,10 +195,10 @@ def refuse_other_family(config_class: Any, saved: Mapping[str, Any]) -> None:
         )
 
 
-def is_note(config_class: Any, name: str) -> bool:
-    """Unknown, and too far from any field to be one misspelt."""
-    near = get_close_matches(name, own_fields(config_class), n=1, cutoff=0.9)
-    return not knows(config_class, name) and not near
+@cache
+def is_misspelt(config_class: Any, name: str) -> bool:
+    """Unknown, and too near to a field to be a note."""
+    return not knows(config_class, name) and bool(get_close_matches(name, own_fields(config_class), n=1, cutoff=0.9))
 
 
 def unknown(config_class: Any, name: str) -> str:

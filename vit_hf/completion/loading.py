@@ -15,11 +15,23 @@ from ..errors import UserError, first_few
 from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
 from .headers import mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in
+from .peft_adapters import WITHOUT_ADAPTER, adapter_of, attach
 
 logger = logging.getLogger(__name__)
 
 # Where a checkpoint lies, as `from_pretrained` takes it.
 WHEREABOUTS = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+# How its files are read, and by whom.
+OF_THE_FILES = ("variant", "use_safetensors", "weights_only", "key_mapping", "disable_mmap", "tqdm_class")
+OF_THE_FILES += ("trust_remote_code", "_from_auto", "_from_pipeline")
+# What becomes of the model that is built of them, by the names that transformers takes.
+OF_THE_RESULT = ("dtype", "torch_dtype", "device_map", "max_memory", "offload_folder", "offload_buffers")
+OF_THE_RESULT += ("quantization_config", "generation_config", "use_kernels", "kernel_config", "allow_all_kernels")
+OF_THE_RESULT += ("fusion_config", "attn_implementation", "experts_implementation")
+# What transformers does while it reads the files of a whole model, and to no other.
+OF_WHOLE_FILES = ("gguf_file", "distributed_config", "device_mesh", "tp_plan", "tp_size")
+# Of these, what reads an adapter's files too.
+OF_ADAPTERS = ("use_safetensors", "weights_only", "disable_mmap")
 # Names that `from_pretrained` takes for the model although configurations have them too.
 OF_THE_MODEL = ("dtype", "torch_dtype", "quantization_config")
 # Parts that come and go with the task; everything else belongs to the trunk, which is never left untrained.
@@ -51,7 +63,7 @@ class AdaptingModel:
         """
         kwargs.setdefault("use_safetensors", True)
         source = pretrained_model_name_or_path
-        if source is None or ignore_mismatched_sizes:
+        if source is None or ignore_mismatched_sizes or kwargs.get("state_dict") is not None:
             return super().from_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
                 source,
                 *inputs,
@@ -61,20 +73,26 @@ class AdaptingModel:
                 **kwargs,
             )
         where = {name: kwargs.pop(name) for name in WHEREABOUTS if name in kwargs}
+        adapter, source, kwargs = adapter_of(source, where, kwargs)
+        if adapter is not None:
+            kwargs["adapter_kwargs"] = WITHOUT_ADAPTER
         refuse_other_numbers(Path(source))
         saved, config, kwargs = both_configs(cls.config_class, source, config, where, kwargs)
         for one in (saved, config):
             refuse_vast_grid(one)
-        if not changed_fields(saved, config):
-            model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
+        if changed := changed_fields(saved, config):
+            model, info = read_and_adapt(
+                cls, source, *inputs, saved=saved, config=config, changed=changed, where=where, **kwargs
+            )
         else:
-            # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
-            whole, info = reading(cls, source, *inputs, config=saved, **where)
-            model = adapted(whole, config, source, *inputs, **kwargs)
-        if output_loading_info:
-            return model, info
-        refuse_unaccounted(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer_of(vars(saved)))
-        return model
+            model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
+        if not output_loading_info:
+            writer = writer_of(vars(saved))
+            refuse_unaccounted(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer)
+        if adapter is not None:
+            files = {name: kwargs[name] for name in OF_ADAPTERS if name in kwargs}
+            info = attach(model, adapter, **files)
+        return (model, info) if output_loading_info else model
 
     def push_to_hub(self, repo_id: str, **options: Any) -> Any:
         """As in transformers: weights, configuration and code in one commit, with a card where there is none.
@@ -108,6 +126,26 @@ def both_configs(config_class: Any, source, config, where: dict, kwargs: dict) -
     untouched = config is None and unused.keys() == kwargs.keys()
     saved = asked if untouched else config_class.from_pretrained(source, **where)
     return saved, asked, {**unused, **of_model}
+
+
+def read_and_adapt(
+    cls: Any, source, *inputs, saved, config, changed: set[str], where: dict, **kwargs
+) -> tuple[Any, dict]:
+    """The model of `config`, and transformers' account of the keys that it was made of.
+
+    Each argument goes to the files or to what is built of them; those that only the model itself knows go to both.
+    Raises: UserError for those that belong to reading a whole model, and would be lost.
+    """
+    if lost := [name for name in OF_WHOLE_FILES if kwargs.get(name) is not None]:
+        raise UserError(
+            f"{', '.join(lost)} cannot be given where weights are adapted to another {', '.join(sorted(changed))}; "
+            "load and save the adapted model first, then load that."
+        )
+    files = {name: kwargs.pop(name) for name in (*OF_THE_FILES, "adapter_kwargs") if name in kwargs}
+    of_both = {name: value for name, value in kwargs.items() if name not in OF_THE_RESULT}
+    # The whole model as it was saved, so that any form of checkpoint (sharded, other dtypes) will do.
+    whole, info = reading(cls, source, *inputs, config=saved, **where, **files, **of_both)
+    return adapted(whole, config, source, *inputs, **kwargs), info
 
 
 def adapted(whole: PreTrainedModel, config, source, *inputs, **kwargs) -> Any:

@@ -6,8 +6,9 @@ from typing import Any, Literal, get_args
 
 from ..files import write_json
 from .core.parity import Parity, compare, our_runnable, sample_images
-from .core.preprocessing import stock_processor
-from .pretrained import Loaded
+from .core.pixels import PixelParity, compare_pixels, pixels_by
+from .core.preprocessing import processor_from_timm, stock_processor
+from .pretrained import IN_COLOR, Loaded
 
 Target = Literal["vit_hf", "transformers", "timm"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -15,12 +16,13 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 
 @dataclass
 class Conversion:
-    """model: in the form of the library `to`. reports: by what was compared, such as "timm and vit_hf"."""
+    """model, processor: in the form of the library `to`. reports: by what was compared, such as "timm and vit_hf"."""
 
     loaded: Loaded
     to: Target
     model: Any
-    reports: dict[str, Parity]
+    processor: Any
+    reports: dict[str, Parity | PixelParity]
 
     @classmethod
     def of(cls, loaded: Loaded, to: Target) -> "Conversion":
@@ -29,12 +31,20 @@ class Conversion:
         Raises: UserError that names what the target cannot represent.
         """
         model, target = convert_model(loaded, to)
-        return cls(loaded, to, model, comparisons(loaded, target, to))
+        processor = convert_processor(loaded, model, to)
+        reports: dict[str, Any] = {**comparisons(loaded, target, to)}
+        for between, report in pixel_comparisons(loaded, processor, to).items():
+            reports[f"{between}, pixels"] = report
+        return cls(loaded, to, model, processor, reports)
 
     @property
     def differing(self) -> list[str]:
         """Which comparisons found another function; the model is not to be used where there are any."""
         return [between for between, report in self.reports.items() if not report.passed]
+
+    def allowing(self, *, other_pixels: bool) -> list[str]:
+        """As `differing`, but for those of pixels where these are allowed to be others."""
+        return [one for one in self.differing if not (other_pixels and isinstance(self.reports[one], PixelParity))]
 
     @property
     def parity(self) -> str | None:
@@ -43,7 +53,7 @@ class Conversion:
 
     def save(self, folder: Path) -> None:
         """Weights, configuration, preprocessing and parity.json, as the target writes them."""
-        save_model(self.model, self.loaded, self.to, folder)
+        save_model(self.model, self.processor, self.loaded, self.to, folder)
         write_json(folder / "parity.json", {between: report.to_dict() for between, report in self.reports.items()})
 
 
@@ -63,6 +73,28 @@ def convert_model(loaded: Loaded, to: Target) -> tuple[Any, Any]:
     return loaded.model, None
 
 
+def convert_processor(loaded: Loaded, model: Any, to: Target) -> Any:
+    """The processor as the target has it; None where it has none. Of timm, what its words make of them."""
+    if to == "transformers":
+        processor, changes = stock_processor(loaded.processor)
+        loaded.notes += changes
+        return processor
+    if to == "timm" and loaded.processor is not None:
+        return processor_from_timm(model.pretrained_cfg, loaded.model.config)[0]
+    return loaded.processor
+
+
+def pixel_comparisons(loaded: Loaded, processor: Any, to: Target) -> dict[str, PixelParity]:
+    """As `comparisons`, of what processors for colors make of a photograph."""
+    found = {}
+    if (report := loaded.compare_pixels()) is not None:
+        found[f"{loaded.kind} and vit_hf"] = report
+    both = processor, loaded.processor
+    if to != "vit_hf" and None not in both and loaded.model.config.num_channels == IN_COLOR:
+        found[f"vit_hf and {to}"] = compare_pixels(processor, pixels_by(loaded.processor))
+    return found
+
+
 def comparisons(loaded: Loaded, target: Any, to: Target) -> dict[str, Parity]:
     """What came of comparing source and ours, and ours and the target."""
     found = {}
@@ -74,16 +106,12 @@ def comparisons(loaded: Loaded, target: Any, to: Target) -> dict[str, Parity]:
     return found
 
 
-def save_model(model: Any, loaded: Loaded, to: Target, folder: Path) -> None:
+def save_model(model: Any, processor: Any, loaded: Loaded, to: Target, folder: Path) -> None:
     if to == "timm":
         from .timm.convert import save_timm
 
         save_timm(model, folder, {"license": loaded.license} if loaded.license else {})
         return
     model.save_pretrained(folder)
-    processor = loaded.processor
-    if to == "transformers":
-        processor, changes = stock_processor(processor)
-        loaded.notes += changes
     if processor is not None:
         processor.save_pretrained(folder)

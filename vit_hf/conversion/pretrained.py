@@ -1,9 +1,10 @@
 """Any pretrained Vision Transformer as ours, with everything else that is known of it."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from ..families import FAMILIES, Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
 from ..hub.saved_files import refuse_wrong_files
+from ..models.shapes import pair
 from .core.parity import Parity, Runnable, compare, our_runnable, sample_images
-from .core.preprocessing import processor_from_json, processor_from_timm
+from .core.pixels import PixelParity, compare_pixels, pixels_by
+from .core.preprocessing import processor_from_json, processor_from_timm, published_processor
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class Loaded:
     processor: None where the source does not say how images are prepared.
     base_model: its id on the Hub, or what its card calls its origin.
     theirs: the model that it was before, where its library can build it, for a comparison.
+    their_pixels: what makes c h w of an image as its library does, where that is there.
     notes: what was left out or assumed.
     """
 
@@ -41,6 +45,7 @@ class Loaded:
     license: str | None = None
     base_model: str | None = None
     theirs: Runnable | None = None
+    their_pixels: Callable[[Any], Any] | None = None
     notes: list[str] = field(default_factory=list)
 
     def compare(self) -> Parity | None:
@@ -48,6 +53,12 @@ class Loaded:
         if self.theirs is None:
             return None
         return compare(our_runnable(self.model), self.theirs, sample_images(self.model.config))
+
+    def compare_pixels(self) -> PixelParity | None:
+        """None where there is no other processor to compare with."""
+        if self.their_pixels is None or self.processor is None:
+            return None
+        return compare_pixels(self.processor, self.their_pixels)
 
 
 def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> Loaded:
@@ -111,6 +122,7 @@ def read_timm(source: str, path: Path) -> Loaded:
     theirs, state = open_timm(path)
     model, notes = convert_from_timm(theirs, state)
     processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
+    transform, uncompared = timm_pixels(theirs.pretrained_cfg)
     return Loaded(
         source,
         "timm",
@@ -118,8 +130,20 @@ def read_timm(source: str, path: Path) -> Loaded:
         processor,
         license=license_of({}, theirs.pretrained_cfg),
         theirs=timm_runnable(theirs),
-        notes=notes + unsaid,
+        their_pixels=transform if model.config.num_channels == IN_COLOR else None,
+        notes=notes + unsaid + uncompared,
     )
+
+
+def timm_pixels(pretrained_cfg: Mapping[str, Any]) -> tuple[Callable[[Any], Any] | None, list[str]]:
+    """-> timm's own transform for evaluation, and a note where there is none: it needs torchvision."""
+    try:
+        data: Any = import_module("timm.data")
+        words = data.resolve_data_config(pretrained_cfg=dict(pretrained_cfg))
+        transform = data.create_transform(**words, is_training=False)
+    except (ImportError, RuntimeError, AttributeError):
+        return None, ["timm's own transform needs torchvision; the pixels of both were not compared"]
+    return transform, []
 
 
 def read_ours(source: str, path: Path, family: Family, names: list[str]) -> Loaded:
@@ -134,7 +158,31 @@ def read_transformers(source: str, path: Path) -> Loaded:
     theirs = open_transformers(path)
     model, notes = convert_from_transformers(theirs)
     processor = processor_from_json(path, model.config)
-    return Loaded(source, "transformers", model, processor, theirs=transformers_runnable(theirs), notes=notes)
+    loaded = Loaded(source, "transformers", model, processor, theirs=transformers_runnable(theirs), notes=notes)
+    if processor is not None:
+        published = published_processor(path)
+        comparable = published is not None and model.config.num_channels == IN_COLOR
+        loaded.their_pixels = pixels_by(published) if comparable else None
+        loaded.notes += [] if comparable else ["the published processor cannot be run here; its file was read"]
+        loaded.notes += other_size(processor, model.config)
+    return loaded
+
+
+IN_COLOR = 3
+
+
+def other_size(processor: Any, config: Any) -> list[str]:
+    """A note where the processor makes images of another size than the one that positions were learned for."""
+    crops = bool(getattr(processor, "do_center_crop", None))
+    size: Any = dict((processor.crop_size if crops else processor.size) or {})
+    sides = [size.get("height"), size.get("width")]
+    if None in sides or not getattr(processor, "do_resize", True) or sides == list(pair(config.image_size)):
+        return []
+    height, width = pair(config.image_size)
+    return [
+        f"the published processor makes {sides[0]} x {sides[1]} pixels, the configuration says {height} x {width}: "
+        "positions are resampled, with antialias, where others may do without"
+    ]
 
 
 def read_file(source: str, path: Path, architecture: str | None, words: dict[str, Any]) -> Loaded:
@@ -150,16 +198,17 @@ def read_file(source: str, path: Path, architecture: str | None, words: dict[str
         processor, unsaid = processor_from_timm(theirs.pretrained_cfg, model.config)
         license = license_of({}, theirs.pretrained_cfg)
         return Loaded(source, "timm", model, processor, license, theirs=timm_runnable(theirs), notes=notes + unsaid)
-    state = open_checkpoint(path)
+    part = words.pop("part", None)
+    state = open_checkpoint(path, part=part)
     if any(key.endswith("embeddings.patches.projection.weight") for key in state):
         raise UserError(f"{source} holds weights of vit_hf alone; give the folder that they lie in, with config.json.")
     if any(under_prefix(state, anchor) is not None for anchor in ANCHORS):
         with told_as_incomplete(source):
-            model, notes, found = convert_from_vit_pytorch(path, **words)
+            model, notes, found = convert_from_vit_pytorch(path, part=part, **words)
         loaded, kind, peer = Loaded(source, "vit-pytorch", model, notes=notes), "vit-pytorch", of_vit_pytorch
     else:
         with told_as_incomplete(source):
-            model, notes, files, found = convert_from_original(path, **words)
+            model, notes, files, found = convert_from_original(path, part=part, **words)
         loaded, kind, peer = Loaded(source, "original", model, notes=notes), files.kind, files.peer
         if found.images is not None:
             loaded.processor = authors_processor(found.images, model.config)

@@ -20,8 +20,11 @@ def convert(
     architecture: str | None = None,
     fields: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    other_pixels: bool = False,
 ) -> Conversion:
     """Convert `source` into the new folder `dest`; nothing is written where the result is `differing`.
+
+    other_pixels: write it also where the processor's pixels differ from the source's.
 
     source: a folder or an id on the Hub of vit_hf, transformers or timm, or a file of weights.
     architecture, fields: what a file of weights alone does not say, as `load_any` takes it.
@@ -31,7 +34,7 @@ def convert(
     """
     refuse_existing(dest, overwrite=overwrite)
     conversion = Conversion.of(load_any(source, architecture=architecture, **(fields or {})), to)
-    if not conversion.differing:
+    if not conversion.allowing(other_pixels=other_pixels):
         with written_aside(dest, replace=overwrite) as folder:
             conversion.save(folder)
             origin, base_model = name_for_others(source), conversion.loaded.base_model

@@ -2,14 +2,18 @@
 
 import json
 import pickle
+import tempfile
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from vit_hf.conversion.core.checkpoint_files import PREFIXES, WRAPPERS, open_checkpoint, under_prefix
+from vit_hf.conversion.core.checkpoint_files import PREFIXES, open_checkpoint, under_prefix
 
 ANCHOR = "blocks.0.attn.qkv.weight"
 
@@ -91,6 +95,9 @@ def test_bfloat16_of_an_npz_is_what_numpy_knows_only_as_two_bytes(tmp_path):
     assert_same(open_checkpoint(tmp_path / "model.npz"), state)
 
 
+WRAPPERS = ["model", "state_dict", "model_state_dict", "net", "network", "weights", "params_ema", "ema", "my own"]
+
+
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_weights_are_found_beside_an_optimizer_and_the_arguments_of_a_training(wrapper, tmp_path):
     state = some_weights()
@@ -98,14 +105,89 @@ def test_weights_are_found_beside_an_optimizer_and_the_arguments_of_a_training(w
     assert_same(open_checkpoint(tmp_path / "model.pth"), state)
 
 
-def test_of_several_state_dicts_the_best_is_taken_and_the_others_are_named(tmp_path, caplog):
+def test_of_several_that_differ_none_is_taken_and_all_are_named(tmp_path):
     student, teacher = some_weights(), some_weights()
     torch.save({"student": student, "teacher": teacher}, tmp_path / "model.pth")
-    assert_same(open_checkpoint(tmp_path / "model.pth"), teacher)
-    assert "'teacher' is taken, student left" in caplog.text
+    with pytest.raises(ValueError, match="several models, which differ: 'student', 'teacher'.* part='student'"):
+        open_checkpoint(tmp_path / "model.pth")
     assert_same(open_checkpoint(tmp_path / "model.pth", part="student"), student)
+    assert_same(open_checkpoint(tmp_path / "model.pth", part="teacher"), teacher)
     with pytest.raises(ValueError, match="has no 'ema'; it holds student, teacher"):
         open_checkpoint(tmp_path / "model.pth", part="ema")
+
+
+VALUES = st.sampled_from(
+    [
+        *(3, "x", None, 0.5, np.float64(0.9), np.float32(0.1), np.int64(3), np.bool_(True), np.ones(2)),
+        *(Namespace(lr=0.1), Path("runs/1"), [1, {"a": 2}], {0: torch.ones(2)}, torch.ones(3), {"step": torch.ones(1)}),
+    ]
+)
+NAMES = st.sampled_from(["epoch", "best_acc", "args", "config", "global_step", "lr", "history", "hparams"])
+PATHS = st.lists(
+    st.sampled_from(["model", "net", "weights", "params", "ema", "a b", "state_dict", "model_best"]), max_size=3
+)
+CHAINS = st.lists(
+    st.sampled_from(["vit", "net", "module", "model", "visual", "trunk", "backbone", "_orig_mod"]), max_size=3
+)
+
+
+@settings(max_examples=150)
+@given(
+    PATHS,
+    PATHS,
+    CHAINS,
+    st.dictionaries(NAMES, VALUES, max_size=4),
+    st.booleans(),
+    st.sampled_from([".pth", ".pth.tar"]),
+)
+def test_however_a_checkpoint_is_wrapped_the_same_weights_are_read(first, second, chain, beside, moments, ending):
+    """Nested, prefixed, beside values of any kind and an optimizer's states, and twice, the same."""
+    state = {"patch_embed.proj.weight": torch.randn(2, 3, 2, 2), **some_weights(), "head.weight": torch.randn(4, 2)}
+    prefix = "".join(f"{word}." for word in chain)
+    inner = {f"{prefix}{name}": tensor for name, tensor in state.items()}
+    content = dict(beside)
+    for path in {tuple(first), tuple(second)} if first and second and first[0] != second[0] else {tuple(first)}:
+        content |= wrapped(inner, path)
+    if moments:
+        content["optimizer"] = {
+            "state": {0: {"exp_avg": torch.randn(2)}},
+            "exp_avg": {name: -t for name, t in inner.items()},
+        }
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(content, f"{folder}/model_best{ending}")
+        found, left = under_prefix(open_checkpoint(f"{folder}/model_best{ending}"), ANCHOR) or ({}, [])
+        # Tensors that lie right beside the weights cannot be told from them by any name.
+        assert {name: found[name] for name in state}.keys() == state.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+        assert set(found) - state.keys() | set(left) <= beside.keys()
+
+
+def wrapped(inner, path):
+    for name in reversed(path):
+        inner = {name: inner}
+    return inner
+
+
+@pytest.mark.parametrize("places", [("model", "model_ema"), ("state_dict", "params_ema"), ("a.b", "a.c"), ("x", "y")])
+def test_two_that_differ_are_refused_with_both_named_wherever_they_lie(places, tmp_path):
+    one, other = some_weights(), some_weights()
+    content = {}
+    for place, state in zip(places, (one, other), strict=True):
+        *outer, last = place.split(".")
+        inside = content
+        for name in outer:
+            inside = inside.setdefault(name, {})
+        inside[last] = state
+    torch.save(content, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match=f"which differ: '{places[0]}', '{places[1]}'"):
+        open_checkpoint(tmp_path / "model.pth")
+    assert_same(open_checkpoint(tmp_path / "model.pth", part=places[1]), other)
+
+
+def test_another_model_beside_ours_is_passed_over_and_named(tmp_path, caplog):
+    state, other = some_weights(), {f"conv{number}.weight": torch.randn(2) for number in range(9)}
+    torch.save({"discriminator": other, "generator": state}, tmp_path / "model.pth")
+    assert_same(open_checkpoint(tmp_path / "model.pth"), state)
 
 
 @pytest.mark.parametrize("chain", ["", *PREFIXES, "module.encoder.", "teacher.backbone.", "model._orig_mod.module."])
@@ -117,11 +199,13 @@ def test_a_model_is_found_under_any_chain_of_prefixes(chain):
     assert torch.equal(found["norm.bias"], state[f"{chain}norm.bias"])
 
 
-def test_of_a_teacher_and_a_student_side_by_side_the_teacher_is_taken():
+def test_a_teacher_and_a_student_side_by_side_are_refused_where_they_differ(tmp_path):
     state = {f"{who}.backbone.{ANCHOR}": torch.full((1,), value) for who, value in [("student", 1.0), ("teacher", 2.0)]}
-    found, left = under_prefix(state, ANCHOR) or ({}, [])
-    assert found[ANCHOR].item() == 2.0
-    assert left == [f"student.backbone.{ANCHOR}"]
+    with pytest.raises(ValueError, match=r"which differ: 'student\.backbone', 'teacher\.backbone'"):
+        under_prefix(state, ANCHOR)
+    torch.save(state, tmp_path / "model.pth")
+    found, left = under_prefix(open_checkpoint(tmp_path / "model.pth", part="teacher"), ANCHOR) or ({}, [])
+    assert (found[ANCHOR].item(), left) == (2.0, [])
 
 
 @pytest.mark.parametrize("key", ["stages.0.x", f"decoder.{ANCHOR}", f"decoder_{ANCHOR}"])
@@ -179,7 +263,7 @@ def test_python_objects_in_an_npz_are_refused(tmp_path):
         ({"epoch": 3, "args": [1]}, "it is a dictionary of epoch, args"),
         ([torch.ones(1)], "it is a list"),
         ({}, "it is a dictionary of nothing"),
-        ({"model": {"optimizer": 3}}, "it is a dictionary of optimizer"),
+        ({"model": {"optimizer": 3}}, "it is a dictionary of model"),
     ],
 )
 def test_a_file_without_weights_says_what_it_holds(content, complaint, tmp_path):

@@ -57,7 +57,9 @@ def test_a_border_of_timms_is_ours_and_comes_back():
 @pytest.mark.parametrize("how", [{"fit": "pad", "pad_color": [1, 2, 3]}, {"pixel_range": [0, 4095]}, {"fit": "crop"}])
 def test_what_ours_knows_comes_back_from_its_json(how, tmp_path):
     make_image_processor(CONFIG, **how).save_pretrained(tmp_path)
-    assert processor_from_json(tmp_path, CONFIG).to_dict() == make_image_processor(CONFIG, **how).to_dict()
+    assert {
+        name: value for name, value in processor_from_json(tmp_path, CONFIG).to_dict().items() if name != "auto_map"
+    } == make_image_processor(CONFIG, **how).to_dict()
 
 
 @pytest.mark.parametrize(("how", "said"), [({"fit": "pad"}, "pads images"), ({"pixel_range": [0, 1023]}, "1023")])

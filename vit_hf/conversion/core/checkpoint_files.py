@@ -5,7 +5,8 @@ import re
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from importlib import import_module
+from pathlib import Path, PosixPath, PurePosixPath
 from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile, is_zipfile
@@ -27,10 +28,29 @@ OF_A_FOLDER = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-# Where training programs put a model's weights beside their optimizer, the best first.
-WRAPPERS = ("model_ema", "state_dict_ema", "teacher", "model", "state_dict", "model_state", "student", "module")
-# What they put before a model's own names, the one to keep first where several models lie side by side.
+# Names of what training programs save beside a model, by how they begin: moments of an optimizer look like weights.
+BESIDE_A_MODEL = ("optim", "exp_avg", "momentum", "max_exp", "grad", "scaler", "sched", "rng", "loss", "metric")
+# What they put before a model's own names.
 PREFIXES = ("teacher.", "student.", "module.", "_orig_mod.", "model.", "encoder.", "backbone.")
+# Under other names a model is one that has patches.
+OF_PATCHES = ("patch_embed", "conv_proj.", "to_patch_embedding", "embedding/")
+# Plain values beside weights, which pickles make by these functions; none of them runs anything of the file's.
+PLAIN_VALUES = [
+    Namespace,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    np.dtype,
+    np.ndarray,
+    *(
+        (getattr(import_module("numpy._core.multiarray"), name), f"numpy.{core}.multiarray.{name}")
+        for name in ("scalar", "_reconstruct")
+        for core in ("core", "_core")
+    ),
+    *(
+        (kind, f"{module}.{kind.__name__}")
+        for kind in (PosixPath, PurePosixPath)
+        for module in ("pathlib", "pathlib._local")
+    ),
+]
 
 
 class Tensors(Mapping[str, Tensor]):
@@ -52,8 +72,9 @@ class Tensors(Mapping[str, Tensor]):
 def open_checkpoint(source: str | Path, *, part: str | None = None) -> Mapping[str, Tensor]:
     """The weights in a file, or in a folder of one model, in the dtypes they were saved in.
 
-    source: .safetensors, .npz, .pth, .pt, .pyth, .bin, .ckpt, or a folder with such a file, or shards and their index.
-    part: which of several state dicts in one file, as "student"; None takes the first of `WRAPPERS`.
+    source: .safetensors, .npz, .pth, .pth.tar, .pt, .pyth, .bin, .ckpt, or a folder with such a file, or shards and
+        their index.
+    part: which of several state dicts in one file, as "student" or "ema.model"; None takes the one that there is.
 
     Raises: UserError, with what would do, for anything that is no checkpoint, or is damaged, or holds code.
     """
@@ -137,8 +158,7 @@ SAFE_WAY = (
 
 def read_torch(path: Path, part: str | None) -> Mapping[str, Tensor]:
     try:
-        # The arguments of a training, which lie beside many weights, are a plain namespace.
-        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(PLAIN_VALUES), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             content = load_mapped(path)
     except UnpicklingError as error:
@@ -160,38 +180,89 @@ def load_mapped(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def unwrapped(path: Path, content: Any, part: str | None) -> dict[str, Tensor]:
-    """The state dict in what a training program saved."""
-    trail: list[str] = []
-    seen: list[Any] = []
-    while isinstance(content, Mapping) and not any(content is one for one in seen):  # it may lie within itself
-        seen.append(content)
-        inside = [name for name in WRAPPERS if isinstance(content.get(name), Mapping)]
-        if part is not None and part not in trail:
-            if not isinstance(content.get(part), Mapping):
-                raise UserError(f"{path} has no {part!r}; it holds {first_few(content)}.")
-            inside = [part]
-        if not inside:
-            break
-        if len(inside) > 1:
-            logger.warning("%s: %r is taken, %s left; `part` chooses.", path, inside[0], first_few(inside[1:]))
-        trail.append(inside[0])
-        content = content[inside[0]]
-    tensors = (
-        {name: value for name, value in dict(content).items() if isinstance(value, Tensor)}
-        if isinstance(content, Mapping)
-        else {}
-    )
-    if not tensors:
+def unwrapped(path: Path, content: Any, part: str | None) -> Mapping[str, Tensor]:
+    """The state dict in what a training program saved, wherever it lies there.
+
+    Raises: UserError where there is none, and where there are several that differ.
+    """
+    found = dict(state_dicts(content))
+    if part is not None:
+        chosen = {name: state for name, state in found.items() if f"{name}.".startswith(f"{part}.")}
+        flat = {key: value for key, value in found.get("", {}).items() if key.startswith(f"{part}.")}
+        if not chosen and not flat:
+            raise UserError(f"{path} has no {part!r}; it holds {first_few([*found] if any(found) else found[''])}.")
+        found = chosen or {part: flat}
+    if not found:
+        refuse_nameless(path, content)
         raise UserError(
             f"{path} holds no weights: it is {described(content)}. Save a model's state_dict(), alone or under 'model'."
         )
-    if strange := [name for name in tensors if not isinstance(name, str)]:
-        raise UserError(
-            f"{path} names tensors by what is no text ({first_few(map(repr, strange))}), which no model does. Save a "
-            "model's state_dict(), alone or under 'model'."
-        )
-    return tensors
+    if known := {name: state for name, state in found.items() if is_known(state)}:
+        found = known
+    most = max(len(state) for state in found.values())
+    rivals = {name: state for name, state in found.items() if 2 * len(state) > most}
+    taken = next(iter(rivals))
+    refuse_rivals(path, rivals)
+    if len(found) > 1 or taken.count("."):
+        left = [name for name in found if name != taken]
+        logger.warning("%s: %r is taken%s.", path, taken, f", {first_few(left)} left" if left else "")
+    return rivals[taken]
+
+
+def refuse_nameless(path: Any, content: Any) -> None:
+    """Raises: UserError for tensors that are named by what is no text."""
+    for one in (content, *(content.values() if isinstance(content, Mapping) else ())):
+        named = dict(one) if isinstance(one, Mapping) else {}
+        strange = [name for name, value in named.items() if isinstance(value, Tensor) and not isinstance(name, str)]
+        if strange:
+            raise UserError(
+                f"{path} names tensors by what is no text ({first_few(map(repr, strange))}), which no model does. Save "
+                "a model's state_dict(), alone or under 'model'."
+            )
+
+
+def state_dicts(
+    content: Any, trail: tuple[str, ...] = (), within: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The name by which it is reached, and the tensors, of each mapping of tensors but those beside a model.
+
+    within: what it lies in, itself perhaps.
+    """
+    beside = any(word.lower().startswith(BESIDE_A_MODEL) for word in trail)
+    if not isinstance(content, Mapping) or beside or any(content is one for one in within):
+        return
+    named = {name: value for name, value in dict(content).items() if isinstance(name, str)}
+    if tensors := {name: value for name, value in named.items() if isinstance(value, Tensor)}:
+        yield ".".join(trail), tensors
+    for name, value in named.items():
+        yield from state_dicts(value, (*trail, name), (*within, content))
+
+
+def is_known(state: Mapping[str, Tensor]) -> bool:
+    """Whether it has a key of any published file, or of vit-pytorch's."""
+    from ...families import FAMILIES
+
+    anchors = [files.anchor for family in FAMILIES.values() for files in family.original_files()]
+    return any(key.endswith((*anchors, "to_qkv.weight", "embeddings.patches.projection.weight")) for key in state)
+
+
+def refuse_rivals(path: Any, rivals: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Raises: UserError where models are not all the same, tensor by tensor."""
+    first, *others = rivals
+    for other in others:
+        if not same_tensors(rivals[first], rivals[other]):
+            raise UserError(
+                f"{path} holds several models, which differ: {', '.join(repr(name) for name in rivals)}. "
+                f"Say which one, as in part={first!r} (convert: --say part={first})."
+            )
+
+
+def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether both hold the same, whatever stands before all of the names of each."""
+    if len(one) != len(other):
+        return False
+    pairs = zip(sorted(one), sorted(other), strict=True)
+    return all(one[key].shape == other[name].shape and torch.equal(one[key], other[name]) for key, name in pairs)
 
 
 def described(content: Any) -> str:
@@ -216,6 +287,7 @@ READERS = {
     ".pth": read_torch,
     ".pt": read_torch,
     ".pyth": read_torch,
+    ".tar": read_torch,
     ".bin": read_torch,
     ".ckpt": read_torch,
 }
@@ -224,26 +296,25 @@ READERS = {
 def under_prefix(state: Mapping[str, Tensor], anchor: str) -> tuple[Mapping[str, Tensor], list[str]] | None:
     """What of a state dict belongs to the model that has a key `anchor`, under its own names, and the keys that do not.
 
-    None where there is no such model, under any chain of `PREFIXES`.
+    None where there is no such model, under any name or none. Raises: UserError where there are several that differ.
     """
     chains = [key[: -len(anchor)] for key in state if key.endswith(anchor)]
-    known = {chain: places for chain in chains if (places := prefix_places(chain)) is not None}
-    if not known:
+    models = {chain: own_part(state, chain) for chain in chains if is_prefix(chain, state)}
+    if not models:
         return None
-    prefix = min(known, key=lambda chain: known[chain])
-    own = {key: key[len(prefix) :] for key in state if key.startswith(prefix)}
-    named = Tensors({name: lambda key=key: state[key] for key, name in own.items()})
-    return named, [key for key in state if key not in own]
+    refuse_rivals("The file", {chain.removesuffix("."): part for chain, part in models.items()})
+    prefix = next(iter(models))
+    return models[prefix], [key for key in state if not key.startswith(prefix)]
 
 
-def prefix_places(chain: str) -> tuple[int, ...] | None:
-    """Where each word of a chain such as "module.encoder." stands in `PREFIXES`; None where one is not there."""
-    *words, rest = chain.split(".")
-    if rest:
-        return None
-    places = []
-    for word in words:
-        if f"{word}." not in PREFIXES:
-            return None
-        places.append(PREFIXES.index(f"{word}."))
-    return tuple(places)
+def own_part(state: Mapping[str, Tensor], chain: str) -> Mapping[str, Tensor]:
+    own = {key: key[len(chain) :] for key in state if key.startswith(chain)}
+    return Tensors({name: lambda key=key: state[key] for key, name in own.items()})
+
+
+def is_prefix(chain: str, state: Mapping[str, Tensor]) -> bool:
+    """Whether such a chain as "module.encoder." stands before the names of a whole model, and of no part of one."""
+    words = chain.split(".")
+    known = all(f"{word}." in PREFIXES for word in words[:-1])
+    has_patches = any(key.startswith(tuple(f"{chain}{name}" for name in OF_PATCHES)) for key in state)
+    return not words[-1] and (known or has_patches)

@@ -10,11 +10,25 @@ from torch import Tensor
 from ...errors import UserError
 from ...families import Family
 from ...models.shapes import Size, pair
-from .rules import Table, under
+from .checkpoint_files import Tensors
+from .rules import Table, UncoveredKeys, dropped, listed, under
 from .weights import fill
 
 # Of the published widths those whose heads are not 64 wide (arXiv:2010.11929, arXiv:2106.04560).
 HEADS_OF_WIDTH = {1280: 16, 1408: 16, 1664: 16}
+
+# What people call what they put on top of an encoder.
+HEAD_WORDS = {
+    "head",
+    "heads",
+    "classifier",
+    "fc",
+    "cls_head",
+    "mlp_head",
+    "linear_head",
+    "classification_head",
+    "last_layer",
+}
 
 
 class Found(NamedTuple):
@@ -38,15 +52,53 @@ class Found(NamedTuple):
 def build_model(family: Family, found: Found, said: Mapping[str, Any]) -> Any:
     """Our model of these weights, in their dtype; `said` are fields of our configuration that hold over what was found.
 
-    With num_labels=0 a classifier is left out. Raises: UserError where weights and words do not fit together.
+    With num_labels=0 a classifier is left out, of whatever form. Raises: UserError where weights and words do not fit
+    together.
     """
     config = family.config_class(**{**found.words, **said})
     classifies = found.head is not None and bool(config.num_labels)
     model_class = family.classifier if classifies else family.classes["AutoModel"]
     with torch.device("meta"):
         ours = model_class(config)
-    fill(ours, found.state, whole_table(found, config, model_class.base_model_prefix), config.num_hidden_layers)
+    table = whole_table(found, config, model_class.base_model_prefix)
+    try:
+        fill(ours, found.state, table, config.num_hidden_layers)
+    except UncoveredKeys as error:
+        heads = {key for key in error.keys if key.split(".")[0] in HEAD_WORDS}
+        if heads != error.keys or said.get("num_labels") != 0:
+            raise UserError(way_out(error, heads)) from error
+        found.notes.append(f"{listed(heads)} left out: num_labels=0 was said")
+        left_out = [dropped(key, "num_labels=0 was said") for key in heads]
+        fill(ours, found.state, [*table, *left_out], config.num_hidden_layers)
     return ours
+
+
+def way_out(error: UncoveredKeys, heads: set[str]) -> str:
+    """What a user can do about keys that no rule covers."""
+    if heads != error.keys:
+        return f"{error} The weights hold them beside a model that is known here; they are of another architecture."
+    return (
+        f"The weights end in a head of their own, {listed(heads)}, which has no form in our words: ours is one Linear. "
+        "Take the encoder alone with num_labels=0 (convert: --say num_labels=0)."
+    )
+
+
+def with_plain_head(state: Mapping[str, Tensor], standard: str, width: int, notes: list[str]) -> Mapping[str, Tensor]:
+    """The same, with the one Linear that somebody put in place of the head under the head's own name.
+
+    A head of more than that stays as it is.
+    """
+    heads = [key for key in state if key.split(".")[0] in HEAD_WORDS and "pre_logits" not in key]
+    names = {key.rpartition(".")[0] for key in heads}
+    if f"{standard}.weight" in state or len(names) != 1:
+        return state
+    (name,) = names
+    is_linear = {f"{name}.weight", f"{name}.bias"} == set(heads) and state[f"{name}.weight"].shape[1:] == (width,)
+    if not is_linear:
+        return state
+    notes.append(f"{name} is taken for the classifier, which it was put in place of")
+    renamed = {key: f"{standard}{key[len(name) :]}" if key in heads else key for key in state}
+    return Tensors({new: lambda key=key: state[key] for key, new in renamed.items()})
 
 
 def whole_table(found: Found, config: Any, trunk: str) -> Table:

@@ -6,14 +6,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from PIL.Image import Resampling
+from transformers.image_processing_backends import PilBackend
 
-from ...data.decode.processors import INTERPOLATIONS, make_image_processor
+from ...data.decode.preparation import shares_arithmetic
+from ...data.decode.processors import INTERPOLATIONS, make_image_processor, own_processor
 from ...errors import UserError
 from ...files import read_json
-from ...modality import modality_of, modality_of_processor
+from ...modality import IMAGE, modality_of, modality_of_processor
 from ...models.image_processing_vit import VisionTransformerImageProcessor
-from ...models.shapes import pair
+from ...models.shapes import Size, pair
 
 PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")
 
@@ -62,8 +65,7 @@ def preprocessing_words(processor: Any) -> dict[str, Any]:
         raise UserError(f"resample={resample.name} is none of {', '.join(INTERPOLATIONS)}; set one of them.")
     sampled = {name: getattr(processor, name, None) for name in ("sampling", "sampling_rate")}
     return {
-        "mean": list(processor.image_mean) if processor.do_normalize else [0.0],
-        "std": list(processor.image_std) if processor.do_normalize else [1.0],
+        **{name: values.tolist() for name, values in zip(("mean", "std"), shares_arithmetic(processor), strict=True)},
         "crop_pct": crop_pct_of(processor),
         "interpolation": interpolation,
         **{name: value for name, value in sampled.items() if value is not None},
@@ -142,13 +144,38 @@ def timm_label_names(pretrained_cfg: Mapping[str, Any]) -> list[str] | None:
     return described if len(set(described)) == len(described) else in_order
 
 
+def published_processor(folder: Path) -> Any:
+    """The processor of images beside a model of any library, as that made it; None where there is none, or it cannot be
+    loaded here: of a library that is not installed, or of code beside it."""
+    if not (folder / PROCESSOR_FILES[1]).is_file():
+        return None
+    if (own := own_processor(folder)) is not None:
+        return own
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+    except (ImportError, OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def fits(processor: Any, config: Any) -> bool:
+    """Whether it works where Pillow does, for images of these channels."""
+    means = np.ravel(getattr(processor, "image_mean", None) or [0.0] * 3)
+    plain = not getattr(processor, "do_normalize", False)
+    return isinstance(processor, PilBackend) and (plain or len(means) in (1, config.num_channels))
+
+
 def processor_from_json(folder: Path, config: Any) -> Any:
-    """Our processor, of images or videos, that does what transformers' file beside the model says; None where there is
-    none."""
+    """The processor, of images or videos, that was published with a model; where it does not fit, ours that does what
+    its file says; None where there is none."""
+    modality = modality_of(config)
     path = next((folder / name for name in PROCESSOR_FILES if (folder / name).is_file()), None)
     if path is None:
         return None
     said = read_json(path)
+    if modality is IMAGE and fits(published := published_processor(folder), config):
+        return published
     words = words_for_channels(
         SimpleNamespace(
             size=as_sides(said.get("size")),
@@ -156,6 +183,8 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             do_center_crop=said.get("do_center_crop", "crop_size" in said),
             resample=said.get("resample"),
             do_normalize=said.get("do_normalize", True),
+            do_rescale=said.get("do_rescale", True),
+            rescale_factor=said.get("rescale_factor"),
             image_mean=said.get("image_mean") or [0.5] * 3,
             image_std=said.get("image_std") or [0.5] * 3,
             fit=said.get("fit"),
@@ -166,7 +195,17 @@ def processor_from_json(folder: Path, config: Any) -> Any:
         ),
         config.num_channels,
     )
-    return modality_of(config).make_processor(config, **words)
+    if modality is IMAGE:  # whose models take any size: that of the file holds over that of the configuration
+        config = SimpleNamespace(image_size=published_size(said, config), num_channels=config.num_channels)
+    return modality.make_processor(config, **words)
+
+
+def published_size(said: Mapping[str, Any], config: Any) -> Size:
+    """Of the images that a processor's file makes; where it does not say one, the model's."""
+    size, crop = as_sides(said.get("size")), as_sides(said.get("crop_size"))
+    cuts = said.get("do_center_crop", "crop_size" in said)
+    whole = crop if cuts and crop else size
+    return [whole["height"], whole["width"]] if whole.keys() >= {"height", "width"} else config.image_size
 
 
 def as_sides(size: Any) -> dict[str, int]:

@@ -34,6 +34,14 @@ class Rule(NamedTuple):
 Table = list[Rule]
 
 
+class UncoveredKeys(UserError):
+    """No rule says what becomes of these keys."""
+
+    def __init__(self, keys: set[str]):
+        super().__init__(f"No rule covers {listed(keys)}; add one, or a rule that drops them on purpose.")
+        self.keys = keys
+
+
 def keys(given: str | tuple[str, ...]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else given
 
@@ -150,7 +158,8 @@ def translate(
     are held at a time. shapes: what the target has, so that all of it is accounted for. share: tensors that need no
     change may be those of `state` themselves.
 
-    Raises: UserError for keys that no rule covers, keys of the target that nothing fills, and other shapes.
+    Raises: UncoveredKeys for keys that no rule covers, UserError for keys of the target that nothing fills, and other
+        shapes.
     """
     used, translated, constants = set(), {}, []
     for rule in written_out(table, layers):
@@ -169,7 +178,7 @@ def translate(
     dtype = next((tensor.dtype for key, tensor in translated.items() if key not in constants), torch.float32)
     translated.update({key: translated[key].to(dtype) for key in constants})
     if left := set(state) - used:
-        raise UserError(f"No rule covers {listed(left)}; add one, or a rule that drops them on purpose.")
+        raise UncoveredKeys(left)
     if shapes is not None and (missing := set(shapes) - set(translated)):
         raise UserError(f"The source has nothing that makes {listed(missing)}; it is of another architecture.")
     return translated

@@ -1,15 +1,17 @@
 """Microsoft's files of Swin Transformers, as ours."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ...errors import UserError
+from ...errors import UserError, first_few
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.shapes import pair
-from ..core.infer_config import Found, as_size, depth_of
+from ..core.checkpoint_files import Tensors
+from ..core.infer_config import Found, as_size, depth_of, with_plain_head
 from ..core.preprocessing import MEAN, STD
 from ..core.rules import Table, weight_and_bias
 from ..core.swin_rules import (
@@ -81,7 +83,9 @@ def found_in(
 ) -> Found:
     """What both have in common. last: the side of the last stage's window; None where image_size is said."""
     width, channels, *patch = state["patch_embed.proj.weight"].shape
-    stages = depth_of(state, "layers.")
+    stages, notes = depth_of(state, "layers."), []
+    state = with_plain_head(state, names.head, width * 2 ** (stages - 1), notes)
+    state = with_last_norm(state, stages - 1, notes)
     words |= {
         "patch_size": as_size(patch[0], patch[1]),
         "num_channels": channels,
@@ -91,7 +95,6 @@ def found_in(
         "patch_norm": "patch_embed.norm.weight" in state,
         "ape": "absolute_pos_embed" in state,
     }
-    notes: list[str] = []
     side = pair(said["image_size"])[0] if last is None else last * patch[0] * 2 ** (stages - 1)
     if "image_size" not in said:
         # Windows of the last stage cover it in every published model.
@@ -103,6 +106,19 @@ def found_in(
     rules = None if head is None else weight_and_bias(names.head, "classifier")
     images = {**IMAGES, "crop_pct": None} if side >= SQUEEZED else IMAGES
     return Found(state, words, partial(swin_table, names), rules, notes, images)
+
+
+def with_last_norm(state: Mapping[str, Tensor], last: int, notes: list[str]) -> Mapping[str, Tensor]:
+    """Of a backbone, which has a norm for the map of each stage (mmsegmentation's norm0 to norm3): the last is the
+    model's own, and the others are left out."""
+    if "norm.weight" in state or f"norm{last}.weight" not in state:
+        return state
+    others = [key for key in state if re.match(r"norm\d+\.", key) and not key.startswith(f"norm{last}.")]
+    notes.append(
+        f"norm{last} is taken for the norm of the model, and {first_few(others)} of a backbone's maps left out"
+    )
+    names = {key: key.replace(f"norm{last}.", "norm.", 1) if key.startswith(f"norm{last}.") else key for key in state}
+    return Tensors({new: lambda key=key: state[key] for key, new in names.items() if key not in others})
 
 
 def merges_last(state: Mapping[str, Tensor]) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import UserError, first_few
 from ...models.configuration_vit import VisionTransformerConfig
 from ..core.checkpoint_files import Tensors
-from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
+from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads, with_plain_head
 from ..core.preprocessing import MEAN, STD
 from ..core.rules import Rule, Table, dropped, mapped, weight_and_bias
 from ..timm.vit_rules import fold_registers, timm_table
@@ -44,6 +44,7 @@ def find_timm(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     ]
     distilled = "dist_token" in state
     width, channels, *sides = state["patch_embed.proj.weight"].shape
+    state = with_plain_head(state, "head", width, notes)
     patch_size = (sides[0], sides[1])
     first = int("cls_token" in state)
     rows = state["pos_embed"].shape[1] - int(distilled)

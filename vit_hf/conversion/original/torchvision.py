@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ...models.configuration_vit import VisionTransformerConfig
-from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads
+from ..core.infer_config import Found, as_size, depth_of, image_size_of, number_of_heads, with_plain_head
 from ..core.preprocessing import MEAN, STD
 from ..core.rules import Table, mapped, patch_kernel, under, weight_and_bias
 
@@ -20,6 +20,7 @@ INNER, OUTER = ("mlp.0", "mlp.linear_1"), ("mlp.3", "mlp.linear_2")
 def find_torchvision(state: Mapping[str, Tensor], said: Mapping[str, Any]) -> Found:
     notes: list[str] = []
     width, channels, *patch_size = state["conv_proj.weight"].shape
+    state = with_plain_head(state, "heads.head", width, notes)
     first = ANCHOR.split(".self_attention")[0]
     inner = next(state[f"{first}.{name}.weight"] for name in INNER if f"{first}.{name}.weight" in state)
     patches = (patch_size[0], patch_size[1])

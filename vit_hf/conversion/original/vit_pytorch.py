@@ -33,19 +33,20 @@ def from_vit_pytorch(
     pool: str | None = None,
     image_size: Size | None = None,
     num_channels: int = 3,
+    part: str | None = None,
     **words: Any,
 ) -> Any:
     """Our classifier with the weights of vit-pytorch's ViT or SimpleViT; without a head, our model of its tokens.
 
     source: a live model, or a file with its state dict, which says all but these:
     heads: of attention. pool: "cls" (where not said) or "mean", of 2022's. image_size: where it is no square, and
-        of SimpleViT. num_channels: of images.
+        of SimpleViT. num_channels: of images. part: which of several state dicts in the file.
     words: fields of our configuration, as layer_norm_eps, that hold over what the weights say.
 
     Raises: UserError for what must be said, for keys that no rule covers, and for files that cannot be read.
     """
     ours, notes, _ = convert_from_vit_pytorch(
-        source, heads=heads, pool=pool, image_size=image_size, num_channels=num_channels, **words
+        source, heads=heads, pool=pool, image_size=image_size, num_channels=num_channels, part=part, **words
     )
     for note in notes:
         logger.warning("%s: %s", source if isinstance(source, (str, Path)) else type(source).__name__, note)
@@ -59,6 +60,7 @@ def convert_from_vit_pytorch(
     pool: str | None = None,
     image_size: Size | None = None,
     num_channels: int = 3,
+    part: str | None = None,
     **words: Any,
 ) -> tuple[Any, list[str], Found]:
     """-> our model, what was left out or assumed, and what was found; see `from_vit_pytorch`."""
@@ -67,7 +69,7 @@ def convert_from_vit_pytorch(
         heads, pool = said_by(source, heads, pool)
         words = rates_of(source) | words
     else:
-        state, left, live = *trunk_in(open_checkpoint(source), source), None
+        state, left, live = *trunk_in(open_checkpoint(source, part=part), source), None
     found = find(state, heads=heads, pool=pool, image_size=image_size, channels=num_channels, live=live)
     beside = [f"left out: {first_few(left)}"] if left else []
     return build_model(FAMILIES["vit"], found, words), [*found.notes, *beside], found

@@ -51,6 +51,18 @@ def range_of(processor: Any) -> tuple[float, float] | None:
     return None if low_and_high is None else (float(low_and_high[0]), float(low_and_high[1]))
 
 
+def shares_arithmetic(processor: Any) -> tuple[Tensor, Tensor]:
+    """-> c (or 1), c (or 1), doubles: the mean that a processor takes off pixels from 0 to 1, and the std that it
+    divides them by; its rescaling of bytes, if it is none to 0..1, is counted in."""
+    normalizes = processor.do_normalize
+    mean = torch.tensor(processor.image_mean if normalizes else [0.0], dtype=torch.float64)
+    std = torch.tensor(processor.image_std if normalizes else [1.0], dtype=torch.float64)
+    rescales = getattr(processor, "do_rescale", True)
+    white = 255 * (getattr(processor, "rescale_factor", None) or 1 / 255) if rescales else 255.0
+    plain = abs(white - 1) < 1e-9
+    return (mean, std) if plain else (mean / white, std / white)
+
+
 class Preparation:
     """The image processor's resizing and cropping apart from its arithmetic, which follows the augmentation."""
 
@@ -61,9 +73,7 @@ class Preparation:
         self.channels = channels
         self.sizing = Sizing.of(processor)
         self.pixel_range = range_of(processor)
-        normalizes = processor.do_normalize
-        self.mean = torch.tensor(processor.image_mean if normalizes else [0.0]).reshape(-1, 1, 1)
-        self.std = torch.tensor(processor.image_std if normalizes else [1.0]).reshape(-1, 1, 1)
+        self.mean, self.std = (values.float().reshape(-1, 1, 1) for values in shares_arithmetic(processor))
         # Every image becomes as large as a blank one does.
         blank = self.pixels(OpenPicture(Image.new("L", (32, 32))))
         self.size: tuple[int, int] = (blank.shape[1], blank.shape[2])
