@@ -11,9 +11,9 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from ...errors import UserError
 from ...files import read_json
+from ...models.frame_sampling import Sampling
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import Size, pair
-from ...models.video_frames import Sampling
 from ...models.video_processing_timesformer import TimeSformerVideoProcessor
 
 Fit = Literal["squash", "crop", "pad"]
