@@ -266,7 +266,7 @@ class VideoModality(Modality):
     endings = IMAGE_ENDINGS | VIDEO_ENDINGS
     head = "ForVideoClassification"
     auto_processor, processor_module = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"
-    processor_settings = (*Modality.processor_settings, "frame_sampling", "sampling_rate")
+    processor_settings = (*Modality.processor_settings, "frame_sampling", "sampling_rate", "frames")
     default_crop_pct = 1.0
     bundled = "moving_digits"
     example_file, example_path = "one.mp4", "wave/1.mp4"

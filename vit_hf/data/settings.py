@@ -64,6 +64,7 @@ class DataSettings(Section):
         default="uniform", description="frames of the whole video, or dense, of a part of it"
     )
     sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken, at 30 a second")
+    frames: str | None = Field(default=None, description="files of a folder that are one video's, as in img_*.jpg")
     sampling: Literal["shuffled", "balanced"] = Field(
         default="shuffled", description="each training image once an epoch; or each class as often, its images repeated"
     )

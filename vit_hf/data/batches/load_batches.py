@@ -93,7 +93,7 @@ def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_erro
 
 def reading_of(settings: DataSettings, preparation: Preparation | ClipPreparation) -> Reading:
     """How files are read: with the limits of the recipe, and with the range of what travels beside the model."""
-    return Reading(settings.check_finite, preparation.pixel_range, settings.max_pixels)
+    return Reading(settings.check_finite, preparation.pixel_range, settings.max_pixels, settings.frames)
 
 
 def load_batches(

@@ -149,5 +149,5 @@ def open_footage(source: Path | bytes | np.ndarray, name: str, reading: Reading 
     if isinstance(source, np.ndarray):
         return ArrayFootage(source)
     with as_an_image():
-        video = open_video(source, name)
+        video = open_video(source, name, reading.frames)
     return FolderFootage(video, reading) if isinstance(video, FrameFolder) else FileFootage(video)
