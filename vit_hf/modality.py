@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from .errors import UserError
 from .files import IMAGE_ENDINGS, VIDEO_ENDINGS
+from .models.frame_sampling import USUAL_RATE
 from .models.shapes import pair
 from .models.video_frames import STILLS
 
@@ -265,7 +266,7 @@ class VideoModality(Modality):
     endings = IMAGE_ENDINGS | VIDEO_ENDINGS
     head = "ForVideoClassification"
     auto_processor, processor_module = "AutoVideoProcessor", "transformers.models.auto.video_processing_auto"
-    processor_settings = (*Modality.processor_settings, "frame_sampling", "sampling_rate")
+    processor_settings = (*Modality.processor_settings, "frame_sampling", "sampling_rate", "frames")
     default_crop_pct = 1.0
     bundled = "moving_digits"
     example_file, example_path = "one.mp4", "wave/1.mp4"
@@ -318,7 +319,8 @@ class VideoModality(Modality):
         frames = config.num_frames
         if settings.frame_sampling == "uniform":
             return [f"{frames} frames, evenly over the whole video"]
-        return [f"{frames} frames, evenly over {frames * settings.sampling_rate} of the video's"]
+        seconds = frames * settings.sampling_rate / USUAL_RATE
+        return [f"{frames} frames, evenly over {seconds:.3g} seconds of the video"]
 
     def views(self, given: str | None, tta: str | None = None) -> Any:
         from .data.batches.dataset import Views
@@ -353,7 +355,7 @@ class VideoModality(Modality):
 
     def as_images(self, pixels: Any) -> Any:
         """Some frames of each clip side by side."""
-        from .models.video_frames import uniform_frames
+        from .models.frame_sampling import uniform_frames
         from .plots.galleries import film_strips
 
         return film_strips(pixels[:, uniform_frames(pixels.shape[1], self.frames_shown, 0.5)])

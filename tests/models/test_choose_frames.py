@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vit_hf.models.video_frames import choose_frames, dense_frames, uniform_frames
+from vit_hf.models.frame_sampling import choose_frames, dense_frames, uniform_frames
 
 counts = st.integers(1, 2000)
 lengths = st.integers(1, 64)

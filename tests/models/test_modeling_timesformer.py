@@ -217,6 +217,9 @@ def test_what_is_no_batch_of_clips_is_refused(pixels, complaint):
 def test_a_mask_of_other_frames_is_refused():
     with pytest.raises(ValueError, match=r"frame_mask of shape \(2, 3\).*\(2, 4\)"):
         tiny_timesformer(Classifier)(clips(), frame_mask=torch.ones(2, 3))
+    nothing = torch.tensor([[True] * 4, [False] * 4])
+    with pytest.raises(ValueError, match=r"hides every frame of the clips \[1\]"):
+        tiny_timesformer(Classifier)(clips(), frame_mask=nothing)
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,15 @@ def test_a_folder_of_timesformer_holds_its_own_code_and_the_parts(tmp_path):
     assert lines_of_code(tmp_path) < 1700
 
 
-PROCESSOR_FILES = ("image_files", "image_processing_vit", "video_frames", "video_processing_timesformer")
+PROCESSOR_FILES = (
+    *("films", "frame_sampling", "image_files", "image_processing_vit", "video_frames"),
+    "video_processing_timesformer",
+)
 
 
 def test_a_processor_of_videos_adds_how_frames_are_read_and_chosen(video_classifier, tmp_path):
     assert {file.name for file in tmp_path.glob("*.py")} == CLIP_CODE | {f"{name}.py" for name in PROCESSOR_FILES}
-    assert sum(len((tmp_path / f"{name}.py").read_text().splitlines()) for name in PROCESSOR_FILES) < 750
+    assert sum(len((tmp_path / f"{name}.py").read_text().splitlines()) for name in PROCESSOR_FILES) < 1100
 
 
 @pytest.mark.parametrize(

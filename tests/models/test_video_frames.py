@@ -9,37 +9,11 @@ import av
 import av.error as av_error
 import numpy as np
 import pytest
+from made_films import decoded_in_order, pictures, write_film
 from PIL import Image
 
-from vit_hf.models import video_frames
+from vit_hf.models import films, video_frames
 from vit_hf.models.video_frames import UnreadableVideo, in_a_sentence, open_video
-
-HEIGHT, WIDTH = 36, 48
-
-
-def pictures(count: int) -> list[np.ndarray]:
-    """t h w c: smooth, no two alike, in no symmetry."""
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    return [
-        np.stack([3 * rows + 4 * number, 4 * columns + 2 * number, rows + columns + 5 * number], -1).astype(np.uint8)
-        for number in range(count)
-    ]
-
-
-def write_film(
-    file: Path, codec: str, pixels: str = "yuv420p", *, count=30, key_every=6, between=0, turned=0, **options
-):
-    """A film with a key frame in `key_every` frames and up to `between` frames that need a later one."""
-    with av.open(str(file), "w", options=options.pop("container", {})) as container:
-        stream: Any = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
-        stream.codec_context.gop_size, stream.codec_context.max_b_frames = key_every, between
-        if turned:
-            stream.set_display_rotation(turned)
-        for picture in pictures(count):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-    return file
 
 
 def write_folder(folder: Path, names: list[str]) -> Path:
@@ -62,11 +36,6 @@ def arrays(images: list[Image.Image]) -> list[np.ndarray]:
 def assert_same(given: list[Image.Image], expected: list[np.ndarray]) -> None:
     for one, other in zip(arrays(given), expected, strict=True):
         assert np.array_equal(one, other)
-
-
-def decoded_in_order(file: Path) -> list[np.ndarray]:
-    with av.open(str(file)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def assert_frames(source: Path | bytes, expected: list[np.ndarray]) -> None:
@@ -181,7 +150,7 @@ def test_frames_are_looked_for_where_the_container_tells_their_times(
 ):
     file = write_film(tmp_path / name, codec, key_every=key_every, between=between)
     expected = decoded_in_order(file)
-    monkeypatch.setattr(video_frames.Film, "counted", None)
+    monkeypatch.setattr(films.Film, "counted", None)
     assert_frames(file, expected)
 
 
@@ -193,7 +162,7 @@ def test_frames_are_counted_where_looking_for_them_leads_elsewhere(name, codec, 
     """As it does in these containers, if they are taken for one that tells times."""
     file = write_film(tmp_path / name, codec, key_every=5, between=3)
     expected = decoded_in_order(file)
-    monkeypatch.setattr(video_frames, "MP4", kind)
+    monkeypatch.setattr(films, "MP4", kind)
     film: Any = open_video(file)
     assert film.looked_for([29]) is None
     assert_same(film.images([29, 28, 29]), [expected[29], expected[28], expected[29]])

@@ -1,5 +1,6 @@
 """Videos come to a TimeSformer frame by frame as images come to a Vision Transformer."""
 
+import io
 import json
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_films import write_film
 from PIL import Image
 from tiny import tiny_timesformer
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.video_utils import VideoMetadata
 
 from vit_hf import TimeSformerForVideoClassification, TimeSformerVideoProcessor
+from vit_hf.models.frame_sampling import Timing, choose_frames
 from vit_hf.models.image_processing_vit import VisionTransformerImageProcessor
-from vit_hf.models.video_frames import UnreadableVideo, choose_frames
+from vit_hf.models.video_frames import UnreadableVideo
 
 SIZES = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 24}}
 
@@ -274,3 +278,69 @@ def test_what_chooses_no_frames_is_refused(fields, says):
 def test_a_misspelt_option_is_refused():
     with pytest.raises(TypeError, match="TimeSformerVideoProcessor.*frames_per_second"):
         small()(footage(), frames_per_second=3)
+
+
+def test_the_bytes_of_a_file_and_an_open_one_are_what_its_path_is(files):
+    path = files[1]
+    expected = pixels(small(), path)
+    with path.open("rb") as file:
+        forms = [path.read_bytes(), bytearray(path.read_bytes()), io.BytesIO(path.read_bytes()), file]
+        for form in forms:
+            assert torch.equal(pixels(small(), form), expected)
+        assert torch.equal(pixels(small(), [forms[0], path, forms[2]]), expected.repeat(3, 1, 1, 1, 1))
+    with pytest.raises(UnreadableVideo, match="a video of 3 bytes"):
+        small()(b"GIF")
+
+
+def test_fps_takes_so_many_frames_of_each_second():
+    video = footage(50)
+    whole = pixels(small(), video, do_sample_frames=False)[0]
+    found = pixels(small(), video, fps=2, video_metadata={"fps": 25, "total_num_frames": 50})[0]
+    assert torch.equal(found, whole[[6, 18, 31, 43]])
+    with pytest.raises(ValueError, match="fps=2 takes frames by their times"):
+        small()(video, fps=2)
+    with pytest.raises(ValueError, match="fps=2 and num_frames=3"):
+        small()(video, fps=2, num_frames=3)
+
+
+def test_dense_clips_of_frames_go_by_the_rate_that_is_said_of_them():
+    video = footage(60, 32, 24)
+    whole = pixels(small(), video, do_sample_frames=False)[0]
+    how = {"sampling": "dense", "sampling_rate": 8}
+    for rate in (15, 30, 60):
+        expected = choose_frames(Timing(60, rate), 4, "dense", 8)
+        for said in ({"fps": rate}, VideoMetadata(60, rate), [{"fps": rate}]):
+            assert torch.equal(pixels(small(), video, video_metadata=said, **how)[0], whole[expected])
+    with pytest.raises(ValueError, match="video_metadata tells of 2 videos, and there are 1"):
+        small()(video, video_metadata=[{"fps": 3}, {"fps": 4}])
+
+
+def test_metadata_says_which_frames_were_taken(tmp_path):
+    film = write_film(tmp_path / "a.mp4", "libx264", count=50)
+    first, second = small()([film, footage(8)], return_metadata=True)["video_metadata"]
+    assert (first.total_num_frames, first.fps, first.duration, first.height, first.width) == (50, 25, 2, 36, 48)
+    assert first.frames_indices == [6, 18, 31, 43]
+    assert first.timestamps == [0.24, 0.72, 1.24, 1.72]
+    assert (second.total_num_frames, second.fps, second.frames_indices) == (8, None, [1, 3, 5, 7])
+
+
+def test_frames_of_other_sizes_are_resized_to_the_first():
+    video = [*images(footage(2, 40, 30)), *images(footage(2, 80, 60))]
+    resized = [frame.resize((30, 40)) for frame in video]
+    assert torch.equal(pixels(small(), video), pixels(small(), resized))
+    with pytest.raises(ValueError, match="different shapes"):
+        small()([*footage(2, 40, 30), *footage(2, 80, 60)])
+
+
+def test_a_pattern_says_which_files_of_a_folder_are_frames_and_is_saved(tmp_path):
+    for number, frame in enumerate(images(footage(4))):
+        frame.save(tmp_path / f"img_{number}.png")
+        frame.rotate(90).save(tmp_path / f"flow_{number}.png")
+    expected = pixels(small(), images(footage(4)))
+    processor = small(frames="img_*.png")
+    assert torch.equal(pixels(processor, tmp_path), expected)
+    assert torch.equal(pixels(small(), tmp_path, frames="img_*.png"), expected)
+    processor.save_pretrained(tmp_path / "saved")
+    assert TimeSformerVideoProcessor.from_pretrained(tmp_path / "saved").frames == "img_*.png"
+    with pytest.raises(UnreadableVideo, match=r"no frames \(depth_\*\)"):
+        small(frames="depth_*")(tmp_path)

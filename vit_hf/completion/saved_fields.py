@@ -4,7 +4,7 @@ transformers reads without a look at them.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -77,7 +77,7 @@ def kind_of_problem(value: Any) -> str | None:
     return None if value in PROBLEMS else f"one of {', '.join(PROBLEMS)}"
 
 
-def is_finite_number(value: Any) -> bool:
+def is_finite_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

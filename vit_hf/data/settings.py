@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..errors import UserError
-from ..models.video_frames import Sampling
+from ..models.frame_sampling import Sampling
 from ..settings import Section
 from .augment.augmentations import build_augmentation
 from .augment.plan import MixSettings
@@ -63,7 +63,8 @@ class DataSettings(Section):
     frame_sampling: Sampling = Field(
         default="uniform", description="frames of the whole video, or dense, of a part of it"
     )
-    sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken")
+    sampling_rate: int = Field(default=32, ge=1, description="dense: of so many frames one is taken, at 30 a second")
+    frames: str | None = Field(default=None, description="files of a folder that are one video's, as in img_*.jpg")
     sampling: Literal["shuffled", "balanced"] = Field(
         default="shuffled", description="each training image once an epoch; or each class as often, its images repeated"
     )

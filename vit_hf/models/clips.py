@@ -172,10 +172,14 @@ def check_clips(pixel_values: Tensor, channels: int, *, finite: bool = False) ->
 
 
 def seen_frames(frame_mask: Tensor | None, pixel_values: Tensor) -> Tensor | None:
-    """b t -> b t, boolean. Raises: UserError for another shape."""
+    """b t -> b t, boolean. Raises: UserError for another shape, and for a clip of which nothing is seen."""
     if frame_mask is None:
         return None
     if frame_mask.shape != pixel_values.shape[:2]:
         given, wanted = tuple(frame_mask.shape), tuple(pixel_values.shape[:2])
         raise UserError(f"frame_mask of shape {given} is not of the clips and frames of pixel_values, {wanted}.")
-    return frame_mask.to(pixel_values.device, torch.bool)
+    seen = frame_mask.to(pixel_values.device, torch.bool)
+    if not torch.compiler.is_compiling() and not bool(seen.any(dim=1).all()):
+        hidden = (~seen.any(dim=1)).nonzero()[:, 0].tolist()
+        raise UserError(f"frame_mask hides every frame of the clips {hidden[:10]} of the batch; leave them out.")
+    return seen

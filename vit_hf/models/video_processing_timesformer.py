@@ -1,7 +1,8 @@
 """From videos to what a TimeSformer takes: frames are chosen, then prepared like images, all in the same way."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -11,11 +12,13 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import PILImageResampling, to_numpy_array
+from transformers.video_utils import VideoMetadata
 
+from .frame_sampling import Sampling, Timing, frames_of_clip
 from .image_files import flattened
 from .image_processing_vit import VisionTransformerImageProcessor, VisionTransformerImageProcessorKwargs
 from .shapes import UserError
-from .video_frames import MODES, Sampling, UnreadableVideo, frames_of_clip, open_video
+from .video_frames import MODES, UnreadableVideo, open_video
 
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 
@@ -27,17 +30,27 @@ class TimeSformerVideoProcessorKwargs(VisionTransformerImageProcessorKwargs, tot
     num_frames: int | None
     sampling: Sampling | None
     sampling_rate: int | None
+    frames: str | None
+
+
+class OpenVideo(NamedTuple):
+    """A video of which no frame is taken yet. images: numbers -> the frames that have them."""
+
+    timing: Timing
+    images: Callable[[Sequence[int]], list[Any]]
 
 
 class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     """A video, or several -> pixel_values b t c h w: frames are chosen, covered, cut and normalized, by PIL alone.
 
     A video is a path or an http address (of a folder of frames, a GIF, WebP or APNG; of other files where PyAV is
-    installed), a list of frames (images, or arrays h w, h w c or c h w), or an array t h w c or t c h w of bytes.
+    installed), the bytes of a file or an open one, a list of frames (images, or arrays h w, h w c or c h w), or an
+    array t h w c or t c h w of bytes.
 
     do_sample_frames: whether to choose frames of a video that has another number of them than `num_frames`, by
         `sampling` ("uniform" or "dense") and `sampling_rate`, as `choose_frames` says; False takes what is given, and
         fills short clips up with zeros, which a mask hides.
+    frames: which files of a folder are frames (img_*.jpg), where not all images are.
     size, crop_size: as for images. The mean and spread are those of facebookresearch's released models.
     """
 
@@ -54,40 +67,53 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
     num_frames = 8
     sampling = "uniform"
     sampling_rate = 32
+    frames = None
 
     def __call__(self, videos: Any, **options: Any) -> BatchFeature:
         """As `preprocess`; `videos` is the word of transformers' own video processors."""
         return self.preprocess(videos, **options)
 
-    def preprocess(self, videos: Any, **options: Any) -> BatchFeature:
+    def preprocess(
+        self,
+        videos: Any,
+        *,
+        fps: float | None = None,
+        video_metadata: Any = None,
+        return_metadata: bool = False,
+        **options: Any,
+    ) -> BatchFeature:
         """-> pixel_values b t c h w; where clips are of unequal lengths also frame_mask b t, False behind their ends.
+
+        fps: take so many frames of each second, uniformly, and not num_frames. video_metadata: of videos that are
+        frames, a dict with their "fps", or one for each video. return_metadata: also video_metadata, what is known of
+        each video and which frames were taken. All three as transformers' own video processors have them.
 
         Raises: UserError for what is no video, and for one that cannot be read.
         """
+        if fps is not None and options.get("num_frames") is not None:
+            raise UserError(f"fps={fps} and num_frames={options['num_frames']}: give one of them.")
         chosen = {name: options.pop(name, None) for name in OF_CLIPS}
         how = {name: getattr(self, name) if value is None else value for name, value in chosen.items()}
-        clips = [self.clip(video, **how) for video in as_videos(videos)]
+        given, pattern = as_videos(videos), options.pop("frames", None) or self.frames
+        said = for_each_video(video_metadata, len(given))
+        clips, known = [], []
+        for video, metadata in zip(given, said, strict=True):
+            opened = open_any_video(video, metadata, pattern)
+            numbers = chosen_frames(opened.timing, fps=fps, **how)
+            clips.append(of_one_size([self.frame(image) for image in opened.images(numbers)]))
+            known.append(metadata_of(opened.timing, numbers, clips[-1][0]))
         lengths = [len(clip) for clip in clips]
         tensors = options.pop("return_tensors", None)
-        frames = super().preprocess([frame for clip in clips for frame in clip], return_tensors="pt", **options)
-        pixels = pad_sequence(frames["pixel_values"].split(lengths), batch_first=True)  # b t c h w
+        prepared = super().preprocess([frame for clip in clips for frame in clip], return_tensors="pt", **options)
+        pixels = pad_sequence(prepared["pixel_values"].split(lengths), batch_first=True)  # b t c h w
         content = {"pixel_values": list(pixels.numpy())}
         if len(set(lengths)) > 1:
             seen = torch.arange(pixels.shape[1]) < torch.tensor(lengths)[:, None]
             content["frame_mask"] = list(seen.numpy())
-        return BatchFeature(content, tensor_type=tensors)
-
-    def clip(
-        self, video: Any, *, do_sample_frames: bool, num_frames: int, sampling: Sampling, sampling_rate: int
-    ) -> list[Any]:
-        """The frames of a video that are taken."""
-        path = isinstance(video, str | Path)
-        frames: Any = open_video(download_video(video), str(video)) if path else video
-        if not len(frames):
-            raise UserError(f"A video ({type(video).__name__}) has no frames.")
-        count = num_frames if do_sample_frames else len(frames)
-        numbers = frames_of_clip(len(frames), count, sampling, sampling_rate)
-        return [self.frame(one) for one in (frames.images(numbers) if path else [frames[number] for number in numbers])]
+        batch = BatchFeature(content, tensor_type=tensors)
+        if return_metadata:
+            batch["video_metadata"] = known
+        return batch
 
     def frame(self, given: Any) -> Any:
         """An image in the model's colors, or an array of three dimensions; grays fill all channels of a model."""
@@ -106,6 +132,79 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         return content
 
 
+def open_any_video(video: Any, metadata: Mapping[str, Any], pattern: str | None) -> OpenVideo:
+    """A path, an address, the bytes of a file, or frames, of which `metadata` may say how many are in a second."""
+    if isinstance(video, str | Path):
+        opened = open_video(download_video(video), str(video), pattern)
+        return OpenVideo(opened.timing, opened.images)
+    if isinstance(video, bytes):
+        opened = open_video(video)
+        return OpenVideo(opened.timing, opened.images)
+    if not len(video):
+        raise UserError(f"A video ({type(video).__name__}) has no frames.")
+    rate, places = metadata.get("fps"), metadata.get("frames_indices")
+    timing = Timing(len(video), rate)
+    if rate and places is not None and len(places) == len(video) > 1:  # frames that somebody has chosen before
+        timing = Timing.of(np.asarray(places) / rate, 1 / rate, exact_to=1e-6, rate=rate)
+    return OpenVideo(timing, lambda numbers: [video[number] for number in numbers])
+
+
+def chosen_frames(
+    timing: Timing,
+    *,
+    do_sample_frames: bool,
+    num_frames: int,
+    sampling: Sampling,
+    sampling_rate: int,
+    fps: float | None,
+) -> list[int]:
+    """The numbers of the frames that are taken of a video."""
+    if not do_sample_frames:
+        return [*range(timing.count)]
+    if fps is None:
+        return [*frames_of_clip(timing, num_frames, sampling, sampling_rate)]
+    if not timing.rate:
+        raise UserError(
+            f"fps={fps} takes frames by their times, and nothing says how many of these are in a second; give "
+            'video_metadata={"fps": 25}, or what their number is.'
+        )
+    return [*frames_of_clip(timing, max(1, int(timing.count / timing.rate * fps)), "uniform", 1)]
+
+
+def metadata_of(timing: Timing, numbers: Sequence[int], first: Any) -> VideoMetadata:
+    """What transformers tells of a video, of which frames were taken; `first` is one of them."""
+    height, width = (first.height, first.width) if isinstance(first, Image.Image) else sides_of(first)
+    seconds = timing.count / timing.rate if timing.rate else None
+    return VideoMetadata(timing.count, timing.rate, width, height, seconds, None, [*map(int, numbers)])
+
+
+def sides_of(frame: Any) -> tuple[int, int]:
+    """h w c or c h w -> height and width"""
+    return tuple(frame.shape[-2:] if frame.shape[0] in MODES else frame.shape[:2])  # pyright: ignore[reportReturnType]
+
+
+def of_one_size(frames: list[Any]) -> list[Any]:
+    """The same, all as large as the first. Raises: UserError for arrays that are not."""
+    sizes = [frame.size if isinstance(frame, Image.Image) else tuple(frame.shape) for frame in frames]
+    if len({*sizes}) == 1:
+        return frames
+    if not all(isinstance(frame, Image.Image) for frame in frames):
+        raise UserError(
+            f"Frames of one video are of different shapes, {sizes[0]} and others; give images, or resize them."
+        )
+    return [frame if frame.size == sizes[0] else frame.resize(sizes[0]) for frame in frames]
+
+
+def for_each_video(given: Any, count: int) -> list[Mapping[str, Any]]:
+    """What is said of one video or of several, for each of `count`."""
+    if given is None:
+        return [{}] * count
+    said = [given] if isinstance(given, Mapping) else [*given]
+    if len(said) != count:
+        raise UserError(f"video_metadata tells of {len(said)} videos, and there are {count}.")
+    return [one or {} for one in said]
+
+
 def download_video(video: str | Path) -> Path | bytes:
     """A path, or what lies at an address of the web. Raises: UnreadableVideo where nothing comes from there."""
     if not str(video).startswith(("http://", "https://")):
@@ -120,9 +219,14 @@ def download_video(video: str | Path) -> Path | bytes:
 
 
 def as_videos(given: Any) -> list[Any]:
-    """One video or several -> several. Raises: UserError for anything else."""
-    if isinstance(given, str | Path):
+    """One video or several -> several, files that are open as their bytes. Raises: UserError for anything else."""
+    if isinstance(given, str | Path | bytes):
         return [given]
+    if isinstance(given, bytearray | memoryview):
+        return [bytes(given)]
+    if hasattr(given, "read") and not isinstance(given, Image.Image):
+        given.seek(0)
+        return [given.read()]
     if isinstance(given, np.ndarray | torch.Tensor) and given.ndim in (4, 5):
         return [given] if given.ndim == 4 else list(given)
     if isinstance(given, list | tuple) and given:
@@ -131,8 +235,8 @@ def as_videos(given: Any) -> list[Any]:
         return [given] if frames else [video for one in given for video in as_videos(one)]
     shape = f" of shape {tuple(given.shape)}" if isinstance(given, np.ndarray | torch.Tensor) else ""
     raise UserError(
-        f"{type(given).__name__}{shape} is no video; give a path, a list of frames, an array of frames, height, width "
-        "and channels, or a list of these."
+        f"{type(given).__name__}{shape} is no video; give a path, the bytes of a file, a list of frames, an array of "
+        "frames, height, width and channels, or a list of these."
     )
 
 

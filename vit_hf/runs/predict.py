@@ -1,7 +1,7 @@
 """What is in an image or a video: the most probable labels, for files and folders of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def predict(
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     modality = modality_of(model.config)
     each = modality.views(views, tta)
-    paths = find_images(files, modality)
+    paths = find_images(files, modality, getattr(processor, "frames", None))
     answer = modality.predictor(model.to(device_of_choice()).eval(), processor, each, max_pixels)
     names = label_names_of(model)
     results, unreadable = [], []
@@ -78,15 +78,15 @@ def refuse_missing(given: Sequence[str | Path]) -> None:
             raise UserError(f"There is no file or folder {name}.")
 
 
-def find_images(given: Sequence[str | Path], modality: Modality = IMAGE) -> list[Path]:
+def find_images(given: Sequence[str | Path], modality: Modality = IMAGE, frames: str | None = None) -> list[Path]:
     """Images or videos as they are, folders as all the visible ones in them."""
     found: list[Path] = []
     for name in given:
         path = Path(name).expanduser()
-        if modality.is_item(path):
+        if modality.is_item(path) and not (frames and path.is_dir()):
             found.append(path)
             continue
-        inside = [Path(file) for file in items_under(path, modality)]
+        inside = [Path(file) for file in items_under(path, modality, frames)]
         if not inside:
             raise UserError(f"The folder {path} is empty.")
         found += inside
@@ -152,6 +152,7 @@ class ViewsPredictor:
         self.modality, self.model, self.views = modality, model, views
         self.preparation: Any = modality.preparation(processor, channels_of(model))
         self.reading = Reading(pixel_range=self.preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
+        self.reading = replace(self.reading, frames=getattr(processor, "frames", None))
 
     def read(self, path: Path) -> Tensor:
         """-> v (t) c h w, bytes"""

@@ -4,9 +4,11 @@ from random import Random
 
 import pytest
 
+from vit_hf.data.decode.videos import open_footage
 from vit_hf.data.settings import DataSettings
+from vit_hf.data.sources.folders import items_under
 from vit_hf.data.sources.image_folders import scan_folder
-from vit_hf.data.sources.open_data import open_source
+from vit_hf.data.sources.open_data import open_data, open_source
 from vit_hf.data.sources.split_names import split_called, splits_called
 from vit_hf.data.sources.tables import ImageData
 from vit_hf.modality import VIDEO
@@ -199,6 +201,29 @@ def test_a_stray_file_among_frames_makes_no_videos_of_them(tmp_path: Path):
     data = scan_folder(tmp_path, modality=VIDEO)
     assert found(data) == {"train": {"nod": {"a", "b", "c.mp4"}, "wave": {"a", "b"}}}
     assert VIDEO.is_item(tmp_path / "wave" / "a")
+
+
+def test_images_among_films_are_asked_about(tmp_path: Path):
+    lay(tmp_path, *(f"wave/a/{frame}.jpg" for frame in range(3)), "wave/a/whole.mp4", "nod/b.mp4", "nod/c.mp4")
+    with pytest.raises(ValueError, match=r"wave/a holds images and films.*--data.frames"):
+        scan_folder(tmp_path, modality=VIDEO)
+
+
+@pytest.mark.parametrize("stray", ["flow_1.jpg", "whole.mp4", "thumb.gif", "notes.txt", "raw"])
+def test_a_pattern_says_which_files_are_the_frames_of_a_video(stray: str, tmp_path: Path):
+    frames = [f"{name}/{clip}/img_{frame}.jpg" for name in ("wave", "nod") for clip in "ab" for frame in range(3)]
+    lay(tmp_path, *frames, *(f"{name}/{clip}/{stray}" for name in ("wave", "nod") for clip in "ab"), "nod/c.mp4")
+    lay(tmp_path, "nod/poster.jpg")
+    settings = DataSettings(name=str(tmp_path), frames="img_*.jpg")
+    data = scan_folder(tmp_path, modality=VIDEO, settings=settings)
+    assert found(data) == {"train": {"nod": {"a", "b", "c.mp4"}, "wave": {"a", "b"}}}
+    tables = open_data(settings, modality=VIDEO).splits.values()
+    opened = [(*table.source_of(row), table.reading) for table in tables for row in range(len(table))]
+    folders = [open_footage(*each) for each in opened if not each[1].endswith(".mp4")]
+    assert [len(footage) for footage in folders] == [3] * 4
+    assert {Path(item).name for item in items_under(tmp_path / "wave" / "a", VIDEO, "img_*.jpg")} == {"a"}
+    with pytest.raises(ValueError, match="data.frames img_.* is of videos, and the model takes images"):
+        open_data(settings)
 
 
 def test_a_link_that_leads_back_is_not_followed(tmp_path: Path):

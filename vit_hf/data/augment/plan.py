@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...settings import Section
 from ..decode.preparation import MIDDLE, View
-from .augmentations import Affine, build_augmentation
+from .augmentations import Affine, RandomClip, build_augmentation
 from .geometry import AFFINE, apply_affine, identity_matrices
 from .mixing import MIX_DRAWS, mix
 from .operations import Augmentation, Share
@@ -75,6 +75,11 @@ class AugmentationPlan:
     def chooses(self) -> bool:
         """Whether a sample's numbers decide which part of an image or video is decoded."""
         return bool(self.in_phase("decoding"))
+
+    @property
+    def chooses_frames(self) -> bool:
+        """Whether they decide which frames of a video are decoded."""
+        return any(isinstance(step.augmentation, RandomClip) for step in self.steps)
 
     def view(self, numbers: np.ndarray | None) -> View:
         """draws -> what is decoded of a sample"""

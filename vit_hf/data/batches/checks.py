@@ -22,6 +22,7 @@ def keys_of(table: ImageTable) -> list[str]:
     """What the decoding of each image is remembered by: its content, and what may be refused of it."""
     reading = table.reading
     limits = f" {reading.max_pixels} {reading.check_finite}" * (reading != Reading(pixel_range=reading.pixel_range))
+    limits += f" {reading.frames}" * (reading.frames is not None)
     hashes = with_hashes(table).hashes
     assert hashes is not None
     return [f"{content}{limits}" for content in hashes.tolist()]

@@ -24,7 +24,8 @@ FILES_NAMED = 10  # bad files that a message names; the others are counted
 
 @dataclass(frozen=True)
 class Reader:
-    """What is kept of a picture: bytes of the model's size, or all of it where random parts will be cut out."""
+    """What is kept of a picture: bytes of the model's size, or all of it where random parts will be cut out. Of a video
+    no more than the clip in its middle."""
 
     preparation: Preparation | ClipPreparation
     whole: bool
@@ -92,7 +93,7 @@ def keep_readable(table: ImageTable, kept: np.ndarray, lines: list[str], on_erro
 
 def reading_of(settings: DataSettings, preparation: Preparation | ClipPreparation) -> Reading:
     """How files are read: with the limits of the recipe, and with the range of what travels beside the model."""
-    return Reading(settings.check_finite, preparation.pixel_range, settings.max_pixels)
+    return Reading(settings.check_finite, preparation.pixel_range, settings.max_pixels, settings.frames)
 
 
 def load_batches(
@@ -115,13 +116,15 @@ def load_batches(
         plan = replace(plan, transform=UserTransform.of(transform, preparation.channels, preparation.size))
     table = replace(table, reading=reading_of(settings, preparation))
     read = Reader(preparation, whole=plan.chooses)
-    keep = settings.keep_in_memory
+    keep, cache = settings.keep_in_memory, settings.cache
+    if plan.chooses_frames:
+        if keep or cache:
+            print(f"random_clip takes other frames each time; no clips of the {split} split are kept.", flush=True)
+        keep, cache = False, False
     if keep is None:
         keep = read.expected_bytes(table) <= MEMORY
-    if settings.cache:
-        stored = open_or_build(
-            cache_folder(settings.cache), table, read.transform(), read, f"{split} {table.modality.plural}"
-        )
+    if cache:
+        stored = open_or_build(cache_folder(cache), table, read.transform(), read, f"{split} {table.modality.plural}")
         stored = stored.in_memory() if keep else stored
     elif keep:
         stored = read_split(table, read, split=split)

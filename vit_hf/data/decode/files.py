@@ -30,12 +30,13 @@ class Reading:
     """What the data section of a recipe says of reading a file.
 
     check_finite: refuse pixels that are no numbers. pixel_range: as the processor's, of images of more than eight bits.
-    max_pixels: of larger images not one is decoded.
+    max_pixels: of larger images not one is decoded. frames: which files of a folder are the frames of a video.
     """
 
     check_finite: bool = False
     pixel_range: tuple[float, float] | None = None
     max_pixels: int = MAX_PIXELS
+    frames: str | None = None
 
 
 USUAL_READING = Reading()

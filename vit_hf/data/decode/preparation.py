@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...modality import IMAGE, VIDEO, Modality
-from ...models.video_frames import frames_of_clip
+from ...models.films import untouched
+from ...models.frame_sampling import frames_of_clip
 from .images import OpenPicture, Picture, StoredPicture, as_image
 from .resize import Box, Sizing, part, resize, spare_factor
 from .videos import Footage
@@ -135,18 +136,22 @@ class ClipPreparation:
         self.frames: int = processor.num_frames
         self.bytes_per_image = self.frames * self.frame.bytes_per_image
 
-    def frames_at(self, footage: Footage, place: float = MIDDLE.place) -> list[Picture]:
-        """The frames of the clip at this place in the video; of footage with as many frames as a clip has, all."""
+    def frames_at(
+        self, footage: Footage, place: float = MIDDLE.place, made: Callable[[Any], Any] = untouched
+    ) -> list[Any]:
+        """The frames of the clip at this place in the video, or what `made` makes of each; of footage with as many
+        frames as a clip has, all."""
         how = self.processor
-        return footage.pictures(frames_of_clip(len(footage), self.frames, how.sampling, how.sampling_rate, place))
+        numbers = frames_of_clip(footage.timing, self.frames, how.sampling, how.sampling_rate, place)
+        return footage.pictures(numbers, made)
 
     def pixels(self, footage: Footage, view: View = MIDDLE) -> Tensor:
         """-> t c h w, bytes"""
-        return torch.stack([self.frame.pixels(picture, view) for picture in self.frames_at(footage, view.place)])
+        return torch.stack(self.frames_at(footage, view.place, lambda picture: self.frame.pixels(picture, view)))
 
     def whole(self, footage: Footage) -> np.ndarray:
-        """-> t h w c, bytes: every frame of the video"""
-        return np.stack([self.frame.whole(picture) for picture in footage.pictures(range(len(footage)))])
+        """-> t h w c, bytes: all of the frames of the clip in the middle of the video"""
+        return np.stack(self.frames_at(footage, made=self.frame.whole))
 
     def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""

@@ -11,9 +11,9 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from ...errors import UserError
 from ...files import read_json
+from ...models.frame_sampling import Sampling
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import Size, pair
-from ...models.video_frames import Sampling
 from ...models.video_processing_timesformer import TimeSformerVideoProcessor
 
 Fit = Literal["squash", "crop", "pad"]
@@ -120,15 +120,18 @@ def make_video_processor(
     interpolation: str = "bilinear",
     sampling: Sampling = "uniform",
     sampling_rate: int = 32,
+    frames: str | None = None,
 ) -> TimeSformerVideoProcessor:
     """videos -> pixel_values b t c h w, as the model of `config` wants them.
 
     All but sampling: as for images; but fit: None is crop, and crop_pct: None is 1.0: frames keep their shape, and the
     largest middle that has the model's is cut out. sampling, sampling_rate: which frames, as `choose_frames` says.
+    frames: which files of a folder are frames, as `frames_among` says.
 
     Raises: as `make_image_processor`.
     """
     clips: dict[str, Any] = {"num_frames": config.num_frames, "sampling": sampling, "sampling_rate": sampling_rate}
+    clips |= {} if frames is None else {"frames": frames}
     arithmetic = arithmetic_of(config, mean, std, interpolation)
     fit = chosen_fit(fit, crop_pct, pad_color) or "crop"
     sizing = sizing_of(config, fit, crop_pct, pad_color, arithmetic["image_mean"])

@@ -32,7 +32,7 @@ def extremes_of(source: object, reading: Reading = USUAL_READING) -> Extremes | 
     if isinstance(source, Image.Image):
         return extremes_in(source)
     if isinstance(source, Path) and source.is_dir():
-        frames = frame_files(source)
+        frames = frame_files(source, reading.frames)
         return extremes_of(frames[len(frames) // 2], reading) if frames else None
     if not isinstance(source, Path | bytes):
         return None

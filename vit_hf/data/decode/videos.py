@@ -1,43 +1,84 @@
 """A video of which no frame is decoded yet: what pictures are to images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from ...models.video_frames import FrameFolder, UnreadableVideo, Video, open_video, uniform_frames
+from ...models.films import untouched
+from ...models.frame_sampling import Timing, uniform_frames
+from ...models.video_frames import FrameFolder, UnreadableVideo, Video, open_video
 from .files import USUAL_READING, Reading, UnreadableImage
 from .images import OpenPicture, Picture, StoredPicture, open_picture
+from .resize import resize
 
 
 class Footage(Protocol):
     """Frames that are numbered from 0."""
 
+    @property
+    def timing(self) -> Timing:
+        """How many there are, and when they are shown."""
+        ...
+
     def __len__(self) -> int: ...
 
-    def pictures(self, numbers: Sequence[int]) -> list[Picture]:
-        """The frames of these numbers, in any order and as often as they are asked for."""
+    def pictures(self, numbers: Sequence[int], made: Callable[[Any], Any] = untouched) -> list[Any]:
+        """The frames of these numbers, in any order and as often as they are asked for; of each what `made` makes of
+        it, so that no more than one is held where that is small."""
         ...
+
+
+@contextmanager
+def as_an_image() -> Iterator[None]:
+    """What cannot be read of a video, as of an image."""
+    try:
+        yield
+    except UnreadableVideo as error:
+        raise UnreadableImage(str(error)) from error
+
+
+@dataclass(frozen=True)
+class ResizedPicture:
+    """A frame that is not as large as the first of its video."""
+
+    picture: Picture
+    size: tuple[int, int]
+
+    def pixels(self, channels: int, factor: int = 1) -> np.ndarray:
+        resized = resize(self.picture.pixels(channels), *self.size, Image.Resampling.BICUBIC)
+        return resized.permute(1, 2, 0).numpy()
 
 
 @dataclass(frozen=True)
 class FolderFootage:
     """A folder of images, which are decoded as images are."""
 
-    files: Sequence[Path]
+    folder: FrameFolder
     reading: Reading = USUAL_READING
 
-    def __len__(self) -> int:
-        return len(self.files)
+    @property
+    def timing(self) -> Timing:
+        return self.folder.timing
 
-    def pictures(self, numbers: Sequence[int]) -> list[Picture]:
-        opened = {
-            number: open_picture(self.files[number], str(self.files[number]), self.reading) for number in set(numbers)
-        }
-        return [opened[number] for number in numbers]
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def picture(self, number: int) -> Picture:
+        file = self.folder.files[number]
+        picture = open_picture(file, str(file), self.reading)
+        height, width = picture.size
+        with as_an_image():
+            size = self.folder.other_size(width, height)
+        return picture if size is None else ResizedPicture(picture, (size[1], size[0]))
+
+    def pictures(self, numbers: Sequence[int], made: Callable[[Any], Any] = untouched) -> list[Any]:
+        found = {number: made(self.picture(number)) for number in set(numbers)}
+        return [found[number] for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -46,14 +87,17 @@ class FileFootage:
 
     video: Video
 
+    @property
+    def timing(self) -> Timing:
+        with as_an_image():
+            return self.video.timing
+
     def __len__(self) -> int:
         return len(self.video)
 
-    def pictures(self, numbers: Sequence[int]) -> list[Picture]:
-        try:
-            return [OpenPicture(image) for image in self.video.images(numbers)]
-        except UnreadableVideo as error:
-            raise UnreadableImage(str(error)) from error
+    def pictures(self, numbers: Sequence[int], made: Callable[[Any], Any] = untouched) -> list[Any]:
+        with as_an_image():
+            return self.video.images(numbers, lambda image: made(OpenPicture(image)))
 
 
 @dataclass(frozen=True)
@@ -62,12 +106,16 @@ class ArrayFootage:
 
     frames: np.ndarray  # t h w c, bytes, of 1 or 3 channels
 
+    @property
+    def timing(self) -> Timing:
+        return Timing(len(self))
+
     def __len__(self) -> int:
         return len(self.frames)
 
-    def pictures(self, numbers: Sequence[int]) -> list[Picture]:
+    def pictures(self, numbers: Sequence[int], made: Callable[[Any], Any] = untouched) -> list[Any]:
         frames = self.frames[..., 0] if self.frames.shape[-1] == 1 else self.frames
-        return [OpenPicture(Image.fromarray(frames[number])) for number in numbers]
+        return [made(OpenPicture(Image.fromarray(frames[number]))) for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -76,16 +124,20 @@ class StoredFootage:
 
     stored: np.ndarray  # t h w c, bytes
 
+    @property
+    def timing(self) -> Timing:
+        return Timing(len(self))
+
     def __len__(self) -> int:
         return len(self.stored)
 
-    def pictures(self, numbers: Sequence[int]) -> list[Picture]:
-        return [StoredPicture(self.stored[number]) for number in numbers]
+    def pictures(self, numbers: Sequence[int], made: Callable[[Any], Any] = untouched) -> list[Any]:
+        return [made(StoredPicture(self.stored[number])) for number in numbers]
 
 
 def some_frames(footage: Footage, count: int) -> list[Image.Image]:
     """In color, evenly over the video, for people to look at."""
-    numbers = uniform_frames(len(footage), count, 0.5).tolist()
+    numbers = uniform_frames(footage.timing, count, 0.5).tolist()
     return [Image.fromarray(picture.pixels(3)) for picture in footage.pictures(numbers)]
 
 
@@ -96,8 +148,6 @@ def open_footage(source: Path | bytes | np.ndarray, name: str, reading: Reading 
     """
     if isinstance(source, np.ndarray):
         return ArrayFootage(source)
-    try:
-        video = open_video(source, name)
-    except UnreadableVideo as error:
-        raise UnreadableImage(str(error)) from error
-    return FolderFootage(video.files, reading) if isinstance(video, FrameFolder) else FileFootage(video)
+    with as_an_image():
+        video = open_video(source, name, reading.frames)
+    return FolderFootage(video, reading) if isinstance(video, FrameFolder) else FileFootage(video)

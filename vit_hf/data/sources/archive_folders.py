@@ -56,7 +56,7 @@ def with_tables(tree: Folder, archives: Sequence[Path], modality: Modality) -> F
     return replace(tree, others=[*(name for name in tree.others if name not in names), *inside])
 
 
-def with_folders(tree: Folder, archives: Sequence[Path], modality: Modality) -> Folder:
+def with_folders(tree: Folder, archives: Sequence[Path], modality: Modality, frames: str | None = None) -> Folder:
     """The folder with a folder for each of these archives, as if they had been unpacked in it.
 
     Raises: UserError for two archives of one name, or one that cannot be unpacked.
@@ -65,7 +65,7 @@ def with_folders(tree: Folder, archives: Sequence[Path], modality: Modality) -> 
     if double := [path for path in archives if each[stem_of(path)] > 1]:
         raise UserError(f"{tree.path} holds {named_archives(double)}, of one name; remove those that are not wanted.")
     names = {str(path) for path in archives}
-    folders = [scan(str(unpacked(path, within=stem_of(path))), modality) for path in archives]
+    folders = [scan(str(unpacked(path, within=stem_of(path))), modality, frames=frames) for path in archives]
     content = sorted([*tree.content, *folders], key=name_of)
     others = [name for name in tree.others if name not in names]
     return Folder(tree.path, tree.name, content, others, sorted([*tree.folders, *folders], key=name_of))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...modality import Modality
+from ...models.video_frames import frames_among
 from .split_names import composed
 
 # Of files that a data set often holds beside its images; whatever else has no ending of an image is looked into.
@@ -50,6 +51,7 @@ class Folder:
     """content: the items and folders in it, sorted by name. As texts: a million paths would take a gigabyte.
 
     others: the files that are passed over. are_one: whether the items are one video together, frame by frame.
+    mixed: whether there are images among films, so that nobody knows whether they are frames.
     """
 
     path: str
@@ -58,6 +60,7 @@ class Folder:
     others: list[str] = field(default_factory=list)
     folders: list["Folder"] = field(default_factory=list)
     are_one: bool = False
+    mixed: bool = False
 
     @cached_property
     def count(self) -> int:
@@ -69,6 +72,18 @@ class Folder:
     def filled(self) -> list["Folder"]:
         """The folders in it that hold items."""
         return [folder for folder in self.folders if folder.count]
+
+    @property
+    def items_here(self) -> list[str]:
+        """Items that lie in the folder itself."""
+        return [one for one in self.content if isinstance(one, str)]
+
+    def mixed_ones(self) -> Iterator["Folder"]:
+        """Folders, here and below, in which images lie among films."""
+        if self.mixed:
+            yield self
+        for folder in self.folders:
+            yield from folder.mixed_ones()
 
     @property
     def loose(self) -> int:
@@ -123,10 +138,13 @@ def quick_endings(modality: Modality) -> frozenset[str]:
     return frozenset([*dotted, *(ending.upper() for ending in dotted)])
 
 
-def scan(path: str, modality: Modality, above: tuple[tuple[int, int], ...] = ()) -> Folder:
+def scan(
+    path: str, modality: Modality, above: tuple[tuple[int, int], ...] = (), *, frames: str | None = None
+) -> Folder:
     """A folder with all that is below; what begins with a dot belongs to the file system.
 
-    above: the folders around it, into which no link leads back. Raises: UserError for a folder that may not be read.
+    above: the folders around it, into which no link leads back. frames: which files of a folder are those of one video.
+    Raises: UserError for a folder that may not be read.
     """
     try:
         with os.scandir(path) as found:
@@ -144,15 +162,30 @@ def scan(path: str, modality: Modality, above: tuple[tuple[int, int], ...] = ())
             around = around or (*above, identity_of(path))
             if name in FOREIGN or (entry.is_symlink() and identity_of(entry.path) in around):
                 continue
-            below = scan(entry.path, modality, around)
+            below = scan(entry.path, modality, around, frames=frames)
             content.append(below)
             folder.folders.append(below)
         elif name[-4:] in endings or is_file_of(entry.path, modality):
             content.append(entry.path)
         else:
             others.append(entry.path)
-    folder.are_one = not folder.folders and bool(content) and modality.are_one(content)
+    if frames is not None:
+        keep_frames(folder, modality, frames)
+    elif not folder.folders and content:
+        folder.are_one = modality.are_one(content)
+        folder.mixed = not folder.are_one and any(modality.are_one([path]) for path in content)
     return folder
+
+
+def keep_frames(folder: Folder, modality: Modality, pattern: str) -> None:
+    """Of a folder's files those that match are one video; images that do not are passed over."""
+    files = {os.path.basename(path): path for path in [*folder.items_here, *folder.others]}  # noqa: PTH119
+    found = {files[name] for name in frames_among(files, pattern)} if not folder.folders else set()
+    passed = {path for path in folder.items_here if found or modality.are_one([path])} - found
+    folder.others[:] = sorted({*folder.others, *passed} - found)
+    kept = [one for one in folder.content if isinstance(one, Folder) or one not in passed]
+    folder.content[:] = sorted(found) if found else kept
+    folder.are_one = bool(found)
 
 
 def identity_of(path: str) -> tuple[int, int]:
@@ -166,9 +199,10 @@ def is_file_of(path: str, modality: Modality) -> bool:
     return ending in modality.endings or (ending not in OTHER_ENDINGS and begins_as(path, modality))
 
 
-def items_under(folder: str | Path, modality: Modality) -> list[str]:
-    """Every visible item, in subfolders too."""
-    return scan(str(folder), modality).items()
+def items_under(folder: str | Path, modality: Modality, frames: str | None = None) -> list[str]:
+    """Every visible item, in subfolders too; of a folder that is one video itself."""
+    found = scan(str(folder), modality, frames=frames)
+    return [found.path] if found.are_one else found.items()
 
 
 def items_of_folder(folder: str, modality: Modality) -> list[str]:

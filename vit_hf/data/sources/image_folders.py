@@ -48,6 +48,16 @@ def folder_below(item: str, above: str) -> str | None:
     return first if deeper else None
 
 
+def refuse_mixed(folder: Folder, settings: DataSettings) -> None:
+    """Raises: UserError where images lie among films."""
+    if (mixed := next(folder.mixed_ones(), None)) is not None:
+        raise UserError(
+            f"{mixed.path} holds images and films, {first_few([os.path.basename(path) for path in mixed.items_here], 3)}: "  # noqa: PTH119
+            'are they frames of one video? Then say which, as in --data.frames "img_*.jpg", which passes over other '
+            "images and films beside them; or put them into folders of their own."
+        )
+
+
 def table_of_split(
     classes: Classes, label_names: Sequence[str], settings: DataSettings, modality: Modality
 ) -> ImageTable:
@@ -57,6 +67,7 @@ def table_of_split(
     groups: list[str] | None = [] if settings.group_by == "folder" else None
     for label, name in enumerate(label_names):
         for folder in classes.get(name, []):
+            refuse_mixed(folder, settings)
             items = folder.items()
             paths += items
             counts[label] += len(items)
@@ -144,6 +155,6 @@ def scan_folder(
     """A folder of class folders in any layout; labels are their sorted names. An item is an image, or a video: a file,
     or a folder of frames. Raises: UserError where it may be read in several ways."""
     settings = settings or DataSettings(name=str(root), check_finite=check_finite)
-    tree = scan(str(root), modality)
+    tree = scan(str(root), modality, frames=settings.frames)
     reading = read_layout(tree, modality, layout=settings.layout, named=split_words(settings))
     return data_of_reading(reading, tree, settings, modality)

@@ -15,7 +15,7 @@ from .listed_files import NoFiles
 from .open_folder import is_table, open_folder, open_table_file, tables_near
 from .splits import cut
 from .table_files import holds_pictures
-from .tables import ImageData, refuse_strange_labels
+from .tables import ImageData, ImageTable, refuse_strange_labels
 from .webdataset import expanded, is_tar, is_webdataset, open_webdataset, shards_in, stream_webdataset
 
 # Of tables, and of files of the user's own.
@@ -58,7 +58,7 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE, archives_
     if settings.name in BUNDLED:
         return bundled(settings, modality)
     path = Path(settings.name).expanduser()
-    tree = scan(str(path), modality) if path.is_dir() else None
+    tree = scan(str(path), modality, frames=settings.frames) if path.is_dir() else None
     if shards := shards_of(path, settings, tree):
         return (stream_webdataset if settings.streaming else open_webdataset)(shards, settings, modality)
     if path.is_file() and is_archive(path):
@@ -131,7 +131,7 @@ def open_archives(
     if archives:
         settings = meaning(tree, archives, settings)
     if not tree.filled:
-        tree = with_folders(tree, archives, modality)
+        tree = with_folders(tree, archives, modality, settings.frames)
     return open_folder(tree, settings, modality)
 
 
@@ -140,16 +140,25 @@ def open_table_of_files(path: Path, settings: DataSettings, modality: Modality) 
     try:
         return open_table_file(path, settings, modality)
     except NoFiles:
-        tree, archives = archives_in(scan(str(path.parent), modality))
+        tree, archives = archives_in(scan(str(path.parent), modality, frames=settings.frames))
         archives = [one for one in archives if not holds_table(one)]
         if tree.filled or not archives:
             raise
-    return open_table_file(path, settings, modality, with_folders(tree, archives, modality))
+    return open_table_file(path, settings, modality, with_folders(tree, archives, modality, settings.frames))
+
+
+def with_frames(table: ImageTable, settings: DataSettings) -> ImageTable:
+    """The same videos, of whose folders the recipe says which files are frames."""
+    return replace(table, reading=replace(table.reading, frames=settings.frames))
 
 
 def open_data(settings: DataSettings, *, modality: Modality = IMAGE) -> ImageData:
     """The splits to train and to test on, with labels that mean something."""
+    if settings.frames is not None and "frames" not in modality.processor_settings:
+        raise UserError(f"data.frames {settings.frames} is of videos, and the model takes {modality.plural}.")
     data = open_source(settings, modality=modality)
+    if settings.frames is not None:
+        data = replace(data, splits={name: with_frames(table, settings) for name, table in data.splits.items()})
     if len(data.label_names) < 2 and data.problem_type == "single_label_classification":
         raise UserError(f"{settings.name} has one class, {data.label_names[0]!r}; a classifier needs two or more.")
     for split, table in data.splits.items():

@@ -1,0 +1,51 @@
+"""Small films, written on the spot, and what a decoder makes of all of one."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+HEIGHT, WIDTH = 36, 48
+
+
+def pictures(count: int, height: int = HEIGHT, width: int = WIDTH) -> list[np.ndarray]:
+    """t h w c: smooth, no two alike, in no symmetry."""
+    rows, columns = np.mgrid[:height, :width]
+    return [
+        np.stack([3 * rows + 4 * number, 4 * columns + 2 * number, rows + columns + 5 * number], -1).astype(np.uint8)
+        for number in range(count)
+    ]
+
+
+def write_film(
+    file: Path,
+    codec: str,
+    pixels: str = "yuv420p",
+    *,
+    count=30,
+    key_every=6,
+    between=0,
+    turned=0,
+    shape=None,
+    **options,
+):
+    """A film with a key frame in `key_every` frames and up to `between` frames that need a later one."""
+    with av.open(str(file), "w", options=options.pop("container", {})) as container:
+        stream: Any = container.add_stream(codec, rate=25, options=options)
+        height, width = (HEIGHT, WIDTH) if codec != "libx265" else (96, 128)  # which writes beyond smaller ones
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = key_every, between
+        if shape is not None:  # of a pixel: width / height
+            stream.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio = shape
+        if turned:
+            stream.set_display_rotation(turned)
+        for picture in pictures(count, height, width):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return file
+
+
+def decoded_in_order(file: Path) -> list[np.ndarray]:
+    with av.open(str(file)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
