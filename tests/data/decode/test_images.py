@@ -1,7 +1,9 @@
 """Pillow is the oracle: both decoders give the same bytes, and stumble over the same files."""
 
 import io
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,3 +79,26 @@ def test_other_formats_are_pillows(tmp_path: Path):
     picture = open_picture(tmp_path / "image.png", "image")
     assert picture.size == (37, 53)
     np.testing.assert_array_equal(picture.pixels(3, 4), np.asarray(photo()))
+
+
+def test_a_picture_that_another_thread_decodes_holds_up_no_other(monkeypatch: pytest.MonkeyPatch):
+    begun, over = threading.Event(), threading.Event()
+
+    def decode_slowly(source: Any, reading: Any) -> Image.Image:
+        if source == b"slow":
+            begun.set()
+            over.wait(60)
+        return Image.new("L", (3, 2))
+
+    monkeypatch.setattr(decoding, "decode", decode_slowly)
+    slow = threading.Thread(target=lambda: decoding.PillowPicture(b"slow", "slow").size)
+    slow.start()
+    begun.wait(60)
+    found: list[Any] = []
+    picture = decoding.PillowPicture(b"quick", "quick")
+    quick = threading.Thread(target=lambda: found.extend([picture.size, picture.decoded is picture.decoded]))
+    quick.start()
+    quick.join(10)
+    over.set()
+    slow.join()
+    assert found == [(2, 3), True]

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,6 +26,8 @@ from .files import (
 )
 
 __all__ = ["UnreadableImage", "open_picture"]
+
+Computed = TypeVar("Computed")
 
 # `pip install vit_hf[fast]` brings it.
 simplejpeg: Any = import_module("simplejpeg") if find_spec("simplejpeg") else None
@@ -55,6 +56,19 @@ class Picture(Protocol):
     def pixels(self, channels: int, factor: int = 1) -> np.ndarray:
         """-> h w c, bytes: about a `factor`-th of the size where the format can do that, else the whole size."""
         ...
+
+
+class computed_once(Generic[Computed]):
+    """As functools.cached_property, which before Python 3.12 holds one lock for all pictures: threads decoded one after
+    another, and a loader's process that was forked meanwhile waited for ever.
+    """
+
+    def __init__(self, compute: Callable[[Any], Computed]):
+        self.compute = compute
+
+    def __get__(self, picture: Any, kind: type | None = None) -> Computed:
+        value = vars(picture)[self.compute.__name__] = self.compute(picture)
+        return value
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class PillowJpeg:
             width, height = image.size
         return (width, height) if self.orientation in ON_THEIR_SIDES else (height, width)
 
-    @cached_property
+    @computed_once
     def bare(self) -> bytes:
         return bare_jpeg(self.data)
 
@@ -126,7 +140,7 @@ class PillowPicture:
     name: str
     reading: Reading = USUAL_READING
 
-    @cached_property
+    @computed_once
     def decoded(self) -> Image.Image:
         with named(self.source, self.name):
             return decode(self.source, self.reading)
