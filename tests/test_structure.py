@@ -33,7 +33,7 @@ CONVERTERS = (
     "unsupported_features v2_words"
 )
 ALIKE = {
-    "*": "__all__ logger",
+    "*": "__all__ logger __getattr__",
     "commands/*": COMMANDS,
     "commands/benchmark/*": BENCHMARKS,
     "conversion/*": CONVERTERS,

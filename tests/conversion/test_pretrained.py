@@ -6,7 +6,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny import images, tiny
-from transformers import AutoModelForImageClassification, ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+from transformers import (
+    AutoModelForImageClassification,
+    TorchAoConfig,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+)
 
 from vit_hf import VisionTransformerForImageClassification, VisionTransformerModel
 from vit_hf.commands.convert import fields_said, main
@@ -114,3 +120,18 @@ def test_what_is_said_of_weights_is_yaml_as_in_recipes():
     assert fields_said(["heads=8", "layer_norm_eps=1e-6"]) == {"heads": 8, "layer_norm_eps": 1e-6}
     with pytest.raises(UserError, match="The value of --say heads is not valid YAML"):
         fields_said(["heads=[8"])
+
+
+def test_an_adapter_alone_says_how_it_becomes_a_model(tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "owner/base"}))
+    with pytest.raises(UserError, match=r"a PEFT adapter of owner/base, and no model.*merge_and_unload\(\)"):
+        load_any(tmp_path)
+
+
+def test_quantized_weights_are_refused_in_a_sentence(ours):
+    torchao = pytest.importorskip("torchao.quantization")
+    config = TorchAoConfig(torchao.Int8WeightOnlyConfig())
+    model: Any = VisionTransformerForImageClassification.from_pretrained(ours, quantization_config=config)
+    model.save_pretrained(ours.parent / "quantized")
+    with pytest.raises(UserError, match=r"weights that are quantized \(torchao\), .* quantize it again there"):
+        load_any(ours.parent / "quantized")

@@ -95,6 +95,8 @@ def test_a_saved_configuration_names_the_code_of_every_class():
         "AutoConfig",
         "AutoModel",
         "AutoModelForImageClassification",
+        "AutoModelForMaskedImageModeling",
+        "AutoBackbone",
     }
 
 

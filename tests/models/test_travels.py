@@ -108,7 +108,7 @@ def write_film(file: Path, codec: str) -> None:
 
 PARTS = ("attention", "blocks", "configuration_base", "fast_paths", "modeling_base")
 PARTS += ("patches", "pooling", "positions", "shapes", "target_units")
-CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_vit")}
+CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_vit", "modeling_vit_heads")}
 
 
 SWIN_PARTS = (
@@ -132,7 +132,7 @@ def test_the_folder_holds_the_code_of_the_model_and_nothing_else(classifier, tmp
 def test_the_code_of_a_vit_with_every_head_is_short(tmp_path):
     for head in FAMILIES["vit"].classes.values():
         tiny(head).save_pretrained(tmp_path)
-    assert lines_of_code(tmp_path) < 1300
+    assert lines_of_code(tmp_path) < 1350
 
 
 def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
@@ -162,20 +162,42 @@ def test_a_processor_of_videos_adds_how_frames_are_read_and_chosen(video_classif
     assert sum(len((tmp_path / f"{name}.py").read_text().splitlines()) for name in PROCESSOR_FILES) < 1100
 
 
-@pytest.mark.parametrize(
-    ("head", "file"),
-    [
-        (VisionTransformerBackbone, "modeling_vit_heads.py"),
-        (VisionTransformerForMaskedImageModeling, "modeling_vit_heads.py"),
-    ],
-)
-def test_a_head_with_a_file_of_its_own_brings_just_that(head, file, tmp_path):
+@pytest.mark.parametrize("head", FAMILIES["vit"].classes.values())
+def test_every_head_of_a_family_travels_with_each(head, tmp_path):
     tiny(head).save_pretrained(tmp_path)
-    assert {file.name for file in tmp_path.glob("*.py")} == CODE | {file}
-    assert (
-        f"{file.removesuffix('.py')}.{head.__name__}"
-        in json.loads((tmp_path / "config.json").read_text())["auto_map"].values()
+    assert {file.name for file in tmp_path.glob("*.py")} == CODE
+    named = json.loads((tmp_path / "config.json").read_text())["auto_map"]
+    assert {auto: name.split(".")[1] for auto, name in named.items() if auto != "AutoConfig"} == {
+        auto: one.__name__ for auto, one in FAMILIES["vit"].classes.items()
+    }
+
+
+def test_a_stranger_loads_any_head_from_a_classifiers_folder(classifier, tmp_path):
+    save_file({"pixels": images()}, tmp_path / "pixels.st")
+    run_as_stranger(
+        """
+pixels = load_file("pixels.st")["pixels"]
+painter = transformers.AutoModelForMaskedImageModeling.from_pretrained(folder, trust_remote_code=True)
+assert type(painter).__name__ == "VisionTransformerForMaskedImageModeling"
+config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=True, out_indices=[1, 2])
+backbone = transformers.AutoBackbone.from_config(config, trust_remote_code=True)
+trunk = transformers.AutoModel.from_pretrained(folder, trust_remote_code=True)
+backbone.vit.load_state_dict(trunk.state_dict(), strict=False)
+with torch.no_grad():
+    one, other = backbone.eval()(pixels).feature_maps
+save_file(dict(one=one, other=other), "stranger.st")
+""",
+        tmp_path,
     )
+    maps = load_file(tmp_path / "stranger.st")
+    backbone: Any = VisionTransformerBackbone.from_pretrained(tmp_path, out_indices=[1, 2])
+    with torch.no_grad():
+        for found, expected in zip(
+            (maps["one"], maps["other"]),
+            backbone(load_file(tmp_path / "pixels.st")["pixels"]).feature_maps,
+            strict=True,
+        ):
+            assert torch.equal(found, expected)
 
 
 def test_the_saved_configuration_says_which_version_wrote_the_code(classifier, tmp_path):

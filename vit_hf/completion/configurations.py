@@ -170,7 +170,8 @@ def own_fields(config_class: Any) -> list[str]:
 
 
 def knows(config_class: Any, name: str) -> bool:
-    of_transformers = name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
+    settable = isinstance(getattr(config_class, name, None), property)
+    of_transformers = settable or name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
     return of_transformers or name in own_fields(config_class) or name.startswith("_")
 
 

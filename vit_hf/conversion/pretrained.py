@@ -72,6 +72,7 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     Raises: UserError that says what is wrong with the source.
     """
     path = local(source)
+    refuse_parts_of_models(str(source), path)
     read = read_folder if (path / "config.json").is_file() else read_file
     loaded = read(str(source), path, architecture, words)
     card = card_of(path if path.is_dir() else path.parent)
@@ -80,6 +81,22 @@ def load_any(source: Any, *, architecture: str | None = None, **words: Any) -> L
     if loaded.processor is None:
         loaded.notes.append("the source does not say how images are prepared; look it up and set mean and std")
     return loaded
+
+
+def refuse_parts_of_models(source: str, path: Path) -> None:
+    """Raises: UserError for an adapter alone, and for weights that are quantized."""
+    if (path / "adapter_config.json").is_file() and not (path / "model.safetensors").is_file():
+        base = read_json(path / "adapter_config.json").get("base_model_name_or_path")
+        raise UserError(
+            f"{source} holds a PEFT adapter of {base}, and no model. Merge and save it first: "
+            "peft.AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(FOLDER), then convert FOLDER."
+        )
+    if (path / "config.json").is_file() and (quantized := read_json(path / "config.json").get("quantization_config")):
+        method = quantized.get("quant_method", "unknown") if isinstance(quantized, Mapping) else quantized
+        raise UserError(
+            f"{source} holds weights that are quantized ({method}), which have no form in another library; convert the "
+            "model that they were made of, and quantize it again there."
+        )
 
 
 def family_named_by(source: str) -> str | None:

@@ -17,6 +17,7 @@ AUTO_MAP = {
     "AutoConfig": "configuration_swin.SwinTransformerConfig",
     "AutoModel": "modeling_swin.SwinTransformerModel",
     "AutoModelForImageClassification": "modeling_swin.SwinTransformerForImageClassification",
+    "AutoBackbone": "modeling_swin.SwinTransformerBackbone",
 }
 
 

@@ -14,12 +14,15 @@ from .shapes import (
     PositionEmbeddingInit,
     Size,
     grid_of,
+    pair,
 )
 
 AUTO_MAP = {
     "AutoConfig": "configuration_vit.VisionTransformerConfig",
     "AutoModel": "modeling_vit.VisionTransformerModel",
     "AutoModelForImageClassification": "modeling_vit.VisionTransformerForImageClassification",
+    "AutoModelForMaskedImageModeling": "modeling_vit_heads.VisionTransformerForMaskedImageModeling",
+    "AutoBackbone": "modeling_vit_heads.VisionTransformerBackbone",
 }
 
 
@@ -61,6 +64,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     temperature: by which a classifier divides its logits, as validation chose it (arXiv:1706.04599).
     target_mean, target_std: of each number that a regression predicts, over the images that it was trained on; the
         classifier says how many of these standard deviations it is from that mean. None: the number itself.
+    reshape_hidden_states: whether a backbone gives maps, or the tokens of its layers as they are.
     out_features, out_indices: the layers a backbone returns ("stem", "stage1", ...).
 
     Raises: UserError, with what would do, for any value or combination that no model can be built from.
@@ -101,6 +105,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     final_norm: FinalNorm = "tokens"
     add_pooling_layer: bool = False
     distillation_token: bool = False
+    reshape_hidden_states: bool = True
     label_smoothing: float | int = 0.0
     temperature: float | int = 1.0
     target_mean: list[float | int] | tuple[float | int, ...] | None = None
@@ -111,7 +116,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
         # A saved list of stages is another spelling of num_hidden_layers, and is made anew.
         self.stage_names = ["stem", *(f"stage{layer + 1}" for layer in range(self.num_hidden_layers))]
         self.set_output_features_output_indices(out_features=out_features, out_indices=out_indices)
-        # Heads with files of their own enter themselves when saved. Code is never taken from another repository.
+        # Code is never taken from another repository.
         self.auto_map = {auto: code.split("--")[-1] for auto, code in getattr(self, "auto_map", {}).items()} | AUTO_MAP
 
     @property
@@ -123,6 +128,16 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     def num_prefix_tokens(self) -> int:
         """Tokens before the patches: the class token and the registers."""
         return int(self.class_token) + self.num_register_tokens
+
+    @property
+    def encoder_stride(self) -> int:
+        """Pixels along a side of a token, by the name that masked images have in transformers' configurations."""
+        return pair(self.patch_size)[0]
+
+    @encoder_stride.setter
+    def encoder_stride(self, stride: int) -> None:
+        if stride != self.encoder_stride:
+            raise ValueError(f"encoder_stride={stride} is not patch_size={self.patch_size}, by which a decoder paints.")
 
     @property
     def patch_grid(self) -> tuple[int, int]:

@@ -60,8 +60,13 @@ class VisionPreTrainedModel(AdaptingModel, PreTrainedModel):
     _supports_attention_backend = True
     _can_compile_fullgraph = True
 
-    def asked(self, output_attentions: bool | None, output_hidden_states: bool | None) -> "Asked":
-        """What a call asks for, or where it does not say the configuration."""
+    def asked(self, output_attentions: bool | None, output_hidden_states: bool | None, head_mask: None) -> "Asked":
+        """What a call asks for, or where it does not say the configuration.
+
+        Raises: UserError for a head_mask, which code for transformers' models names, and leaves out.
+        """
+        if head_mask is not None:
+            raise UserError("head_mask hides no heads in these models; leave it out, or give None.")
         return Asked(
             bool(self.config.output_attentions if output_attentions is None else output_attentions),
             bool(self.config.output_hidden_states if output_hidden_states is None else output_hidden_states),

@@ -126,6 +126,8 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
     def grid_of(self, pixel_values: Tensor) -> Grid:
         """b c h w -> (rows, columns) of patches, begun ones included."""
         height, width = pixel_values.shape[-2:]
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage] (it holds this size fast)
+            height, width = int(height), int(width)
         down, across = self.embeddings.patch_size
         return (height + down - 1) // down, (width + across - 1) // across
 
@@ -135,18 +137,21 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         pixel_values: Tensor,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        head_mask: None = None,
         check_finite: bool = False,
     ) -> BaseModelOutputWithPooling:
         """b c h w, of any size -> last_hidden_state b n d, pooler_output b d.
 
         On request, hidden_states: the patches and what each stage makes of them; attentions: of each block, for each
         window, (b w) heads m m. `placed_attentions` puts the latter in the places of the image.
+        interpolate_pos_encoding: as transformers' code says it; any size is taken anyway.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
 
-        Raises: UserError for images of the wrong rank, channels or dtype.
+        Raises: UserError for images of the wrong rank, channels or dtype, and for a head_mask.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
-        grid, asked = self.grid_of(pixel_values), self.asked(output_attentions, output_hidden_states)
+        grid, asked = self.grid_of(pixel_values), self.asked(output_attentions, output_hidden_states, head_mask)
         tokens = self.embeddings(pixel_values, grid)  # b n d
         for stage in self.stages:
             tokens, grid = stage(tokens, grid, asked.attentions)  # b n d
@@ -182,7 +187,7 @@ class SwinTransformerForImageClassification(ClassificationLoss, SwinTransformerP
 
         options: those of `SwinTransformerModel.forward`, as for every head.
         """
-        outputs = self.swin(pixel_values, **options)
+        outputs = self.swin(pixel_values, return_dict=True, **options)
         logits = calibrated(self.classifier(outputs.pooler_output), self.config)
         return ImageClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),
@@ -212,7 +217,7 @@ class SwinTransformerBackbone(BackboneMixin, SwinTransformerPreTrainedModel):
     @can_return_tuple
     @filter_output_hidden_states
     def forward(self, pixel_values: Tensor, **options: Any) -> BackboneOutput:
-        outputs = self.swin(pixel_values, **options)
+        outputs = self.swin(pixel_values, return_dict=True, **options)
         grids = [self.swin.grid_of(pixel_values)] * 2
         for _ in self.config.depths[1:]:
             grids.append(halved(grids[-1]))

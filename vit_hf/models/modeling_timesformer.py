@@ -113,6 +113,8 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         frame_mask: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        head_mask: None = None,
         check_finite: bool = False,
         pooled_only: bool = False,
         return_dict: bool | None = None,
@@ -130,7 +132,7 @@ class TimeSformerModel(TimeSformerPreTrainedModel):
         Raises: UserError for clips of the wrong rank, channels, size or dtype.
         """
         check_clips(pixel_values, self.config.num_channels, finite=check_finite)
-        asked = self.asked(output_attentions, output_hidden_states)
+        asked = self.asked(output_attentions, output_hidden_states, head_mask)
         return self.encode(
             pixel_values.to(dtype_of(self.embeddings.patches.projection)),  # pyright: ignore[reportArgumentType]
             seen_frames(frame_mask, pixel_values),
@@ -188,7 +190,7 @@ class TimeSformerForVideoClassification(ClassificationLoss, TimeSformerPreTraine
 
         options: those of `TimeSformerModel.forward`, as for every head.
         """
-        outputs = self.timesformer(pixel_values, pooled_only=True, **options)
+        outputs = self.timesformer(pixel_values, pooled_only=True, return_dict=True, **options)
         logits = calibrated(self.classifier(outputs.pooler_output), self.config)
         return ClipClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),

@@ -146,6 +146,8 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         attention_mask: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        head_mask: None = None,
         check_finite: bool = False,
         pooled_only: bool = False,
     ) -> BaseModelOutputWithPooling:
@@ -153,6 +155,7 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
 
         bool_masked_pos: b (h w), True where the mask token stands for a patch.
         attention_mask: b n, or b (h w) for the patches alone; True or 1 where a token may be looked at.
+        interpolate_pos_encoding: as transformers' code says it; positions always follow the size.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
         pooled_only: of the last layer compute the class token alone, where pooling and nothing else looks at it; then
             last_hidden_state is b 1 d.
@@ -161,7 +164,7 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
-        asked = self.asked(output_attentions, output_hidden_states)
+        asked = self.asked(output_attentions, output_hidden_states, head_mask)
         tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
         seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)  # b n
         mask = padding_mask(self.config, tokens, seen, written_out=asked.attentions)
@@ -213,7 +216,7 @@ class VisionTransformerForImageClassification(ClassificationLoss, VisionTransfor
 
         options: those of `VisionTransformerModel.forward`, as for every head.
         """
-        outputs = self.vit(pixel_values, pooled_only=True, **options)
+        outputs = self.vit(pixel_values, pooled_only=True, return_dict=True, **options)
         logits, taught = calibrated(self.classifier(outputs.pooler_output), self.config), None
         if self.distillation_classifier is not None:
             taught = calibrated(self.distillation_classifier(outputs.last_hidden_state[:, 1]), self.config)
@@ -225,6 +228,16 @@ class VisionTransformerForImageClassification(ClassificationLoss, VisionTransfor
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+
+def __getattr__(name: str) -> Any:
+    """The heads with a file of their own, which so travels with every model."""
+    if name in ("VisionTransformerBackbone", "VisionTransformerForMaskedImageModeling"):
+        from .modeling_vit_heads import VisionTransformerBackbone, VisionTransformerForMaskedImageModeling
+
+        heads = (VisionTransformerBackbone, VisionTransformerForMaskedImageModeling)
+        return next(head for head in heads if head.__name__ == name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 VisionTransformerConfig.register_for_auto_class()

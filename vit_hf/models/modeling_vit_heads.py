@@ -33,7 +33,7 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
         self, pixel_values: Tensor, bool_masked_pos: Tensor | None = None, **options: Any
     ) -> MaskedImageModelingOutput:
         """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
-        outputs = self.vit(pixel_values, bool_masked_pos, **options)
+        outputs = self.vit(pixel_values, bool_masked_pos, return_dict=True, **options)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         reconstruction = self.paint(outputs.last_hidden_state, grid)
         loss = None
@@ -69,7 +69,10 @@ def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor
 
 
 class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):
-    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalized."""
+    """b c (h p) (w p) -> one feature map b d h w for each layer in `config.out_features`, normalized.
+
+    Without `config.reshape_hidden_states` the tokens b n d of each, class token and registers first.
+    """
 
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
@@ -80,7 +83,7 @@ class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel)
     @can_return_tuple
     @filter_output_hidden_states
     def forward(self, pixel_values: Tensor, **options: Any) -> BackboneOutput:
-        outputs = self.vit(pixel_values, **options)
+        outputs = self.vit(pixel_values, return_dict=True, **options)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
         stages = zip(self.stage_names, outputs.hidden_states, strict=True)
         feature_maps = tuple(self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features)
@@ -92,7 +95,10 @@ class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel)
 
     def as_map(self, tokens: Tensor, grid: Grid) -> Tensor:
         """b n d -> b d h w: the patches' tokens, normalized, in their places."""
-        patches = self.vit.norm(tokens)[:, self.config.num_prefix_tokens :]
+        tokens = self.vit.norm(tokens)
+        if not self.config.reshape_hidden_states:
+            return tokens
+        patches = tokens[:, self.config.num_prefix_tokens :]
         return rearrange(patches, "b (h w) d -> b d h w", h=grid[0], w=grid[1]).contiguous()
 
 
