@@ -9,6 +9,7 @@ from .models.modeling_swin import (
     SwinTransformerForImageClassification,
     SwinTransformerModel,
 )
+from .models.modeling_swin_heads import SwinTransformerForMaskedImageModeling
 from .models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from .models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from .models.modeling_vit_heads import (
@@ -22,6 +23,7 @@ __all__ = [
     "SwinTransformerBackbone",
     "SwinTransformerConfig",
     "SwinTransformerForImageClassification",
+    "SwinTransformerForMaskedImageModeling",
     "SwinTransformerModel",
     "TimeSformerConfig",
     "TimeSformerForVideoClassification",

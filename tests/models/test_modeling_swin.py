@@ -1,12 +1,16 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import V2, images, tiny_swin, tiny_swin_config
+from transformers import AutoModelForMaskedImageModeling
 
 from vit_hf import (
     SwinTransformerBackbone,
     SwinTransformerForImageClassification,
+    SwinTransformerForMaskedImageModeling,
     SwinTransformerModel,
 )
 from vit_hf.models import window_blocks
@@ -220,3 +224,26 @@ def test_units_of_attention_are_dropped_in_training_without_gradients_too():
         assert not torch.equal(model(pixels).logits, model(pixels).logits)
         model.eval()
         assert torch.equal(model(pixels).logits, model(pixels).logits)
+
+
+def test_a_painter_is_found_paints_images_of_any_size_and_begins_a_classifier(tmp_path):
+    model = tiny_swin(SwinTransformerForMaskedImageModeling)
+    hidden = torch.rand(2, 18 * 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    pixels = images(2, 35, 24)
+    assert model.swin.grid_of(pixels) == (18, 12)
+    found = model(pixels, bool_masked_pos=hidden)
+    assert found.reconstruction.shape == pixels.shape
+    shown = hidden.unflatten(1, (18, 12)).repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None, :35, :24]
+    error = (found.reconstruction - pixels).abs() * shown
+    torch.testing.assert_close(found.loss, error.sum() / shown.sum() / 3)
+    other = torch.where(shown, torch.randn_like(pixels), pixels)  # what is hidden is not seen
+    torch.testing.assert_close(model(other, bool_masked_pos=hidden).reconstruction, found.reconstruction)
+    assert model(pixels).loss is None
+    model.save_pretrained(tmp_path)
+    again = AutoModelForMaskedImageModeling.from_pretrained(tmp_path)
+    torch.testing.assert_close(again(pixels).reconstruction, model(pixels).reconstruction, rtol=0, atol=0)
+    classifier: Any = SwinTransformerForImageClassification.from_pretrained(tmp_path, num_labels=3)
+    weight = model.swin.stages[1].layers[0].attention.qkv.weight
+    assert torch.equal(classifier.swin.stages[1].layers[0].attention.qkv.weight, weight)
+    with pytest.raises(ValueError, match="needs a mask token"):
+        tiny_swin(SwinTransformerModel)(pixels, bool_masked_pos=hidden)

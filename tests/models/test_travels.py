@@ -19,6 +19,7 @@ from transformers import ViTImageProcessorPil, pipeline
 import vit_hf
 from vit_hf import (
     SwinTransformerForImageClassification,
+    SwinTransformerForMaskedImageModeling,
     SwinTransformerModel,
     TimeSformerForVideoClassification,
     TimeSformerModel,
@@ -207,6 +208,7 @@ def test_the_saved_configuration_says_which_version_wrote_the_code(classifier, t
 SWIN_CLASSES = {
     "AutoModel": SwinTransformerModel,
     "AutoModelForImageClassification": SwinTransformerForImageClassification,
+    "AutoModelForMaskedImageModeling": SwinTransformerForMaskedImageModeling,
 }
 
 
@@ -216,7 +218,13 @@ def test_a_stranger_gets_the_same_numbers_bit_for_bit(auto, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("auto", "words"), [("AutoModel", V2), ("AutoModelForImageClassification", {"ape": True})], ids=["v2", "v1"]
+    ("auto", "words"),
+    [
+        ("AutoModel", V2),
+        ("AutoModelForImageClassification", {"ape": True}),
+        ("AutoModelForMaskedImageModeling", {}),
+    ],
+    ids=["v2", "v1", "painter"],
 )
 def test_a_stranger_gets_swins_numbers_bit_for_bit(auto, words, tmp_path):
     model = tiny_swin(SWIN_CLASSES[auto], **words)

@@ -10,7 +10,11 @@ from parity.comparing import NUM_LABELS, assert_equal, assert_same_classifier, r
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
-from vit_hf import SwinTransformerConfig, SwinTransformerForImageClassification
+from vit_hf import (
+    SwinTransformerConfig,
+    SwinTransformerForImageClassification,
+    SwinTransformerForMaskedImageModeling,
+)
 from vit_hf.commands.convert import main as convert
 from vit_hf.conversion import from_original, from_timm, from_transformers, load_any, to_timm, to_transformers
 from vit_hf.conversion.timm import swin as swin_timm
@@ -81,6 +85,38 @@ def test_transformers_is_the_same_for_images_of_any_size(size):
     found, expected = ours(images), theirs(images)
     assert_equal(found.last_hidden_state, expected.last_hidden_state)
     assert_equal(found.pooler_output, expected.pooler_output)
+
+
+PAINTERS = [("SwinForMaskedImageModeling", 1), ("Swinv2ForMaskedImageModeling", 2)]
+
+
+def painter_of_transformers(name: str, **words: Any) -> Any:
+    config = transformers.SwinConfig if name.startswith("SwinFor") else transformers.Swinv2Config
+    return made_random(getattr(transformers, name)(config(**{**SIZES, "encoder_stride": 4, **words})))
+
+
+@pytest.mark.parametrize(("name", "version"), PAINTERS)
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transformers_masked_images_are_painted_the_same_both_ways(name, version, share, channels):
+    theirs = painter_of_transformers(name, num_channels=channels)
+    ours, images = from_transformers(theirs), pixels(32, 32, channels)
+    assert type(ours) is SwinTransformerForMaskedImageModeling
+    back = to_transformers(ours)
+    hidden = torch.rand(2, 256) < share
+    expected = theirs(images, bool_masked_pos=hidden)
+    for model in (ours, back.double()):
+        found = model(images, bool_masked_pos=hidden)
+        assert_equal(found.reconstruction, expected.reconstruction)
+        torch.testing.assert_close(found.loss, expected.loss, atol=1e-6, rtol=1e-6)  # they count in float32
+    assert type(back) is type(theirs)
+    assert back.state_dict().keys() == theirs.state_dict().keys()
+    assert_equal(ours(images).reconstruction, theirs(images).reconstruction)
+
+
+def test_a_head_that_paints_other_squares_is_refused():
+    with pytest.raises(ValueError, match="encoder_stride=8: our model paints 4 pixels"):
+        from_transformers(painter_of_transformers("SwinForMaskedImageModeling", encoder_stride=8))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 45), (12, 12)])

@@ -20,6 +20,7 @@ from ..models.modeling_swin import (
     SwinTransformerForImageClassification,
     SwinTransformerModel,
 )
+from ..models.modeling_swin_heads import SwinTransformerForMaskedImageModeling
 from .base import OF_TRAINING, Converter, Family, PublishedFiles
 
 
@@ -71,6 +72,7 @@ class SwinTransformer(Family):
     classes = {
         "AutoModel": SwinTransformerModel,
         "AutoModelForImageClassification": SwinTransformerForImageClassification,
+        "AutoModelForMaskedImageModeling": SwinTransformerForMaskedImageModeling,
         "AutoBackbone": SwinTransformerBackbone,
     }
     # Of both versions, whose parts mix.

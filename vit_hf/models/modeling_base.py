@@ -136,6 +136,16 @@ def check_pixels(pixel_values: Tensor, channels: int, *, finite: bool = False) -
         raise UserError(f"Images {bad[:10]} of the batch hold NaN or infinite pixels; look at how they were made.")
 
 
+def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor) -> Tensor:
+    """b c h w, b c h w, b 1 h w -> one number: mean absolute error of the masked pixels.
+
+    Source: SimMIM (arXiv:2111.09886), released code, whose 1e-5 keeps an empty mask finite.
+    """
+    error = nn.functional.l1_loss(reconstruction, pixel_values.to(reconstruction.dtype), reduction="none")
+    mask = mask.to(error.dtype)
+    return (error * mask).sum() / (mask.sum() + 1e-5) / pixel_values.shape[1]
+
+
 def seen_tokens(attention_mask: Tensor | None, tokens: Tensor, prefix: int) -> Tensor | None:
     """b (h w) or b n -> b n, boolean: the `prefix` tokens, class token and registers, are always seen."""
     if attention_mask is None:

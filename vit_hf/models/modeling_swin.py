@@ -21,7 +21,7 @@ from .modeling_base import ClassificationLoss, VisionPreTrainedModel, calibrated
 from .patches import build_patches
 from .pooling import MeanPool
 from .positions import Grid, build_positions
-from .shapes import pair
+from .shapes import UserError, pair
 from .window_blocks import PatchMerging, PostNorm, UnitLength, build_window_block, halved
 from .windows import fixed, in_image, windows_of
 
@@ -29,7 +29,7 @@ from .windows import fixed, in_image, windows_of
 class SwinTransformerEmbeddings(nn.Module):
     """b c (h p) (w p) -> b (h w) d: a token for each patch, normalized, and with positions where the config says so."""
 
-    def __init__(self, config: SwinTransformerConfig):
+    def __init__(self, config: SwinTransformerConfig, *, use_mask_token: bool = False):
         super().__init__()
         width = config.embed_dim
         self.patch_size = pair(config.patch_size)
@@ -37,14 +37,18 @@ class SwinTransformerEmbeddings(nn.Module):
             config.patch_embedding, channels=config.num_channels, patch_size=config.patch_size, width=width
         )
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps) if config.patch_norm else nn.Identity()
+        self.mask_token = nn.Parameter(torch.empty(1, 1, width)) if use_mask_token else None
         kind = "learned" if config.ape else "none"
         self.positions = build_positions(kind, grid=config.patch_grid, prefix=0, width=width)
         self.dropout = build_dropout(config.embedding_dropout_prob)
 
-    def forward(self, pixel_values: Tensor, grid: Grid) -> Tensor:
-        tokens = self.patches(self.pad(pixel_values, grid))  # b n d
-        tokens = self.positions(self.norm(tokens), grid)  # b n d
-        return self.dropout(tokens)
+    def forward(self, pixel_values: Tensor, grid: Grid, bool_masked_pos: Tensor | None = None) -> Tensor:
+        tokens = self.norm(self.patches(self.pad(pixel_values, grid)))  # b n d
+        if bool_masked_pos is not None:
+            if self.mask_token is None:
+                raise UserError("bool_masked_pos needs a mask token, which only the model for masked images has.")
+            tokens = torch.where(bool_masked_pos.bool()[..., None], self.mask_token.to(tokens.dtype), tokens)
+        return self.dropout(self.positions(tokens, grid))  # b n d
 
     def pad(self, pixel_values: Tensor, grid: Grid) -> Tensor:
         """b c h w -> b c (h p) (w p): zeros below and to the right, up to whole patches."""
@@ -111,9 +115,11 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
     classification does so; that for detection fills them up and shifts them.
     """
 
-    def __init__(self, config: SwinTransformerConfig, *, pool: bool = True, clamped: bool = True):
+    def __init__(
+        self, config: SwinTransformerConfig, *, pool: bool = True, clamped: bool = True, use_mask_token: bool = False
+    ):
         super().__init__(config)
-        self.embeddings = SwinTransformerEmbeddings(config)
+        self.embeddings = SwinTransformerEmbeddings(config, use_mask_token=use_mask_token)
         rates = iter(drop_path_rates(config.drop_path_rate, sum(config.depths)))
         stages = ([next(rates) for _ in range(depth)] for depth in config.depths)
         self.stages = nn.ModuleList(
@@ -135,6 +141,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
     def forward(
         self,
         pixel_values: Tensor,
+        bool_masked_pos: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         interpolate_pos_encoding: bool | None = None,
@@ -145,6 +152,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
 
         On request, hidden_states: the patches and what each stage makes of them; attentions: of each block, for each
         window, (b w) heads m m. `placed_attentions` puts the latter in the places of the image.
+        bool_masked_pos: b (h w), True for patches that the mask token takes the place of.
         interpolate_pos_encoding: as transformers' code says it; any size is taken anyway.
         check_finite: refuse NaN and infinite pixels, which costs a look at each.
 
@@ -152,7 +160,7 @@ class SwinTransformerModel(SwinTransformerPreTrainedModel):
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
         grid, asked = self.grid_of(pixel_values), self.asked(output_attentions, output_hidden_states, head_mask)
-        tokens = self.embeddings(pixel_values, grid)  # b n d
+        tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
         for stage in self.stages:
             tokens, grid = stage(tokens, grid, asked.attentions)  # b n d
         if self.norm is None or self.pool is None:

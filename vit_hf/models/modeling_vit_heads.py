@@ -4,12 +4,12 @@ from typing import Any
 
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.backbone_utils import BackboneMixin, filter_output_hidden_states
 from transformers.modeling_outputs import BackboneOutput, MaskedImageModelingOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_vit import VisionTransformerConfig
+from .modeling_base import masked_pixel_loss
 from .modeling_vit import VisionTransformerModel, VisionTransformerPreTrainedModel
 from .positions import Grid
 from .shapes import grid_of, pair
@@ -56,16 +56,6 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
         """b (h w) -> b 1 (h p1) (w p2): the pixels of the masked patches."""
         height, across = pair(self.config.patch_size)
         return repeat(masked, "b (h w) -> b 1 (h p1) (w p2)", h=grid[0], w=grid[1], p1=height, p2=across)
-
-
-def masked_pixel_loss(reconstruction: Tensor, pixel_values: Tensor, mask: Tensor) -> Tensor:
-    """b c h w, b c h w, b 1 h w -> one number: mean absolute error of the masked pixels.
-
-    Source: SimMIM (arXiv:2111.09886), released code, whose 1e-5 keeps an empty mask finite.
-    """
-    error = functional.l1_loss(reconstruction, pixel_values.to(reconstruction.dtype), reduction="none")
-    mask = mask.to(error.dtype)
-    return (error * mask).sum() / (mask.sum() + 1e-5) / pixel_values.shape[1]
 
 
 class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel):

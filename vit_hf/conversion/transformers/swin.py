@@ -13,6 +13,7 @@ from ...errors import UserError
 from ...families.base import State
 from ...models.configuration_swin import SwinTransformerConfig
 from ...models.modeling_swin import SwinTransformerBackbone, SwinTransformerForImageClassification, SwinTransformerModel
+from ...models.modeling_swin_heads import SwinTransformerForMaskedImageModeling
 from ...models.shapes import pair
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, turned, under, weight_and_bias
@@ -27,7 +28,7 @@ from ..core.swin_rules import (
 from ..core.weights import fill
 from ..timm.swin import grids
 from .vit_config import our_dropouts, sides
-from .vit_rules import made
+from .vit_rules import decoder_of_squares, made, mapped
 
 # What they call their configurations.
 NAMES = ("swin", "swinv2")
@@ -35,11 +36,13 @@ NAMES = ("swin", "swinv2")
 CLASSES: dict[str, Any] = {
     "SwinModel": SwinTransformerModel,
     "SwinForImageClassification": SwinTransformerForImageClassification,
+    "SwinForMaskedImageModeling": SwinTransformerForMaskedImageModeling,
     "SwinBackbone": SwinTransformerBackbone,
 }
 CLASSES_V2: dict[str, Any] = {
     "Swinv2Model": SwinTransformerModel,
     "Swinv2ForImageClassification": SwinTransformerForImageClassification,
+    "Swinv2ForMaskedImageModeling": SwinTransformerForMaskedImageModeling,
 }
 
 NO_POSITIONS = "transformers' Swin V2 has a position too many and cannot add them to its patches"
@@ -99,6 +102,11 @@ def table_for(config: SwinTransformerConfig, name: str) -> Table:
     if name.endswith("ForImageClassification"):
         trunk = "swin." if name in CLASSES else "swinv2."
         return [*under(table, theirs=trunk, ours="swin."), *weight_and_bias("classifier", "classifier")]
+    if name.endswith("ForMaskedImageModeling"):
+        trunk = "swin." if name in CLASSES else "swinv2."
+        stride = [side * 2 ** (len(config.depths) - 1) for side in pair(config.patch_size)]
+        hidden = mapped("embeddings.mask_token", "embeddings.mask_token")
+        return [*under([*table, hidden], theirs=trunk, ours="swin."), *decoder_of_squares(config.num_channels, *stride)]
     trunk = [rule for rule in table if not rule.theirs[0].startswith(f"{TRANSFORMERS.norm}.")]
     norms = [weight_and_bias(f"hidden_states_norms.{stage}", f"norms.{stage}") for stage in config.stage_names]
     width = config.hidden_size
@@ -129,10 +137,18 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
         words["out_features"] = theirs.config.out_features
     config = SwinTransformerConfig(**words)
     refuse_uneven(config)
+    refuse_other_stride(config, theirs.config, name)
     with torch.device("meta"):
         ours = known[name](config)
     fill(ours, state, table_for(config, name), 1)
     return ours, []
+
+
+def refuse_other_stride(config: SwinTransformerConfig, theirs: Any, name: str) -> None:
+    """Their head paints squares of `encoder_stride` pixels; ours the pixels under a token."""
+    stride = pair(config.patch_size)[0] * 2 ** (len(config.depths) - 1)
+    if name.endswith("ForMaskedImageModeling") and theirs.encoder_stride != stride:
+        raise UserError(f"encoder_stride={theirs.encoder_stride}: our model paints {stride} pixels for each token.")
 
 
 def refuse_uneven(config: SwinTransformerConfig) -> None:
@@ -171,7 +187,7 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
     name = next((theirs for theirs, ours in classes.items() if isinstance(model, ours)), None)
     if name is None:
         raise UserError(
-            f"transformers' Swin V2 has no like of {type(model).__name__}, only of a classifier and its trunk."
+            f"transformers' Swin V2 has no like of {type(model).__name__}, only of a classifier, a painter, a trunk."
         )
     arguments: dict[str, Any] = {field: getattr(config, field) for field in SAME_FIELDS}
     arguments |= {"window_size": pair(config.window_size)[0], "use_absolute_embeddings": config.ape}
@@ -179,6 +195,8 @@ def to_theirs(model: Any, state: State) -> tuple[PreTrainedModel, list[str]]:
         arguments |= {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
     if name == "SwinBackbone":
         arguments["out_features"] = config.out_features
+    if name.endswith("ForMaskedImageModeling"):
+        arguments["encoder_stride"] = pair(config.patch_size)[0] * 2 ** (len(config.depths) - 1)
     config_class = transformers.SwinConfig
     if classes is CLASSES_V2:
         config_class = transformers.Swinv2Config

@@ -216,10 +216,13 @@ ATTENTION_POOL: Table = [
 
 
 def decoder(config) -> Table:
+    return decoder_of_squares(config.num_channels, *pair(config.patch_size))
+
+
+def decoder_of_squares(channels: int, height: int, across: int) -> Table:
     """Of masked images, whose pixels are c p1 p2 for them and p1 p2 c for us."""
-    height, across = pair(config.patch_size)
-    order = torch.arange(config.num_channels * height * across)
-    order = order.reshape(config.num_channels, height, across).permute(1, 2, 0).flatten()
+    order = torch.arange(channels * height * across)
+    order = order.reshape(channels, height, across).permute(1, 2, 0).flatten()
     back = order.argsort()
     return [
         mapped("decoder.0.weight", "decoder.weight", partial(channels_last, order), partial(channels_first, back)),

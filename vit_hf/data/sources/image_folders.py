@@ -51,8 +51,9 @@ def folder_below(item: str, above: str) -> str | None:
 def refuse_mixed(folder: Folder, settings: DataSettings) -> None:
     """Raises: UserError where images lie among films."""
     if (mixed := next(folder.mixed_ones(), None)) is not None:
+        few = first_few([os.path.basename(path) for path in mixed.items_here], 3)  # noqa: PTH119
         raise UserError(
-            f"{mixed.path} holds images and films, {first_few([os.path.basename(path) for path in mixed.items_here], 3)}: "  # noqa: PTH119
+            f"{mixed.path} holds images and films, {few}: "
             'are they frames of one video? Then say which, as in --data.frames "img_*.jpg", which passes over other '
             "images and films beside them; or put them into folders of their own."
         )

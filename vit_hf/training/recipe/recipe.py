@@ -47,6 +47,12 @@ class ModelSettings(BaseModel):
             raise UserError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
         for name in self.model_extra or {}:
             if name not in (known := FAMILIES[self.family].config_fields()):
+                others = [word for word, other in FAMILIES.items() if name in other.config_fields()]
+                if others:
+                    raise UserError(
+                        f"model.{name} is a field of {' and '.join(others)}, and the family is {self.family}; leave it "
+                        f"out, and say the sizes of {self.family} (`vit-hf fields`), or begin with a recipe of its own."
+                    )
                 raise UserError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
         return self
 
