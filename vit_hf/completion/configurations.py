@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import UserError
 from ..version import __version__
-from .saved_fields import CONFIG_KINDS, COPY_AGAIN, refuse_unknown_quantization, refuse_wrong_kinds
+from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class CheckedConfig:
             if is_worked_out(type(self), name):
                 raise ConfigurationError(unsettable(type(self), name))
         said = {**vars(self), **kwargs}
-        refuse_wrong_kinds(said, CONFIG_KINDS)
+        refuse_wrong_kinds(said, OWN_KINDS)
         refuse_unknown_quantization(said)
         super().__post_init__(**kwargs)  # pyright: ignore[reportAttributeAccessIssue] (that of PreTrainedConfig)
 
@@ -84,6 +84,8 @@ class CheckedConfig:
             known |= dict.fromkeys(TARGET_UNITS)
         config = super().from_dict(known, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         for name, value in notes.items():
+            if name.startswith("__"):
+                raise ConfigurationError(unknown(cls, name))
             if is_worked_out(cls, name):
                 raise ConfigurationError(unsettable(cls, name))
             if name not in OWN_NOTES:
@@ -91,6 +93,17 @@ class CheckedConfig:
                 logger.warning("%s%s", unused, writer_of(notes))
             setattr(config[0] if isinstance(config, tuple) else config, name, value)
         return config
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """As in transformers. Raises: ConfigurationError that says whose configuration it is."""
+        source = pretrained_model_name_or_path
+        try:
+            return super().from_pretrained(source, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        except ConfigurationError as error:
+            if str(source) in str(error):
+                raise
+            raise ConfigurationError(f"{source}: {error}") from error
 
     @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -107,7 +120,7 @@ class CheckedConfig:
             raise ConfigurationError(
                 f"The config.json of {source} holds no configuration, but a {type(content).__name__}; {COPY_AGAIN}"
             )
-        refuse_wrong_kinds(content, CONFIG_KINDS, f"{source}: config.json")
+        refuse_wrong_kinds(content, OWN_KINDS, f"{source}: config.json")
         return content, rest
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,7 +176,8 @@ def own_fields(config_class: Any) -> list[str]:
 
 def knows(config_class: Any, name: str) -> bool:
     of_transformers = name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
-    return of_transformers or name in own_fields(config_class) or name.startswith("_")
+    hidden = name.startswith("_") and not name.startswith("__")
+    return name in own_fields(config_class) or hidden or (of_transformers and not name.startswith("__"))
 
 
 def is_worked_out(config_class: Any, name: str) -> bool:
