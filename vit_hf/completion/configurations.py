@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import UserError
 from ..version import __version__
-from .saved_fields import CONFIG_KINDS, COPY_AGAIN, refuse_unknown_quantization, refuse_wrong_kinds
+from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +59,14 @@ class CheckedConfig:
 
     def __post_init__(self, **kwargs: Any) -> None:
         unsaid = [name for name in kwargs if not knows(type(self), name)]
-        if unsaid and VERSION_NOTE not in kwargs:
-            raise ConfigurationError(unknown(type(self), unsaid[0]))
+        strange = unsaid if VERSION_NOTE not in kwargs else [name for name in unsaid if name.startswith("__")]
+        if strange:
+            raise ConfigurationError(unknown(type(self), strange[0]))
         for name in kwargs:
             if is_worked_out(type(self), name):
                 raise ConfigurationError(unsettable(type(self), name))
         said = {**vars(self), **kwargs}
-        refuse_wrong_kinds(said, CONFIG_KINDS)
+        refuse_wrong_kinds(said, OWN_KINDS)
         refuse_unknown_quantization(said)
         super().__post_init__(**{VERSION_NOTE: __version__, **kwargs})  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -100,6 +101,17 @@ class CheckedConfig:
         return config
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """As in transformers. Raises: ConfigurationError that says whose configuration it is."""
+        source = pretrained_model_name_or_path
+        try:
+            return super().from_pretrained(source, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        except ConfigurationError as error:
+            if str(source) in str(error):
+                raise
+            raise ConfigurationError(f"{source}: {error}") from error
+
+    @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[Any, Any]:
         """As in transformers. Raises: UserError too for JSON that holds no fields, or too deep a nesting of them."""
         source = pretrained_model_name_or_path
@@ -114,7 +126,7 @@ class CheckedConfig:
             raise ConfigurationError(
                 f"The config.json of {source} holds no configuration, but a {type(content).__name__}; {COPY_AGAIN}"
             )
-        refuse_wrong_kinds(content, CONFIG_KINDS, f"{source}: config.json")
+        refuse_wrong_kinds(content, OWN_KINDS, f"{source}: config.json")
         return content, rest
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,7 +184,8 @@ def own_fields(config_class: Any) -> list[str]:
 def knows(config_class: Any, name: str) -> bool:
     settable = isinstance(getattr(config_class, name, None), property)
     of_transformers = settable or name in HANDED_BY_TRANSFORMERS or hasattr(PreTrainedConfig, name)
-    return of_transformers or name in own_fields(config_class) or name.startswith("_")
+    hidden = name.startswith("_") and not name.startswith("__")
+    return name in own_fields(config_class) or hidden or (of_transformers and not name.startswith("__"))
 
 
 def is_worked_out(config_class: Any, name: str) -> bool:

@@ -43,6 +43,11 @@ def names_of_code(value: Any) -> str | None:
     return None if all(isinstance(one, str | None) for one in names) else "a table of the names of classes"
 
 
+def texts_by_name(value: Any) -> str | None:
+    texts = isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values())
+    return None if texts else "a table of texts"
+
+
 def numbered_names(value: Any) -> str | None:
     keys = value if isinstance(value, Mapping) else [None]
     whole = all(is_whole(key) or (isinstance(key, str) and key.isdecimal()) for key in keys)
@@ -121,6 +126,7 @@ CONFIG_KINDS: dict[str, Check] = {
     "transformers_weights": a_text,
     "thresholds": numbers("a number for each label"),
 }
+OWN_KINDS: dict[str, Check] = {**CONFIG_KINDS, "auto_map": texts_by_name}
 PROCESSOR_KINDS: dict[str, Check] = {
     "image_processor_type": a_text,
     "video_processor_type": a_text,

@@ -131,7 +131,10 @@ def read_safetensors(path: Path, part: str | None) -> Mapping[str, Tensor]:
 def read_npz(path: Path, part: str | None) -> Mapping[str, Tensor]:
     if not is_zipfile(path):
         raise UserError(damaged(path, BadZipFile("it has no list of its arrays")))
-    file = np.load(path, allow_pickle=False)
+    try:
+        file: Any = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise UserError(damaged(path, error)) from error
     return Tensors({name: lambda name=name: array_of(path, file, name) for name in file.files})
 
 
