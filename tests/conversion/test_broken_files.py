@@ -54,10 +54,12 @@ def test_a_pickle_of_something_else_is_a_sentence(tmp_path: Path, content: Any, 
 
 
 def test_arrays_that_are_no_weights_are_a_sentence(tmp_path: Path):
-    np.savez(tmp_path / "a.npz", **{"Transformer/encoder_norm/scale": np.zeros(3), "embedding/kernel": np.zeros(1)})
+    arrays: Any = {"Transformer/encoder_norm/scale": np.zeros(3), "embedding/kernel": np.zeros(1)}
+    np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=r"a\.npz begins like the weights of a Vision Transformer"):
         load_any(str(tmp_path / "a.npz"))
-    np.savez(tmp_path / "b.npz", **{"embedding/kernel": np.array([1], dtype="M8[s]")})
+    dates: Any = {"embedding/kernel": np.array([1], dtype="M8[s]")}
+    np.savez(tmp_path / "b.npz", **dates)
     with pytest.raises(UserError, match=r"under embedding/kernel no numbers, but datetime64"):
         open_checkpoint(tmp_path / "b.npz")["embedding/kernel"]
 
@@ -98,5 +100,5 @@ def test_what_is_whole_is_still_read(tmp_path: Path):
     model.save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"]) == 32
     assert torch.equal(open_checkpoint(tmp_path)["classifier.weight"], model.classifier.weight)
-    again = VisionTransformerForImageClassification.from_pretrained(tmp_path)
+    again: Any = VisionTransformerForImageClassification.from_pretrained(tmp_path)
     assert torch.equal(again.classifier.weight, model.classifier.weight)

@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import UserError
 from ..version import __version__
-from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
+from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_vast_number, refuse_wrong_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class CheckedConfig:
         said = {**vars(self), **kwargs}
         refuse_wrong_kinds(said, OWN_KINDS)
         refuse_unknown_quantization(said)
+        for name in own_fields(type(self)):
+            refuse_vast_number(name, getattr(self, name, None))
         super().__post_init__(**kwargs)  # pyright: ignore[reportAttributeAccessIssue] (that of PreTrainedConfig)
 
     def validate_combinations(self) -> None:
@@ -158,6 +160,8 @@ def complaining_in_a_sentence(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except StrictDataclassError as error:
             raise ConfigurationError(str(error.__cause__ or error)) from error
+        except IndexError as error:  # of transformers, which looks up stages by their numbers
+            raise ConfigurationError("out_indices name a stage that there is not; leave some out.") from error
         except ValueError as error:  # of transformers, or of what is checked before a model is there
             raise ConfigurationError(str(error)) from error
 

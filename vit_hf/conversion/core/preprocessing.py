@@ -156,8 +156,8 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             do_center_crop=said.get("do_center_crop", "crop_size" in said),
             resample=said.get("resample"),
             do_normalize=said.get("do_normalize", True),
-            image_mean=said.get("image_mean") or [0.5] * 3,
-            image_std=said.get("image_std") or [0.5] * 3,
+            image_mean=of_channels(said.get("image_mean")),
+            image_std=of_channels(said.get("image_std")),
             fit=said.get("fit"),
             pad_color=said.get("pad_color"),
             pixel_range=said.get("pixel_range"),
@@ -167,6 +167,11 @@ def processor_from_json(folder: Path, config: Any) -> Any:
         config.num_channels,
     )
     return modality_of(config).make_processor(config, **words)
+
+
+def of_channels(values: Any) -> list[float]:
+    """One number stands for all; nothing for transformers' 0.5."""
+    return [values] * 3 if isinstance(values, int | float) else values or [0.5] * 3
 
 
 def as_sides(size: Any) -> dict[str, int]:
