@@ -54,12 +54,12 @@ def test_a_pickle_of_something_else_is_a_sentence(tmp_path: Path, content: Any, 
 
 
 def test_arrays_that_are_no_weights_are_a_sentence(tmp_path: Path):
-    arrays: dict[str, Any] = {"Transformer/encoder_norm/scale": np.zeros(3), "embedding/kernel": np.zeros(1)}
+    arrays: Any = {"Transformer/encoder_norm/scale": np.zeros(3), "embedding/kernel": np.zeros(1)}
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=r"a\.npz begins like the weights of a Vision Transformer"):
         load_any(str(tmp_path / "a.npz"))
-    times: dict[str, Any] = {"embedding/kernel": np.array([1], dtype="M8[s]")}
-    np.savez(tmp_path / "b.npz", **times)
+    dates: Any = {"embedding/kernel": np.array([1], dtype="M8[s]")}
+    np.savez(tmp_path / "b.npz", **dates)
     with pytest.raises(UserError, match=r"under embedding/kernel no numbers, but datetime64"):
         open_checkpoint(tmp_path / "b.npz")["embedding/kernel"]
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from ..errors import UserError
 from ..version import __version__
-from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
+from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_vast_number, refuse_wrong_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class CheckedConfig:
         said = {**vars(self), **kwargs}
         refuse_wrong_kinds(said, OWN_KINDS)
         refuse_unknown_quantization(said)
+        for name in own_fields(type(self)):
+            refuse_vast_number(name, getattr(self, name, None))
         super().__post_init__(**{VERSION_NOTE: __version__, **kwargs})  # pyright: ignore[reportAttributeAccessIssue]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,6 +166,8 @@ def complaining_in_a_sentence(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except StrictDataclassError as error:
             raise ConfigurationError(str(error.__cause__ or error)) from error
+        except IndexError as error:  # of transformers, which looks up stages by their numbers
+            raise ConfigurationError("out_indices name a stage that there is not; leave some out.") from error
         except ValueError as error:  # of transformers, or of what is checked before a model is there
             raise ConfigurationError(str(error)) from error
 

@@ -72,9 +72,9 @@ def refuse_vast_grid(config: Any) -> None:
     each = getattr(config, "hidden_size", 0) if isinstance(getattr(config, "hidden_size", 0), int) else 0
     frames = getattr(config, "num_frames", None) or 1
     needed = FLOAT * frames * (pixels + tokens * each)
-    refuse_beyond_memory(
-        f"image_size={size} needs for one {'clip' if frames > 1 else 'image'}", needed, "take a smaller one."
-    )
+    channels = getattr(config, "num_channels", None) or 3
+    what = f"image_size={size} (num_channels={channels}, hidden_size={each}) needs for one"
+    refuse_beyond_memory(f"{what} {'clip' if frames > 1 else 'image'}", needed, "take smaller ones.")
 
 
 def refuse_vast_model(model_class: Any, config: Any) -> None:

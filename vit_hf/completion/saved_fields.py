@@ -83,7 +83,9 @@ def kind_of_problem(value: Any) -> str | None:
 
 
 def is_finite_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def above_zero(value: Any) -> str | None:
@@ -94,7 +96,7 @@ def numbers(words: str, least: float = -math.inf) -> Check:
     """Of one number, or several."""
 
     def check(value: Any) -> str | None:
-        values = value if isinstance(value, list | tuple) and value else [value]
+        values: list[Any] = list(value) if isinstance(value, list | tuple) and value else [value]
         return None if all(is_finite_number(one) and one > least for one in values) else words
 
     return check
@@ -149,6 +151,13 @@ def refuse_wrong_kinds(content: Mapping[str, Any], kinds: Mapping[str, Check], w
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             way_out = "leave it out, or correct it." if not where else f"correct it, or {COPY_AGAIN}"
             raise UserError(f"{f'{where}: ' if where else ''}{name}={shown} has to be {wanted}; {way_out}")
+
+
+def refuse_vast_number(name: str, value: Any) -> None:
+    """Of a size, a count or a list of them. Raises: UserError for one beyond what torch counts in."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if is_whole(one) and not -(2**31) < one < 2**31:
+            raise UserError(f"{name}={value} is more than anything here has; correct it, or leave it out.")
 
 
 def refuse_unknown_quantization(content: Mapping[str, Any], where: str = "") -> None:

@@ -62,6 +62,19 @@ def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
                 f"{name}: {field}={list(values)} of the processor has {len(values)} numbers, and the model takes "
                 f"images of {channels} channels; give {channels} in preprocessor_config.json."
             )
+    size = dict(getattr(processor, "size", None) or {})
+    if getattr(processor, "do_resize", False):
+        if not (size.get("height") and size.get("width")) and not any(
+            size.get(side) for side in ("shortest_edge", "longest_edge", "max_height")
+        ):
+            raise UserError(
+                f"{name}: size={size} of the processor has to say a height and a width, or a shortest_edge; correct it "
+                "in preprocessor_config.json."
+            )
+        if getattr(processor, "resample", None) is None:
+            raise UserError(
+                f"{name}: the processor resizes, and resample in preprocessor_config.json does not say how."
+            )
     sizes = [dict(getattr(processor, field, None) or {}) for field in ("size", "crop_size")]
     if not getattr(processor, "do_center_crop", False):
         sizes = sizes[:1]

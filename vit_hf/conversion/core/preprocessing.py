@@ -185,8 +185,8 @@ def processor_from_json(folder: Path, config: Any) -> Any:
             do_normalize=said.get("do_normalize", True),
             do_rescale=said.get("do_rescale", True),
             rescale_factor=said.get("rescale_factor"),
-            image_mean=said.get("image_mean") or [0.5] * 3,
-            image_std=said.get("image_std") or [0.5] * 3,
+            image_mean=of_channels(said.get("image_mean")),
+            image_std=of_channels(said.get("image_std")),
             fit=said.get("fit"),
             pad_color=said.get("pad_color"),
             pixel_range=said.get("pixel_range"),
@@ -206,6 +206,11 @@ def published_size(said: Mapping[str, Any], config: Any) -> Size:
     cuts = said.get("do_center_crop", "crop_size" in said)
     whole = crop if cuts and crop else size
     return [whole["height"], whole["width"]] if whole.keys() >= {"height", "width"} else config.image_size
+
+
+def of_channels(values: Any) -> list[float]:
+    """One number stands for all; nothing for transformers' 0.5."""
+    return [values] * 3 if isinstance(values, int | float) else values or [0.5] * 3
 
 
 def as_sides(size: Any) -> dict[str, int]:
