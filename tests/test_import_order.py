@@ -92,6 +92,7 @@ CALL_UPWARD = [
     "completion.loading",
     "families.*",
     "modality",
+    "models.modeling_vit",  # whose other heads travel with it
 ]
 # What a file that travels may take from the package, and only where it is a part of it.
 OF_THE_PACKAGE = """\

@@ -28,6 +28,7 @@ class Modality(ABC):
     bundled: a data set that comes with the package. example_file, example_path: a file, and one in its class folder.
     shown, mistakes_shown, frames_shown: how many items, wrongly named ones, and frames of each a picture shows.
     compared: whether parts of a split are searched for items that are nearly the same.
+    published_serves: whether a processor of transformers that was published with a model serves as it is.
     """
 
     noun: ClassVar[str]
@@ -47,6 +48,7 @@ class Modality(ABC):
     mistakes_shown: ClassVar[int]
     frames_shown: ClassVar[int]
     compared: ClassVar[bool] = False
+    published_serves: ClassVar[bool] = False
 
     def __reduce__(self) -> str:
         """One object in all processes: it travels by the name that it has in this module."""
@@ -175,6 +177,7 @@ class ImageModality(Modality):
     example_file, example_path = "one.jpg", "cat/1.jpg"
     shown, mistakes_shown, frames_shown = 32, 16, 1
     compared = True
+    published_serves = True
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         return not path.is_dir()

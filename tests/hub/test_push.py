@@ -51,6 +51,7 @@ def test_what_belongs_to_the_model_is_pushed_and_nothing_else(hub: HubServer, fo
     repository = hub.repository("you/model")
     commit = repository.at()
     code = {"attention", "blocks", "configuration_vit", "modeling_base", "modeling_vit", "patches", "pooling"}
+    code |= {"modeling_vit_heads"}
     code |= {"configuration_base", "fast_paths", "positions", "shapes", "target_units"}
     beside = {"README.md", "config.json", "metrics.json", "model.safetensors", "predictions.png"}
     beside |= {"preprocessor_config.json", "recipe.yaml", ".gitattributes"}

@@ -139,7 +139,7 @@ def test_the_code_of_a_vit_with_every_head_is_short(tmp_path):
 def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
     tiny_swin(SwinTransformerForImageClassification).save_pretrained(tmp_path)
     assert {file.name for file in tmp_path.glob("*.py")} == SWIN_CODE
-    assert lines_of_code(tmp_path) < 1750
+    assert lines_of_code(tmp_path) < 1800
 
 
 CLIP_FILES = ("clips", "divided")

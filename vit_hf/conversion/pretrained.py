@@ -12,7 +12,7 @@ from huggingface_hub import metadata_load
 from yaml import YAMLError
 
 from ..completion.loading import first_line_of
-from ..completion.saved_fields import CONFIG_KINDS, refuse_wrong_kinds
+from ..completion.saved_fields import CONFIG_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
 from ..errors import UserError
 from ..families import FAMILIES, Family, find_family
 from ..files import read_json
@@ -91,7 +91,9 @@ def refuse_parts_of_models(source: str, path: Path) -> None:
             f"{source} holds a PEFT adapter of {base}, and no model. Merge and save it first: "
             "peft.AutoPeftModel.from_pretrained(...).merge_and_unload().save_pretrained(FOLDER), then convert FOLDER."
         )
-    if (path / "config.json").is_file() and (quantized := read_json(path / "config.json").get("quantization_config")):
+    config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
+    refuse_unknown_quantization(config, source)
+    if quantized := config.get("quantization_config"):
         method = quantized.get("quant_method", "unknown") if isinstance(quantized, Mapping) else quantized
         raise UserError(
             f"{source} holds weights that are quantized ({method}), which have no form in another library; convert the "

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from ...data.decode.preparation import shares_arithmetic
-from ...models.video_processing_timesformer import TimeSformerVideoProcessor
 
 # Of the whole range of brightness: what other orders of rounding explain.
 BOUND = 2 / 255
@@ -72,15 +72,16 @@ def pixels_by(processor: Any) -> Callable[[Image.Image], Tensor]:
     """What a processor of transformers makes of one image, or one of videos of a video of that one frame: c h w"""
 
     def pixels(photo: Image.Image) -> Tensor:
-        made = processor([[photo]] if of_videos(processor) else photo, return_tensors="np")["pixel_values"][0]
-        return torch.as_tensor(np.asarray(made[0] if of_videos(processor) else made))
+        frames = takes_frames(processor)
+        made = processor([[photo]] if frames else photo, return_tensors="np")["pixel_values"][0]
+        return torch.as_tensor(np.asarray(made[0] if frames else made))
 
     return pixels
 
 
-def of_videos(processor: Any) -> bool:
-    """Whether it is ours of videos, or the one of images that transformers' TimeSformer is published with."""
-    return isinstance(processor, TimeSformerVideoProcessor) or type(processor).__name__.startswith("VideoMAE")
+def takes_frames(processor: Any) -> bool:
+    """Whether what it takes first is called videos: ours, and that of images that TimeSformer is published with."""
+    return "videos" in signature(getattr(processor, "preprocess", processor.__call__)).parameters
 
 
 @cache

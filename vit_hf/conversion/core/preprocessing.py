@@ -14,7 +14,7 @@ from ...data.decode.preparation import shares_arithmetic
 from ...data.decode.processors import INTERPOLATIONS, make_image_processor, own_processor
 from ...errors import UserError
 from ...files import read_json
-from ...modality import IMAGE, modality_of, modality_of_processor
+from ...modality import modality_of, modality_of_processor
 from ...models.image_processing_vit import VisionTransformerImageProcessor
 from ...models.shapes import Size, pair
 
@@ -174,7 +174,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
     if path is None:
         return None
     said = read_json(path)
-    if modality is IMAGE and fits(published := published_processor(folder), config):
+    if modality.published_serves and fits(published := published_processor(folder), config):
         return published
     words = words_for_channels(
         SimpleNamespace(
@@ -195,7 +195,7 @@ def processor_from_json(folder: Path, config: Any) -> Any:
         ),
         config.num_channels,
     )
-    if modality is IMAGE:  # whose models take any size: that of the file holds over that of the configuration
+    if modality.published_serves:  # that size holds over the configuration's
         config = SimpleNamespace(image_size=published_size(said, config), num_channels=config.num_channels)
     return modality.make_processor(config, **words)
 
