@@ -105,7 +105,7 @@ def test_a_stream_that_is_stopped_and_resumed_ends_with_the_same_file(
         self.add_callback(Interrupt())
         return train(self, *args, **kwargs)
 
-    monkeypatch.setattr(FinishedRun, "save", lambda run: {})
+    monkeypatch.setattr(FinishedRun, "report", lambda run: {})
     with monkeypatch.context() as patch:
         patch.setattr(ResumableTrainer, "train", train_interrupted)
         assert main(words) == 75

@@ -142,7 +142,7 @@ def test_a_broken_video_is_named_before_training(videos: Path, tmp_path: Path, c
 def test_a_resumed_run_ends_with_the_bits_of_one_without_interruption(
     cached: bool, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("vit_hf.runs.results.FinishedRun.save", lambda run: {})
+    monkeypatch.setattr("vit_hf.runs.results.FinishedRun.save", lambda run: run.place() or {})
     monkeypatch.setattr("vit_hf.runs.train.reload_without_package", lambda folder, images: [])
     data = {"name": str(videos), "train": {"random_clip": True, "color_jitter": 0.3, "erase": 0.5}}
     data |= {"mix": {"mixup": 0.5}, "cache": str(tmp_path / "cache")} if cached else {"keep_in_memory": False}

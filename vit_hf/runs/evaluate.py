@@ -188,7 +188,6 @@ def mean_of_views(logits: Tensor, views: int, problem_type: str | None = None) -
     return each.log_softmax(-1).logsumexp(1) - math.log(views)
 
 
-@torch.inference_mode()
 def refuse_broken_answers(logits: Tensor, names: Sequence[Any] | None = None) -> None:
     """b labels. names: of the images or videos, by their numbers where there are none.
 
@@ -204,6 +203,7 @@ def refuse_broken_answers(logits: Tensor, names: Sequence[Any] | None = None) ->
         )
 
 
+@torch.inference_mode()
 def predict_logits(
     model: nn.Module, images: ImageBatches | ViewedItems, *, batch_size: int = 64, views: int = 1
 ) -> Tensor:

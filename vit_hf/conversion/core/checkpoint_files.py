@@ -188,6 +188,7 @@ def unwrapped(path: Path, content: Any, part: str | None) -> Mapping[str, Tensor
 
     Raises: UserError where there is none, and where there are several that differ.
     """
+    refuse_nameless(path, content)
     found = dict(state_dicts(content))
     if part is not None:
         chosen = {name: state for name, state in found.items() if f"{name}.".startswith(f"{part}.")}
@@ -196,7 +197,6 @@ def unwrapped(path: Path, content: Any, part: str | None) -> Mapping[str, Tensor
             raise UserError(f"{path} has no {part!r}; it holds {first_few([*found] if any(found) else found[''])}.")
         found = chosen or {part: flat}
     if not found:
-        refuse_nameless(path, content)
         raise UserError(
             f"{path} holds no weights: it is {described(content)}. Save a model's state_dict(), alone or under 'model'."
         )
@@ -212,16 +212,18 @@ def unwrapped(path: Path, content: Any, part: str | None) -> Mapping[str, Tensor
     return rivals[taken]
 
 
-def refuse_nameless(path: Any, content: Any) -> None:
-    """Raises: UserError for tensors that are named by what is no text."""
-    for one in (content, *(content.values() if isinstance(content, Mapping) else ())):
-        named = dict(one) if isinstance(one, Mapping) else {}
-        strange = [name for name, value in named.items() if isinstance(value, Tensor) and not isinstance(name, str)]
-        if strange:
-            raise UserError(
-                f"{path} names tensors by what is no text ({first_few(map(repr, strange))}), which no model does. Save "
-                "a model's state_dict(), alone or under 'model'."
-            )
+def refuse_nameless(path: Any, content: Any, within: tuple[Any, ...] = ()) -> None:
+    """within: what it lies in, itself perhaps. Raises: UserError for tensors that are named by what is no text."""
+    if not isinstance(content, Mapping) or any(content is one for one in within):
+        return
+    if strange := [name for name, value in content.items() if isinstance(value, Tensor) and not isinstance(name, str)]:
+        raise UserError(
+            f"{path} names tensors by what is no text ({first_few(map(repr, strange))}), which no model does. Save a "
+            "model's state_dict(), alone or under 'model'."
+        )
+    if not dict(state_dicts(content)):  # beside a model such names are none of it
+        for value in content.values():
+            refuse_nameless(path, value, (*within, content))
 
 
 def state_dicts(
