@@ -42,7 +42,7 @@ def test_every_fold_is_tested_by_a_model_that_did_not_see_it(tmp_path: Path, mon
     ]
     assert record["folds"] == pytest.approx(accuracies)
     assert (record["mean"], record["standard_deviation"]) == pytest.approx((mean(accuracies), stdev(accuracies)))
-    assert "Cross\\-validation: 3 models more" in (run.folder / "README.md").read_text()
+    assert "Cross-validation: 3 models more" in (run.folder / "README.md").read_text()
     for number, table in enumerate(expected, start=1):
         lines = (run.folder / "folds" / str(number) / "split.jsonl").read_text().splitlines()[1:]
         tested = {entry["name"] for line in lines if (entry := json.loads(line))["part"] == "test"}
