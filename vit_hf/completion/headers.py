@@ -67,12 +67,12 @@ def refuse_vast_grid(config: Any) -> None:
     if size is None or patch is None:
         return
     (height, width), (down, across) = pair(size), pair(patch)
-    pixels = height * width * (getattr(config, "num_channels", None) or 3)
+    channels = getattr(config, "num_channels", None) or 3
+    pixels = height * width * channels
     tokens = (height // max(1, down)) * (width // max(1, across))
     each = getattr(config, "hidden_size", 0) if isinstance(getattr(config, "hidden_size", 0), int) else 0
     frames = getattr(config, "num_frames", None) or 1
     needed = FLOAT * frames * (pixels + tokens * each)
-    channels = getattr(config, "num_channels", None) or 3
     what = f"image_size={size} (num_channels={channels}, hidden_size={each}) needs for one"
     refuse_beyond_memory(f"{what} {'clip' if frames > 1 else 'image'}", needed, "take smaller ones.")
 

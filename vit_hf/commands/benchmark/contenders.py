@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -196,9 +197,12 @@ def photo(height: int, width: int, seed: int, *, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
-def folder_of_photos(root: Path, count: int, *, classes: int = 10, side: int = 32) -> Path:
-    """root/class/number.jpg; a few different photos, many times."""
-    some = [photo(side, side, seed) for seed in range(16)]
+def folder_of_photos(
+    root: Path, count: int, *, classes: int = 10, size: tuple[int, int] = (32, 32), different: int = 16
+) -> Path:
+    """root/class/number.jpg; of so many that differ, made on all cores, each many times. size: height and width"""
+    with ThreadPoolExecutor() as pool:
+        some = list(pool.map(lambda seed: photo(*size, seed), range(different)))
     for label in range(classes):
         (root / f"class{label}").mkdir(parents=True)
     for number in range(count):

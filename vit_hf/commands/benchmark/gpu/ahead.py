@@ -35,9 +35,9 @@ class Compilable(Protocol):
 
 
 @contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Set meanwhile, for processes that start."""
-    before = {name: os.environ.get(name) for name in variables}
+def environment(*kept: str, **variables: str) -> Iterator[None]:
+    """Variables set meanwhile, for processes that start. kept: others that are afterwards as they were."""
+    before = {name: os.environ.get(name) for name in (*kept, *variables)}
     os.environ.update(variables)
     try:
         yield

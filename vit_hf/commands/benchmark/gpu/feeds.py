@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +20,7 @@ from ....data.batches.cache import PixelStore
 from ....data.batches.dataset import ImageBatches, RawBatches, collate
 from ....data.sources.image_folders import scan_folder
 from ....data.sources.tables import ImageTable
-from ..contenders import photo, preparation
+from ..contenders import folder_of_photos, preparation
 from ..peers import OURS
 from .samples import one_line
 
@@ -84,15 +83,8 @@ FEW = Amounts(
 
 
 def write_photos(folder: Path, amounts: Amounts) -> Path:
-    """folder/class/number.jpg: as many as the files, of so many that differ, made on all cores."""
-    height, width = amounts.photo
-    with ThreadPoolExecutor() as pool:
-        some = list(pool.map(lambda seed: photo(height, width, seed), range(amounts.photos)))
-    for label in range(10):
-        (folder / f"class{label}").mkdir(parents=True, exist_ok=True)
-    for number in range(amounts.files):
-        (folder / f"class{number % 10}" / f"{number:06d}.jpg").write_bytes(some[number % len(some)])
-    return folder
+    """folder/class/number.jpg"""
+    return folder_of_photos(folder, amounts.files, size=amounts.photo, different=amounts.photos)
 
 
 def resident_images(amounts: Amounts, train: Mapping[str, Any]) -> ImageBatches:

@@ -1,8 +1,5 @@
 """A training as people run it: our Trainer and transformers', beside the same steps without a Trainer."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -19,6 +16,7 @@ from ....training.recipe.arguments import TrainingArguments
 from ....training.trainer.trainer import Trainer
 from ..loops import LEARNING_RATE, MAX_GRAD_NORM, model_of
 from ..peers import OURS
+from .ahead import environment
 from .feeds import (
     HEAVY,
     LIGHT,
@@ -42,6 +40,7 @@ TITLES: dict[Kind, str] = {
     "transformers": "transformers' Trainer and ViT, the same folder: random crops, flipped",
 }
 WEIGHT_DECAY = 0.1
+# By which transformers reaches Accelerate.
 VARIABLES = (
     "ACCELERATE_DYNAMO_BACKEND",
     "ACCELERATE_DYNAMO_MODE",
@@ -66,18 +65,6 @@ class TimedSteps(TrainerCallback):
             now = perf_counter()
             self.seconds = now - self.start
             self.start = now
-
-
-@contextmanager
-def variables_kept() -> Iterator[None]:
-    """Those that transformers sets to reach Accelerate."""
-    before = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    try:
-        yield
-    finally:
-        for name in VARIABLES:
-            os.environ.pop(name, None)
-        os.environ.update(before)
 
 
 @dataclass(frozen=True)
@@ -126,7 +113,7 @@ class Training:
         window = TimedSteps(amounts.warm, amounts.warm + amounts.steps, device)
         ours = self.kind != "transformers"
         workers = amounts.workers if self.kind in ("photos", "transformers") else 0
-        with variables_kept():
+        with environment(*VARIABLES):
             arguments = (TrainingArguments if ours else transformers.TrainingArguments)(
                 output_dir=mkdtemp(prefix="vit_hf-benchmark-"),
                 max_steps=amounts.warm + amounts.steps,
