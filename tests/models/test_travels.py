@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from strangers import run_as_stranger
 from tiny import V2, clips, images, tiny, tiny_swin, tiny_timesformer
 from transformers import ViTImageProcessorPil, pipeline
 
@@ -36,32 +37,6 @@ CLASSES = {
     "AutoModelForImageClassification": VisionTransformerForImageClassification,
     "AutoModelForMaskedImageModeling": VisionTransformerForMaskedImageModeling,
 }
-
-# Forbids the package, then does what the test adds.
-STRANGER = """
-import sys
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "vit_hf":
-            raise ModuleNotFoundError("vit_hf is not installed here")
-sys.meta_path.insert(0, Forbidden())
-import torch, transformers
-from safetensors.torch import load_file, save_file
-folder = sys.argv[1]
-"""
-
-
-def run_as_stranger(program: str, folder: Path) -> None:
-    environment = {**os.environ, "HF_MODULES_CACHE": str(folder / "modules"), "PYTHONPATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", STRANGER + program, str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
