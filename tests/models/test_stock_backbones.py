@@ -31,7 +31,8 @@ FOUR = {"num_hidden_layers": 4, "out_indices": [1, 2, 3, 4]}
 DETR = {
     **{f"{part}_{word}": size for part in ("encoder", "decoder") for word, size in (("layers", 1), ("ffn_dim", 16))},
     **{f"{part}_attention_heads": 2 for part in ("encoder", "decoder")},
-    **{"d_model": 16, "num_queries": 4},
+    "d_model": 16,
+    "num_queries": 4,
 }
 
 
@@ -54,8 +55,9 @@ def upernet(backbone: Any) -> Any:
 
 
 def maskformer(backbone: Any) -> Any:
-    decoder = DetrConfig(use_timm_backbone=False, **DETR)
+    words: dict[str, Any] = {"use_timm_backbone": False, **DETR}
     sizes: dict[str, Any] = {"fpn_feature_size": 32, "mask_feature_size": 32, "num_labels": 3}
+    decoder = DetrConfig(**words)
     return MaskFormerForInstanceSegmentation(
         MaskFormerConfig(backbone_config=backbone, decoder_config=decoder, **sizes)
     )
@@ -131,7 +133,8 @@ def test_a_model_of_transformers_learns_on_our_backbone_and_comes_back(case, tmp
     encoder: Any = next(part for part in model.modules() if isinstance(part, BackboneMixin))
     assert type(encoder).__module__.startswith("vit_hf.")
     for name, parameter in encoder.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.any(), name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
 
     with torch.no_grad():
         found = tensors(model.eval()(pixels))
