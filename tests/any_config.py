@@ -28,6 +28,7 @@ CONFIGS = st.fixed_dictionaries(
         "num_register_tokens": st.integers(0, 2),
         "patch_embedding": st.sampled_from(get_args(words.PatchEmbedding)),
         "patch_bias": st.booleans(),
+        "partial_patches": st.sampled_from(get_args(words.PartialPatches)),
         "dual_patch_norm": st.booleans(),
         "position_embedding": st.sampled_from(get_args(words.PositionEmbedding)),
         "position_embedding_init": st.sampled_from(get_args(words.PositionEmbeddingInit)),

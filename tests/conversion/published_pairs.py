@@ -203,6 +203,10 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         named("siglip_vision_model", "SiglipVisionModel", 384, 16),
         {**SIGLIP_JSON, "size": sides(384)},
     ),
+    "google/siglip-so400m-patch14-384": (
+        named("siglip_vision_model", "SiglipVisionModel", 384, 14),
+        {**SIGLIP_JSON, "do_convert_rgb": None, "processor_class": "SiglipProcessor", "size": sides(384)},
+    ),
     "microsoft/swin-tiny-patch4-window7-224": (swin("swin", "SwinModel", 224, 7), {**SWIN_JSON, "size": 224}),
     "microsoft/swin-base-patch4-window12-384": (swin("swin", "SwinModel", 384, 12), {**SWIN_JSON, "size": 384}),
     "a Swin of 448 pixels": (

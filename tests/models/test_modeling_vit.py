@@ -16,6 +16,7 @@ from vit_hf import (
     VisionTransformerForMaskedImageModeling,
     VisionTransformerModel,
 )
+from vit_hf.errors import UserError
 
 POSITIONS = ["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
 
@@ -306,3 +307,26 @@ def test_the_norm_before_the_layers_is_the_last_thing_done_to_the_embeddings():
     expected = model.embeddings.norm(plain.embeddings(pixels, grid))
     torch.testing.assert_close(model.embeddings(pixels, grid), expected)
     assert not torch.allclose(expected, plain.embeddings(pixels, grid))
+
+
+@pytest.mark.parametrize("patch_embedding", ["conv", "linear"])
+def test_what_is_left_over_of_whole_patches_is_cut_off_where_the_configuration_says_so(patch_embedding):
+    words = {"image_size": [20, 26], "patch_size": [6, 8], "partial_patches": "cut", "patch_embedding": patch_embedding}
+    model = tiny(VisionTransformerModel, **words)
+    assert model.config.patch_grid == (3, 3)
+    pixels = images(height=20, width=26)
+    tokens = model(pixels).last_hidden_state
+    assert torch.equal(tokens, model(pixels[..., :18, :24]).last_hidden_state)
+    assert model(images(height=29, width=32)).last_hidden_state.shape == (2, 1 + 4 * 4, 32)
+    with pytest.raises(UserError, match="5 pixels do not divide into patches of 6; the nearest that do are 6"):
+        model(images(height=5, width=26))
+    backbone = tiny(VisionTransformerBackbone, **words)
+    assert backbone(pixels).feature_maps[0].shape == (2, 32, 3, 3)
+
+
+def test_no_head_paints_what_would_be_cut_off():
+    with pytest.raises(UserError, match="20 pixels do not divide into patches of 6; the nearest that do are 18 or 24"):
+        tiny(VisionTransformerForMaskedImageModeling, image_size=20, patch_size=6, partial_patches="cut")
+    model = tiny(VisionTransformerForMaskedImageModeling, image_size=18, patch_size=6, partial_patches="cut")
+    with pytest.raises(UserError, match="20 pixels do not divide into patches of 6"):
+        model(images(height=20, width=18))

@@ -68,7 +68,7 @@ def require_size(config: Any, *names: str, sides: str = "one number of pixels, o
 
 def check_patch_grid(config: Any) -> None:
     require_size(config, "image_size", "patch_size")
-    grid_of(config.image_size, config.patch_size)
+    grid_of(config.image_size, config.patch_size, getattr(config, "partial_patches", "refuse"))
 
 
 def check_heads(config: Any) -> None:

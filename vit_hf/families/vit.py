@@ -106,7 +106,7 @@ class VisionTransformer(Family):
         adaptation.adapt_grid_biases,
         adaptation.adapt_pooled_width,
     )
-    changeable = (*OF_TRAINING, "pooling", "add_pooling_layer")
+    changeable = (*OF_TRAINING, "pooling", "add_pooling_layer", "partial_patches")
     layer_classes = (Block,)
 
     def timm_converter(self) -> Converter:

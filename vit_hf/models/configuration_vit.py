@@ -8,6 +8,7 @@ from .configuration_base import CheckedConfig, errors_as_sentences
 from .shapes import (
     FinalNorm,
     HiddenAct,
+    PartialPatches,
     PatchEmbedding,
     Pooling,
     PositionEmbedding,
@@ -44,6 +45,8 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     initializer_range: standard deviation of new weights.
     patch_embedding: "linear" (flatten a patch, then Linear) or "conv" (a strided Conv2d).
     patch_bias: whether the patch embedding has one.
+    partial_patches: of sizes that are no multiple of the patch, "refuse" them, or "cut" the rest at the right and at
+        the bottom, as a strided convolution does (SigLIP's 384 pixels in patches of 14).
     dual_patch_norm: LayerNorm before and after the patch embedding (arXiv:2302.01327); with "linear" only.
     pre_norm: LayerNorm of the tokens before the first layer, as in CLIP (arXiv:2103.00020).
     position_embedding: "learned" (a parameter), "embedding" (an nn.Embedding table), "sincos_2d" (fixed waves),
@@ -94,6 +97,7 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
 
     patch_embedding: PatchEmbedding = "linear"
     patch_bias: bool = True
+    partial_patches: PartialPatches = "refuse"
     dual_patch_norm: bool = False
     position_embedding: PositionEmbedding = "learned"
     position_embedding_init: PositionEmbeddingInit = "trunc_normal"
@@ -142,4 +146,8 @@ class VisionTransformerConfig(CheckedConfig, BackboneConfigMixin, PreTrainedConf
     @property
     def patch_grid(self) -> tuple[int, int]:
         """(rows, columns) of patches in an image of the configured size."""
-        return grid_of(self.image_size, self.patch_size)
+        return self.grid_of(self.image_size)
+
+    def grid_of(self, image_size: Size) -> tuple[int, int]:
+        """(rows, columns) of patches in an image of so many pixels. Raises: UserError where it is not cut into them."""
+        return grid_of(image_size, self.patch_size, self.partial_patches)

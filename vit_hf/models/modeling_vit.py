@@ -25,7 +25,7 @@ from .modeling_base import (
 from .patches import build_patches
 from .pooling import ClassTokenPool, build_pool
 from .positions import Angles, Grid, RelativeBias, build_positions, rotary_2d
-from .shapes import UserError, grid_of
+from .shapes import UserError, pair
 
 
 class VisionTransformerEmbeddings(nn.Module):
@@ -34,6 +34,7 @@ class VisionTransformerEmbeddings(nn.Module):
     def __init__(self, config: VisionTransformerConfig, *, use_mask_token: bool):
         super().__init__()
         width, eps, registers = config.hidden_size, config.layer_norm_eps, config.num_register_tokens
+        self.cut = pair(config.patch_size) if config.partial_patches == "cut" else None
         sizes = {"channels": config.num_channels, "patch_size": config.patch_size, "width": width}
         norm, bias = config.dual_patch_norm, config.patch_bias
         self.patches = build_patches(config.patch_embedding, **sizes, norm=norm, eps=eps, bias=bias)
@@ -47,6 +48,8 @@ class VisionTransformerEmbeddings(nn.Module):
         self.norm = nn.LayerNorm(width, eps=eps) if config.pre_norm else nn.Identity()
 
     def forward(self, pixel_values: Tensor, grid: Grid, masked: Tensor | None = None) -> Tensor:
+        if self.cut is not None:
+            pixel_values = pixel_values[..., : grid[0] * self.cut[0], : grid[1] * self.cut[1]]
         tokens = self.patches(pixel_values)  # b n d
         tokens = self.hide(tokens, masked)  # b n d
         tokens = self.prepend_class_token(tokens)  # b (1 n) d
@@ -163,7 +166,7 @@ class VisionTransformerModel(VisionTransformerPreTrainedModel):
         Raises: UserError for images of the wrong rank, channels, size or dtype.
         """
         check_pixels(pixel_values, self.config.num_channels, finite=check_finite)
-        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        grid = self.config.grid_of(pixel_values.shape[-2:])
         asked = self.asked(output_attentions, output_hidden_states, head_mask)
         tokens = self.embeddings(pixel_values, grid, bool_masked_pos)  # b n d
         seen = seen_tokens(attention_mask, tokens, self.config.num_prefix_tokens)  # b n

@@ -23,6 +23,7 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
 
     def __init__(self, config: VisionTransformerConfig):
         super().__init__(config)
+        grid_of(config.image_size, config.patch_size)  # nothing could paint what partial_patches="cut" leaves unread
         height, across = pair(config.patch_size)
         self.vit = VisionTransformerModel(config, pool=False, use_mask_token=True)
         self.decoder = nn.Linear(config.hidden_size, height * across * config.num_channels)
@@ -33,8 +34,8 @@ class VisionTransformerForMaskedImageModeling(VisionTransformerPreTrainedModel):
         self, pixel_values: Tensor, bool_masked_pos: Tensor | None = None, **options: Any
     ) -> MaskedImageModelingOutput:
         """bool_masked_pos: b (h w), True where a patch is hidden; with it comes the loss over those patches."""
-        outputs = self.vit(pixel_values, bool_masked_pos, return_dict=True, **options)
         grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        outputs = self.vit(pixel_values, bool_masked_pos, return_dict=True, **options)
         reconstruction = self.paint(outputs.last_hidden_state, grid)
         loss = None
         if bool_masked_pos is not None:
@@ -74,7 +75,7 @@ class VisionTransformerBackbone(BackboneMixin, VisionTransformerPreTrainedModel)
     @filter_output_hidden_states
     def forward(self, pixel_values: Tensor, **options: Any) -> BackboneOutput:
         outputs = self.vit(pixel_values, return_dict=True, **options)
-        grid = grid_of(pixel_values.shape[-2:], self.config.patch_size)
+        grid = self.config.grid_of(pixel_values.shape[-2:])
         stages = zip(self.stage_names, outputs.hidden_states, strict=True)
         feature_maps = tuple(self.as_map(tokens, grid) for name, tokens in stages if name in self.out_features)
         return BackboneOutput(

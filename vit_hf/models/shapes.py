@@ -31,21 +31,33 @@ def pair(size: int | Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def grid_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> tuple[int, int]:
-    """(rows, columns) of patches in an image; both sizes in pixels.
+PartialPatches = Literal["refuse", "cut"]
 
-    Raises: UserError if a side of the image is not a whole number of patches.
+
+def grid_of(
+    image_size: int | Sequence[int], patch_size: int | Sequence[int], partial_patches: PartialPatches = "refuse"
+) -> tuple[int, int]:
+    """(rows, columns) of whole patches in an image; both sizes in pixels.
+
+    Raises: UserError if a side of the image is not a whole number of patches, and the rest is not cut, or all of it.
     """
-    rows, columns = (patches_along(side, patch) for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
+    sides = zip(pair(image_size), pair(patch_size), strict=True)
+    rows, columns = (patches_along(side, patch, cut=partial_patches == "cut") for side, patch in sides)
     return rows, columns
 
 
-def patches_along(side: int, patch: int) -> int:
-    if rest := side % patch:
+def patches_along(side: int, patch: int, *, cut: bool) -> int:
+    if (not cut or side < patch) and (rest := side % patch):
         smaller, larger = side - rest, side - rest + patch
         nearest = f"{smaller} or {larger}" if smaller else f"{larger}"
         raise UserError(f"{side} pixels do not divide into patches of {patch}; the nearest that do are {nearest}.")
     return side // patch
+
+
+def partial_patches_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> PartialPatches:
+    """What strided convolutions of other libraries do with images of this size."""
+    whole = all(side % patch == 0 for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
+    return "refuse" if whole else "cut"
 
 
 PatchEmbedding = Literal["linear", "conv"]

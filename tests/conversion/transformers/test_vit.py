@@ -79,6 +79,11 @@ VARIANTS = [
     ("BeitModel", {"use_relative_position_bias": False}),
     ("BeitModel", {"use_relative_position_bias": False, "use_absolute_position_embeddings": True}),
     ("SiglipVisionModel", {"vision_use_head": False}),
+    # Sizes that patches do not divide, of which a strided convolution leaves the rest unread.
+    ("SiglipVisionModel", {"image_size": 20, "patch_size": 6}),
+    ("ViTForImageClassification", {"image_size": [26, 19], "patch_size": [4, 8]}),
+    *((name, {"image_size": 26}) for name in ("DeiTModel", "Dinov2Model", "DINOv3ViTModel", "BeitModel")),
+    *((name, {"image_size": 27}) for name in ("CLIPVisionModel", "ViTMSNModel", "Dinov2WithRegistersModel")),
 ]
 # Both make waves and softmax in float32 there.
 SINGLE = {"DINOv3ViTModel": 1e-5}
@@ -129,6 +134,7 @@ OUR_CLASSES = {
 CLIP = {"pre_norm": True, "patch_bias": False, "final_norm": "pooled", "hidden_act": "quick_gelu"}
 SIGLIP = {"class_token": False, "pooling": "attention", "hidden_act": "gelu_pytorch_tanh"}
 BEIT = {"position_embedding": "relative_bias", "pooling": "mean", "final_norm": "pooled"}
+CUT = {"image_size": 20, "patch_size": 6, "partial_patches": "cut"}
 # Our task and words -> their class.
 TARGETS = [
     ("tokens", {}, "ViTModel"),
@@ -161,6 +167,8 @@ TARGETS = [
     ("tokens", CLIP, "CLIPVisionModel"),
     ("tokens", SIGLIP, "SiglipVisionModel"),
     ("tokens", {**SIGLIP, "qkv_bias": False}, "SiglipVisionModel"),
+    ("tokens", {**SIGLIP, **CUT}, "SiglipVisionModel"),
+    ("classifier", {**CUT, "patch_embedding": "linear"}, "ViTForImageClassification"),
     ("tokens", {**CLIP, "qkv_bias": False}, "CLIPVisionModel"),
     ("tokens", {**BEIT, "qkv_bias": False}, "BeitModel"),
     ("classifier", {"class_token": False, "pooling": "mean"}, "SiglipForImageClassification"),

@@ -7,6 +7,7 @@ from torch import nn
 
 from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
+from ...models.shapes import partial_patches_of
 
 # The class of timm's activation -> our word; and our word -> timm's.
 ACTIVATIONS = {
@@ -112,9 +113,11 @@ def config_from_timm(model: Any) -> tuple[VisionTransformerConfig, list[str]]:
     if reasons := unsupported_features(model):
         raise UserError(f"This model of timm has no form in our words: {'; '.join(reasons)}.")
     block, patches = model.blocks[0], model.patch_embed
+    size = patches.img_size or model.pretrained_cfg["input_size"][1:]
     fields: dict[str, Any] = {
-        "image_size": int_or_pair(patches.img_size or model.pretrained_cfg["input_size"][1:]),
+        "image_size": int_or_pair(size),
         "patch_size": int_or_pair(patches.patch_size),
+        "partial_patches": partial_patches_of(size, patches.patch_size),
         "num_channels": patches.proj.in_channels,
         "hidden_size": model.embed_dim,
         "num_hidden_layers": len(model.blocks),
@@ -200,7 +203,7 @@ def timm_arguments(config: VisionTransformerConfig, *, pooled: bool, no_embed_cl
         "final_norm": config.final_norm != "none",
         "fc_norm": pooled and config.final_norm == "pooled",
         "pool_include_prefix": pooled and pools_prefix(config),
-        "dynamic_img_size": True,
+        "dynamic_img_size": config.partial_patches == "refuse",  # or timm would refuse what is to be cut
         "pos_drop_rate": config.embedding_dropout_prob,
         "proj_drop_rate": config.hidden_dropout_prob,
         "attn_drop_rate": config.attention_probs_dropout_prob,
