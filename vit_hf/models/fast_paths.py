@@ -29,6 +29,11 @@ def enabled() -> bool:
     return ENABLED
 
 
+def recording() -> bool:
+    """Whether a graph is made of what is computed, which must be the same graph whatever was computed before."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
 def hooked(modules: Iterable[nn.Module | None]) -> bool:
     """Whether someone is called with what one of these gives. A compiler keeps to what it has seen."""
     return not torch.compiler.is_compiling() and any(module is not None and module._forward_hooks for module in modules)
@@ -37,7 +42,7 @@ def hooked(modules: Iterable[nn.Module | None]) -> bool:
 def gelu(hidden: Tensor, linear: nn.Module) -> Tensor:
     """... -> ...: GELU in the memory of what `linear` gave, the largest tensor of a model, where only it holds it."""
     parts = (linear, *linear._modules.values())  # adapters are parts of the Linear that they adapt
-    if not ENABLED or hidden.requires_grad or torch.compiler.is_compiling() or hooked(parts):
+    if not ENABLED or hidden.requires_grad or recording() or hooked(parts):
         return functional.gelu(hidden)
     return functional.gelu(hidden, out=hidden)  # pyright: ignore[reportCallIssue] (its stub leaves `out` out)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .fast_paths import enabled
+from .fast_paths import enabled, recording
 from .positions import Grid
 from .windows import Windows, attention_mask, coordinates, fixed, remainder, window_partition, window_reverse
 
@@ -44,11 +44,11 @@ KEPT: dict[tuple, WindowTables] = {}
 def tables_of(windows: Windows, heads: int, like: Tensor) -> WindowTables:
     """The tables of windows, for scores of the dtype and device of `like`; kept, since every image of a size has them.
 
-    like: tokens b n d. Compilers are given new ones, which they make constants. Others' copies outlive no mode of
+    like: tokens b n d. A graph is given new ones, which compilers make constants. Others' copies outlive no mode of
     autograd.
     """
     settings = (windows, heads, like.dtype, like.device)
-    if torch.compiler.is_compiling() or type(like) is not Tensor:
+    if recording() or type(like) is not Tensor:
         return build_tables(*settings, images=like.shape[0])
     if settings not in KEPT:
         if len(KEPT) >= 256:  # of images that all differ in size
@@ -106,7 +106,7 @@ def move(tokens: Tensor, index: Tensor | None, back: Tensor | None) -> Tensor:
     if index is None or back is None:
         return tokens
     # Compilers derive this by themselves.
-    if torch.is_grad_enabled() and tokens.requires_grad and not torch.compiler.is_compiling():
+    if torch.is_grad_enabled() and tokens.requires_grad and not recording():
         moved: Tensor = Move.apply(tokens, index, back)  # pyright: ignore[reportAssignmentType]
         return moved
     return pick(tokens, index)
@@ -153,10 +153,9 @@ def writes_out_attention(attention: Any, tokens: Tensor) -> bool:
     biases that learn, and one for longer sequences where they do not."""
     if not enabled() or tokens.device.type != "cpu" or attention.config._attn_implementation != "sdpa":
         return False
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    if recording() or torch.is_autocast_enabled("cpu"):
         return False
-    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return tokens.dtype in (torch.float32, torch.float64) and not traced
+    return tokens.dtype in (torch.float32, torch.float64)
 
 
 def attends_image_by_image(attention: Any, tokens: Tensor, output_attentions: bool) -> bool:
