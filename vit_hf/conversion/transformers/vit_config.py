@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import UserError
-from ...models.shapes import pair, partial_patches_of
+from ...models.shapes import pair
 
 
 def common(config: Any) -> dict[str, Any]:
@@ -12,7 +12,6 @@ def common(config: Any) -> dict[str, Any]:
     return {
         "image_size": sides(config.image_size),
         "patch_size": sides(config.patch_size),
-        "partial_patches": partial_patches_of(config.image_size, config.patch_size),
         "num_channels": config.num_channels,
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,

@@ -11,6 +11,7 @@ from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ...models.modeling_vit_heads import VisionTransformerForMaskedImageModeling
+from ...models.shapes import partial_patches_of
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, constant, dropped, listed, under, weight_and_bias
 from ..core.weights import fill
@@ -79,6 +80,7 @@ def to_ours(theirs: Any, state: State) -> tuple[Any, list[str]]:
     """-> our model, and what is left out."""
     task, (prefix, trunk) = our_task(theirs), trunk_of(theirs)
     words, table = WORDS[trunk.config.model_type](trunk.config), []
+    words["partial_patches"] = partial_patches_of(words["image_size"], words["patch_size"])
     if task == "classifier":
         words |= labels_of(theirs.config) | pooled_words(theirs, state)
         table = head_table(theirs, words)
