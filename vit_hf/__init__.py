@@ -32,15 +32,19 @@ def runs_a_command() -> bool:
 
 if TYPE_CHECKING:
 
+    def explain(model: Any, pixel_values: Any, **options: Any) -> Any: ...
+
     def train(data: Any, **fields: Any) -> Any: ...
 
 else:
 
     def __getattr__(name: str) -> Any:
         """The public names, where they are not here yet: in a command, and while public.py is imported; and what
-        trains, which those who only load a model need not import."""
-        if name == "train":
-            return import_module(".runs.begin", __name__).train
+        trains and explains, which those who only load a model need not import."""
+        if name in ("explain", "train"):
+            return getattr(
+                import_module({"explain": ".explanation.explain", "train": ".runs.begin"}[name], __name__), name
+            )
         if (not name.startswith("_") or name == "__all__") and hasattr(
             public := import_module(".public", __name__), name
         ):

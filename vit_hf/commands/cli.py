@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a classifier from a recipe, and leave a folder that is ready for the Hub",
     "evaluate": "measure a model on labeled images",
     "predict": "name what is in images",
+    "explain": "show what in images speaks for an answer",
     "convert": "bring a pretrained model from one library to another",
     "publish": "put a trained model on the Hub, once it is proven to load",
     "benchmark": "measure speed and memory against other libraries",

@@ -14,12 +14,16 @@ from .curves import GREEN, INK, RED, new_figure, plain_text, save, shorten
 COLUMNS_OF_PICTURES = 8
 
 
-def show(axes, pixels: Tensor) -> None:
-    """c h w, from 0 to 1; of other numbers of channels than 3 the first."""
+def in_color(pixels: Tensor) -> Tensor:
+    """c h w -> 3 h w, from 0 to 1; of other numbers of channels than 3 the first."""
     image = pixels.float().clamp(0, 1)
-    image = image if len(image) == 3 else image[:1].expand(3, -1, -1)
+    return image if len(image) == 3 else image[:1].expand(3, -1, -1)
+
+
+def show(axes, pixels: Tensor) -> None:
+    """c h w, as `in_color`"""
     axes.set(xticks=[], yticks=[])
-    axes.imshow(rearrange(image, "c h w -> h w c").numpy(), interpolation="nearest")
+    axes.imshow(rearrange(in_color(pixels), "c h w -> h w c").numpy(), interpolation="nearest")
 
 
 PIXELS_AN_INCH = 96  # photos do not compress, and a card should load at once

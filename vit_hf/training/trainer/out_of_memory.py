@@ -116,7 +116,7 @@ def forget(model: nn.Module) -> None:
         torch.cuda.empty_cache()
 
 
-def explain(trainer: Any, memory: StepMemory | None) -> str:
+def what_fits(trainer: Any, memory: StepMemory | None) -> str:
     """The sentence: what ran out, what would fit, and how to learn from as many images a step all the same."""
     arguments = trainer.args
     batch, device = arguments.per_device_train_batch_size, arguments.device
@@ -159,4 +159,4 @@ def gib(size: int) -> str:
 def out_of_memory(trainer: Any, error: torch.OutOfMemoryError) -> OutOfMemory:
     """What to raise in its place. The step that failed gives its tensors back."""
     traceback.clear_frames(error.__traceback__)
-    return OutOfMemory(explain(trainer, step_memory(trainer)))
+    return OutOfMemory(what_fits(trainer, step_memory(trainer)))

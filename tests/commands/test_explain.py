@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from made_images import noise
+from PIL import Image
+from tiny import tiny_timesformer
+
+from vit_hf import TimeSformerForVideoClassification
+from vit_hf.commands.explain import main
+from vit_hf.modality import modality_of
+
+
+@pytest.fixture
+def video_model(tmp_path: Path) -> Path:
+    model = tiny_timesformer(TimeSformerForVideoClassification)
+    model.save_pretrained(tmp_path / "model")
+    modality_of(model.config).make_processor(model.config).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def size_of(picture: str | Path) -> tuple[int, int]:
+    with Image.open(picture) as opened:
+        return opened.size
+
+
+def test_each_image_gets_a_picture_with_its_heat_and_its_gain(trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), str(trained / "examples"), "--output", str(tmp_path / "why"), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert len(results) == 10
+    for result in results:
+        assert 0 < result["probability"] <= 1
+        assert result["label"] in "0123456789"
+        assert -1 <= result["gains"]["relevance"] <= 1
+        (picture,) = result["pictures"]
+        assert size_of(picture)[0] > 300
+
+
+def test_methods_are_compared_side_by_side(trained: Path, tmp_path: Path, capsys):
+    noise(0).save(tmp_path / "a.png")
+    assert main([str(trained), str(tmp_path / "a.png"), "--output", str(tmp_path), "--compare", "--target", "7"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("relevance", "grad_cam", "rollout", "attention"))
+    # What is there keeps its name.
+    assert size_of(tmp_path / "a.png") == noise(0).size
+    assert size_of(tmp_path / "a_2.png")[0] > 900
+
+
+def test_of_a_video_there_is_an_animation_and_a_curve_over_time(video_model: Path, tmp_path: Path, capsys):
+    (tmp_path / "clip").mkdir()
+    for number in range(6):
+        noise(number).save(tmp_path / "clip" / f"{number}.png")
+    assert main([str(video_model), str(tmp_path / "clip"), "--output", str(tmp_path / "why"), "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    strips, animated, time = result["pictures"]
+    with Image.open(animated) as animation:
+        assert (animation.format, getattr(animation, "n_frames", 1)) == ("GIF", 4)
+        assert animation.width == 2 * animation.height
+    assert size_of(strips)[0] > 300
+    assert size_of(time)[0] > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--method", "relevanse"], "There is no method 'relevanse'; did you mean 'relevance'?"),
+        (["--method", "attention", "--compare"], "leave --method out, or --compare"),
+        (["--compare", "--layer", "1"], "--layer is an option of one method"),
+        (["--target", "11"], "There is no label '11'"),
+        (["--method", "attention", "--layer", "7"], "There is no layer 7; the model has 1, 0 to 0"),
+        (["--method", "grad_cam", "--layer", "vit.layer"], "did you mean 'vit.layers'"),
+    ],
+)
+def test_what_does_not_exist_is_a_sentence_before_anything_is_written(
+    trained: Path, tmp_path: Path, capsys, words, sentence
+):
+    noise(0).save(tmp_path / "a.png")
+    assert main([str(trained), str(tmp_path / "a.png"), "--output", str(tmp_path / "why"), *words]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "why").exists()
+
+
+def test_images_where_a_video_is_wanted_are_named(video_model: Path, trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), str(tmp_path), "--output", str(tmp_path / "why")]) == 2
+    assert "is empty" in capsys.readouterr().err
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    assert main([str(trained), str(tmp_path / "film.mp4"), "--output", str(tmp_path / "why")]) == 1
+    assert "1 of 1 images cannot be read" in capsys.readouterr().err
+
+
+def test_heat_lies_where_the_evidence_was_put(trained: Path):
+    """A sum of the maps of many images is not the same everywhere: heat follows the image."""
+    from vit_hf.explanation.explain import explain
+    from vit_hf.publishing.load_classifier import load_classifier
+
+    model, processor = load_classifier(str(trained))
+    pictures = [Image.open(path) for path in sorted((trained / "examples").iterdir())]
+    maps = explain(model, processor(pictures, return_tensors="pt")["pixel_values"]).maps
+    assert torch.pdist(maps.flatten(1)).min() > 0

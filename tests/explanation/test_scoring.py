@@ -1,0 +1,104 @@
+"""Scores of maps are those of images whose answer is known."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
+from torch import nn
+
+from vit_hf import (
+    SwinTransformerForImageClassification,
+    TimeSformerForVideoClassification,
+    VisionTransformerForImageClassification,
+)
+from vit_hf.explanation.scoring import area, blurred_wide, curves, over_pixels, points_at, ranks_of
+
+
+def test_areas_are_those_of_trapezoids():
+    assert area(torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.5, 1.0]])).tolist() == [1.0, 0.25, 0.5]
+
+
+def test_ranks_count_what_is_hotter():
+    heat = torch.tensor([[[0.1, 0.9], [0.5, 0.3]]])
+    assert ranks_of(heat, (2, 2)).tolist() == [[[0.75, 0.0], [0.25, 0.5]]]
+    clip = torch.stack([heat[0], heat[0] + 1])[None]
+    assert ranks_of(clip, (2, 2))[0, 1].max() < 0.5 <= ranks_of(clip, (2, 2))[0, 0].min()
+
+
+@given(rows=st.integers(1, 4), columns=st.integers(1, 4), patch=st.integers(1, 3), cut=st.integers(0, 2))
+def test_patches_become_their_squares_of_pixels(rows, columns, patch, cut):
+    cut = min(cut, patch - 1)
+    chosen = torch.rand(2, rows, columns) > 0.5
+    pixels = torch.zeros(2, 3, rows * patch - cut, columns * patch - cut)
+    found = over_pixels(chosen, pixels, (patch, patch))
+    assert found.shape == (2, 1, *pixels.shape[-2:])
+    for row in range(pixels.shape[-2]):
+        for column in range(pixels.shape[-1]):
+            assert torch.equal(found[:, 0, row, column], chosen[:, row // patch, column // patch])
+
+
+class OfTwoPatches(nn.Module):
+    """The probability of its first label rests on the first patch, and half as much on the second."""
+
+    def __init__(self):
+        super().__init__()
+        self.config: Any = type("Config", (), {"patch_size": 8})
+        self.seen: list[int] = []
+
+    def forward(self, pixel_values):
+        self.seen.append(len(pixel_values))
+        logit = 4 * pixel_values[:, 0, :8, :8].mean((1, 2)) + 2 * pixel_values[:, 0, :8, 8:16].mean((1, 2)) - 3
+        return type("Answer", (), {"logits": torch.stack([logit, -logit], dim=1)})
+
+
+def test_a_map_that_knows_gains_and_one_that_errs_loses():
+    model, pixels = OfTwoPatches(), torch.ones(3, 3, 16, 16)
+    pixels[:, :, 8:] = -1  # so that a blurred image is another
+    right, wrong, half = (
+        torch.tensor([[4.0, 3], [2, 1]]),
+        torch.tensor([[1.0, 2], [3, 4]]),
+        torch.tensor([[3.0, 1], [4, 2]]),
+    )
+    found = curves(model, pixels, torch.stack([right, half, wrong]), torch.zeros(3).long(), steps=5, batch=2)
+    gains = found.gain.tolist()
+    assert gains[0] > gains[1] > gains[2]
+    whole = torch.tensor([3.0, -3.0]).softmax(-1)[0]
+    torch.testing.assert_close(found.deletion[:, 0], whole.expand(3))
+    torch.testing.assert_close(found.insertion[:, -1], whole.expand(3))
+    blank = torch.tensor([-3.0, 3.0]).softmax(-1)[0]
+    torch.testing.assert_close(found.deletion[:, -1], blank.expand(3))
+    # After a quarter of the patches: without the first, without one that does not matter, and so on.
+    logits = [-1.0, 3.0, 3.0]
+    torch.testing.assert_close(found.deletion[:, 1], torch.tensor([[x, -x] for x in logits]).softmax(-1)[:, 0])
+    assert max(model.seen) == 2
+
+
+def test_maps_of_every_family_are_scored():
+    for model, pixels, shape in (
+        (tiny(VisionTransformerForImageClassification), images(), (4, 4)),
+        (tiny_swin(SwinTransformerForImageClassification), images(height=30), (8, 8)),
+        (tiny_timesformer(TimeSformerForVideoClassification), clips(), (4, 4, 4)),
+    ):
+        found = curves(model, pixels, torch.rand(2, *shape), torch.zeros(2).long(), steps=3)
+        assert found.deletion.shape == found.insertion.shape == (2, 3)
+        logits = model(pixels).logits.softmax(-1)[:, 0]
+        torch.testing.assert_close(found.deletion[:, 0], logits)
+        torch.testing.assert_close(found.insertion[:, -1], logits)
+
+
+def test_blurring_keeps_what_is_flat_and_the_size():
+    assert torch.allclose(blurred_wide(torch.ones(2, 3, 32, 20)), torch.ones(2, 3, 32, 20))
+    assert blurred_wide(torch.rand(2, 4, 3, 32, 20)).shape == (2, 4, 3, 32, 20)
+    spot = torch.zeros(1, 1, 32, 32)
+    spot[..., 16, 16] = 1
+    assert blurred_wide(spot).max() < 0.1
+    assert blurred_wide(spot).sum() == pytest.approx(1)
+
+
+def test_pointing_asks_where_the_hottest_place_lies():
+    maps = torch.tensor([[[0.0, 1], [0, 0]], [[0.0, 1], [0, 0]]])
+    objects = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [1, 1]]])
+    assert points_at(maps, objects).tolist() == [True, False]

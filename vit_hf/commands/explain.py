@@ -1,0 +1,90 @@
+"""Why a model says what it says: heat over images or videos, by several methods, each scored."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .cli import FAILED, given_arguments, guarded, parser
+
+EXAMPLES = """\
+  {program} outputs/digits outputs/digits/examples
+  {program} outputs/photos one.jpg --target dog --method grad_cam
+  {program} outputs/photos folder/ --compare --output explained
+  {program} outputs/videos wave.mp4
+
+Each map is scored by its gain: the label's probability in the mean while the hottest patches are put into a blurred
+image, less that while they are taken out. A map that knows nothing gains 0.
+"""
+
+
+def run(given: Namespace) -> int:
+    from ..data.batches.load_batches import describe_unreadable
+    from ..files import refuse_no_folder
+    from ..runs.explain import explain_files, methods_of, refuse_options
+
+    refuse_no_folder(given.output, "--output")
+    methods = methods_of(given.method, compare=given.compare)
+    options: dict[str, Any] = {
+        name: getattr(given, name) for name in ("layer", "head") if getattr(given, name) is not None
+    }
+    refuse_options(methods, options)
+    found = explain_files(
+        given.model,
+        given.images,
+        given.output,
+        methods=methods,
+        target=given.target,
+        options=options,
+        max_pixels=given.max_pixels,
+        trust_remote_code=given.trust_remote_code,
+    )
+    if given.json:
+        print(json.dumps([asdict(result) for result in found.results], indent=2, ensure_ascii=False))
+    elif found.results:
+        print(explanations_table(found.results, found.thing))
+    if found.unreadable:
+        print(describe_unreadable(found.unreadable, found.files, f"{found.thing}s"), file=sys.stderr)
+    return FAILED if found.unreadable else 0
+
+
+def explanations_table(results: Sequence[Any], thing: str) -> str:
+    from ..runs.report import table
+
+    methods = [*results[0].gains]
+    heads = ["gain"] if len(methods) == 1 else methods
+    rows = [
+        [
+            one.path,
+            one.label,
+            f"{one.probability:.2%}",
+            *(f"{one.gains[name]:+.3f}" for name in methods),
+            one.pictures[0],
+        ]
+        for one in results
+    ]
+    return table([thing, "label", "probability", *heads, "picture"], rows)
+
+
+def layer_of(text: str) -> int | str:
+    """A number, or a module's name."""
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parse = parser("explain", "Show what in images or videos speaks for a model's answers.", EXAMPLES)
+    parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
+    parse.add_argument("images", nargs="+", help="files of images or videos, folders of them, or of frames")
+    parse.add_argument("--method", help="relevance (where not said), grad_cam, rollout, attention, occlusion, ...")
+    parse.add_argument("--compare", action="store_true", help="several methods side by side, with their scores")
+    parse.add_argument("--target", help="the label to explain (the most probable one where not said)")
+    parse.add_argument("--layer", type=layer_of, help="of attention a number, of grad_cam a module's name")
+    parse.add_argument("--head", type=int, help="of attention one head (their mean where not said)")
+    parse.add_argument("--output", type=Path, default=Path("explanations"), help="a folder for the pictures")
+    parse.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parse.add_argument("--max-pixels", type=int, help="larger images are not read (179 million where not said)")
+    parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
+    return guarded(run, parse.parse_args(given_arguments(words)))

@@ -1,0 +1,85 @@
+"""How good a heat map is: what the answer does as the hottest patches are taken away or put in first, and whether the
+hottest place lies in the object."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..models.shapes import pair
+from .passes import evaluating, patch_grid
+
+
+class Curves(NamedTuple):
+    """b steps: the target's probability with 0, 1/(steps - 1), ... 1 of the patches taken away, or put in."""
+
+    deletion: Tensor
+    insertion: Tensor
+
+    @property
+    def areas(self) -> tuple[Tensor, Tensor]:
+        """b, b: under each, by trapezoids; of a good map the first is small and the second large."""
+        return area(self.deletion), area(self.insertion)
+
+    @property
+    def gain(self) -> Tensor:
+        """b: insertion less deletion, in which more is better; 0 for a map that knows nothing, in the mean."""
+        deletion, insertion = self.areas
+        return insertion - deletion
+
+
+def area(curve: Tensor) -> Tensor:
+    """b steps -> b, of steps over 0 to 1"""
+    return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1))
+
+
+@torch.no_grad()
+def curves(
+    model: Any, pixel_values: Tensor, maps: Tensor, targets: Tensor, *, steps: int = 17, batch: int = 64
+) -> Curves:
+    """b (t) c h w, b (t) h w, b -> the curves of maps over the model's patches.
+
+    What is taken away becomes the mean color, and what is put in comes in place of a blurred image, so that neither
+    edge of the way looks like an object. Source: RISE, arXiv:1806.07421.
+    """
+    ranks = ranks_of(maps, patch_grid(model, pixel_values))  # b (t) h w
+    patch, blank, blurred = pair(model.config.patch_size), torch.zeros_like(pixel_values), blurred_wide(pixel_values)
+    found: dict[str, list[Tensor]] = {"deletion": [], "insertion": []}
+    with evaluating(model):
+        for share in torch.linspace(0, 1, steps).tolist():
+            hottest = over_pixels(ranks < share, pixel_values, patch)
+            for name, first, then in (("deletion", pixel_values, blank), ("insertion", blurred, pixel_values)):
+                shown = torch.where(hottest, then, first)
+                logits = torch.cat([model(some).logits for some in shown.split(batch)])
+                found[name].append(logits.float().softmax(-1).gather(1, targets[:, None].to(logits.device))[:, 0].cpu())
+    return Curves(*(torch.stack(found[name], dim=1) for name in ("deletion", "insertion")))
+
+
+def ranks_of(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """b (t) h w -> b (t) h w of the grid: the share of an item's patches that are hotter, from 0 to below 1."""
+    heat = maps if maps.shape[-2:] == grid else functional.adaptive_avg_pool2d(maps, grid)
+    flat = heat.flatten(1)
+    order = flat.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return (order / flat.shape[1]).unflatten(1, heat.shape[1:])
+
+
+def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) -> Tensor:
+    """b (t) h w, b (t) c h w -> b (t) 1 h w of pixels: the chosen patches, the last of which may be begun only"""
+    for axis in (-2, -1):
+        chosen = chosen.repeat_interleave(patch[axis], axis).narrow(axis, 0, pixel_values.shape[axis])
+    return chosen.to(pixel_values.device).unsqueeze(-3)
+
+
+def blurred_wide(pixel_values: Tensor) -> Tensor:
+    """b (t) c h w -> b (t) c h w: averaged over an eighth of the shorter side, twice"""
+    images = pixel_values.flatten(0, -4) if pixel_values.ndim == 5 else pixel_values
+    side = max(min(images.shape[-2:]) // 8, 1) | 1
+    for _ in range(2):
+        images = functional.avg_pool2d(images, side, stride=1, padding=side // 2, count_include_pad=False)
+    return images.reshape(pixel_values.shape)
+
+
+def points_at(maps: Tensor, objects: Tensor) -> Tensor:
+    """b h w, b h w of one size -> b: whether the hottest place lies where an object is. Source: arXiv:1608.00507."""
+    return objects.flatten(1).gather(1, maps.flatten(1).argmax(1, keepdim=True))[:, 0].bool()

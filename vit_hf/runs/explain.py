@@ -1,0 +1,137 @@
+"""What in files of images or videos speaks for a model's answers: pictures of heat, and how good each map is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.batches.dataset import seen_by
+from ..data.decode.files import MAX_PIXELS, Reading
+from ..errors import UserError
+from ..explanation.explain import DEFAULT_METHOD, Explanation, explain
+from ..explanation.scoring import curves
+from ..modality import modality_of
+from ..plots.heat_maps import animate_heat, draw_heat, draw_time
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from .evaluate import device_of_choice
+from .predict import find_images, read_some, refuse_missing
+
+COMPARED = ("relevance", "grad_cam", "rollout", "attention")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One file: the explained label and its probability, the gain of each method's map, and the pictures of it."""
+
+    path: str
+    label: str
+    probability: float
+    gains: dict[str, float]
+    pictures: list[str]
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """thing: "image" or "video". unreadable: a line for each file that cannot be read. files: how many there were."""
+
+    thing: str
+    results: list[Explained]
+    unreadable: list[str]
+    files: int
+
+
+def explain_files(
+    model_name: str,
+    files: Sequence[str | Path],
+    output: Path,
+    *,
+    methods: Sequence[str] = (DEFAULT_METHOD,),
+    target: str | None = None,
+    options: dict[str, Any] | None = None,
+    max_pixels: int | None = None,
+    trust_remote_code: bool = False,
+) -> Explanations:
+    """For each file of images or videos, folders of them, or folders of frames, a picture in the folder `output`: what
+    the model sees, and the heat of each method; of a video also an animation, and the heat of each frame.
+
+    methods: several are drawn side by side. target: a label; None: the most probable one. options: of the one method.
+
+    Raises: UserError for a model that cannot be loaded or explained, files that are not there, and what does not exist.
+    """
+    refuse_missing(files)
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    modality = modality_of(model.config)
+    preparation: Any = modality.preparation(processor, channels_of(model))
+    paths = find_images(files, modality, getattr(processor, "frames", None))
+    reading = Reading(pixel_range=preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
+    reading = replace(reading, frames=getattr(processor, "frames", None))
+    model.to(device_of_choice()).eval()
+    names, (view,) = label_names_of(model), [modality.views(None)]
+    results, unreadable = [], []
+    for path in paths:
+        _, read, lines = read_some(
+            [path], lambda path: seen_by(view, preparation, modality.open(path, str(path), reading))
+        )
+        unreadable += lines
+        for pixels in read:  # 1 (t) c h w, bytes
+            shown = pixels.float().div(255)
+            inputs = preparation.normalize_(shown.clone()).to(model.device)
+            found = {
+                method: explain(model, inputs, method=method, target=target, **options or {}) for method in methods
+            }
+            first = next(iter(found.values()))
+            label, probability = names[int(first.targets)], float(first.probabilities)
+            gains = {method: gain_of(model, inputs, one) for method, one in found.items()}
+            heats = {
+                heat_caption(method, gains[method]): one.heat(shown.shape[-2:])[0] for method, one in found.items()
+            }
+            title = f"{path.name}: {label} {probability:.1%}"
+            pictures = draw(shown[0], heats, output / free_name(output, path), title=title)
+            results.append(Explained(str(path), label, probability, gains, pictures))
+    return Explanations(modality.noun, results, unreadable, len(paths))
+
+
+def gain_of(model: Any, inputs: Tensor, found: Explanation) -> float:
+    return float(curves(model, inputs, found.maps, found.targets).gain)
+
+
+def heat_caption(method: str, gain: float) -> str:
+    return f"{method.replace('_', ' ')}, gain {gain:+.2f}"
+
+
+def draw(shown: Tensor, heats: dict[str, Tensor], stem: Path, *, title: str) -> list[str]:
+    """(t) c h w and (t) h w, from 0 to 1 -> the files that were written"""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pictures = [stem.with_name(f"{stem.name}.png")]
+    draw_heat(shown, heats, pictures[0], title=title)
+    if shown.ndim == 4:
+        heat = next(iter(heats.values()))
+        pictures += [stem.with_name(f"{stem.name}.gif"), stem.with_name(f"{stem.name}_time.png")]
+        animate_heat(shown, heat, pictures[1])
+        share = heat.flatten(1).sum(1)
+        draw_time((share / share.sum().clamp(min=torch.finfo(share.dtype).tiny)).tolist(), pictures[2])
+    return [str(picture) for picture in pictures]
+
+
+def free_name(output: Path, path: Path) -> str:
+    """The file's name without its ending, or with a number behind where a picture of that name is there already."""
+    name, number = path.stem, 2
+    while (output / f"{name}.png").exists():
+        name, number = f"{path.stem}_{number}", number + 1
+    return name
+
+
+def methods_of(given: str | None, *, compare: bool) -> tuple[str, ...]:
+    """Raises: UserError where both are asked for."""
+    if given is not None and compare:
+        raise UserError(f"--compare draws {', '.join(COMPARED)} side by side; leave --method out, or --compare.")
+    return COMPARED if compare else (given or DEFAULT_METHOD,)
+
+
+def refuse_options(methods: Sequence[str], options: dict[str, Any]) -> None:
+    """Options of one method, beside several."""
+    if options and len(methods) > 1:
+        raise UserError(f"--{next(iter(options))} is an option of one method; leave --compare out, and name it.")
