@@ -65,7 +65,7 @@ FLOORS = [
     ["explanation.passes"],
     ["explanation.flows", "explanation.scoring"],
     ["explanation.attention_maps"],
-    ["explanation.gradient_maps"],
+    ["explanation.gradient_maps", "explanation.inside"],
     ["explanation.explain", "explanation.__init__"],
     ["cards.*", "plots.*"],
     ["publishing.*"],

@@ -61,6 +61,28 @@ def test_of_a_video_there_is_an_animation_and_a_curve_over_time(video_model: Pat
     assert size_of(time)[0] > 100
 
 
+def test_inside_a_model_there_are_features_filters_positions_and_distances(trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), "--inside", "--output", str(tmp_path / "inside")]) == 0
+    pictures = capsys.readouterr().out.splitlines()[-4:]
+    assert [Path(one).stem for one in pictures] == ["features", "filters", "positions", "attention_distance"]
+    assert all(min(size_of(one)) > 100 for one in pictures)
+
+
+def test_inside_a_model_of_videos_there_are_strips(video_model: Path, tmp_path: Path, capsys):
+    assert main([str(video_model), "--inside", "--output", str(tmp_path / "inside")]) == 2
+    assert "has no folder of examples; name images" in capsys.readouterr().err
+    (tmp_path / "clip").mkdir()
+    for number in range(6):
+        noise(number).save(tmp_path / "clip" / f"{number}.png")
+    assert main([str(video_model), str(tmp_path / "clip"), "--inside", "--output", str(tmp_path / "inside")]) == 0
+    assert size_of(tmp_path / "inside" / "features.png")[0] > 300
+
+
+def test_without_images_there_is_nothing_to_explain(trained: Path, capsys):
+    assert main([str(trained)]) == 2
+    assert "Name the images to explain" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

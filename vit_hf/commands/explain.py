@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
 from .cli import FAILED, given_arguments, guarded, parser
 
 EXAMPLES = """\
@@ -15,6 +16,7 @@ EXAMPLES = """\
   {program} outputs/photos one.jpg --target dog --method grad_cam
   {program} outputs/photos folder/ --compare --output explained
   {program} outputs/videos wave.mp4
+  {program} outputs/photos --inside
 
 Each map is scored by its gain: the label's probability in the mean while the hottest patches are put into a blurred
 image, less that while they are taken out. A map that knows nothing gains 0.
@@ -24,9 +26,15 @@ image, less that while they are taken out. A map that knows nothing gains 0.
 def run(given: Namespace) -> int:
     from ..data.batches.load_batches import describe_unreadable
     from ..files import refuse_no_folder
-    from ..runs.explain import explain_files, methods_of, refuse_options
+    from ..runs.explain import explain_files, methods_of, refuse_options, show_inside
 
     refuse_no_folder(given.output, "--output")
+    reading = {"max_pixels": given.max_pixels, "trust_remote_code": given.trust_remote_code}
+    if given.inside:
+        print("\n".join(show_inside(given.model, given.images, given.output, **reading)))
+        return 0
+    if not given.images:
+        raise UserError("Name the images to explain, or a folder of them; --inside alone needs none.")
     methods = methods_of(given.method, compare=given.compare)
     options: dict[str, Any] = {
         name: getattr(given, name) for name in ("layer", "head") if getattr(given, name) is not None
@@ -39,8 +47,7 @@ def run(given: Namespace) -> int:
         methods=methods,
         target=given.target,
         options=options,
-        max_pixels=given.max_pixels,
-        trust_remote_code=given.trust_remote_code,
+        **reading,
     )
     if given.json:
         print(json.dumps([asdict(result) for result in found.results], indent=2, ensure_ascii=False))
@@ -77,9 +84,10 @@ def layer_of(text: str) -> int | str:
 def main(words: Sequence[str] | None = None) -> int:
     parse = parser("explain", "Show what in images or videos speaks for a model's answers.", EXAMPLES)
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
-    parse.add_argument("images", nargs="+", help="files of images or videos, folders of them, or of frames")
+    parse.add_argument("images", nargs="*", help="files of images or videos, folders of them, or of frames")
     parse.add_argument("--method", help="relevance (where not said), grad_cam, rollout, attention, occlusion, ...")
     parse.add_argument("--compare", action="store_true", help="several methods side by side, with their scores")
+    parse.add_argument("--inside", action="store_true", help="features, filters, positions and distances of attention")
     parse.add_argument("--target", help="the label to explain (the most probable one where not said)")
     parse.add_argument("--layer", type=layer_of, help="of attention a number, of grad_cam a module's name")
     parse.add_argument("--head", type=int, help="of attention one head (their mean where not said)")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..errors import UserError
+from ..models.positions import Grid
 from ..models.shapes import pair
-from ..models.windows import Grid
 
 BLOCK, MERGING, ATTENTION = "Block", "PatchMerging", "Attention"
 

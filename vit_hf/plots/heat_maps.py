@@ -9,7 +9,7 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from .curves import INK, QUIET, new_figure, plain_text, save, shorten
+from .curves import BLUE, INK, ORANGE, QUIET, new_figure, plain, plain_text, save, shorten
 from .galleries import PIXELS_AN_INCH, film_strips, in_color
 
 ANIMATED_PIXELS = 224  # pixels of the shorter side of an animation
@@ -67,13 +67,81 @@ def beside(image: Tensor, heat: Tensor) -> Image.Image:
     return drawn.resize((drawn.width * grown, drawn.height * grown), Image.Resampling.BICUBIC)
 
 
+def draw_features(images: Tensor, layers: Mapping[str, Tensor], path: Path) -> None:
+    """b c h w, and of each layer b h w 3, from 0 to 1 (with a t behind b: film strips): a row for each image."""
+    if images.ndim == 5:
+        images = film_strips(images)
+        layers = {
+            name: rearrange(film_strips(rearrange(map_, "b t h w c -> b t c h w")), "b c h w -> b h w c")
+            for name, map_ in layers.items()
+        }
+    height, width = images.shape[-2:]
+    columns = 1 + len(layers)
+    across = 1.5 * min(width / height, 4)
+    figure = new_figure(across * columns + 0.2, (across * height / width + 0.1) * len(images) + 0.5)
+    grid = figure.subplots(len(images), columns, squeeze=False)
+    for row, image in enumerate(images):
+        panels = {
+            "image": rearrange(in_color(image), "c h w -> h w c"),
+            **{name: map_[row] for name, map_ in layers.items()},
+        }
+        for axes, (name, pixels) in zip(grid[row], panels.items(), strict=True):
+            axes.set(xticks=[], yticks=[])
+            axes.imshow(pixels.numpy(), interpolation="nearest" if name != "image" else "bicubic", aspect="auto")
+            if not row:
+                axes.set_title(name, fontsize=9, color=INK, pad=4)
+    save(figure, path, dpi=PIXELS_AN_INCH)
+
+
+def draw_filters(filters: Tensor, path: Path) -> None:
+    """k c p p, from 0 to 1"""
+    columns = 7
+    figure = new_figure(0.7 * columns, 0.72 * -(-len(filters) // columns) + 0.3)
+    grid = figure.subplots(-(-len(filters) // columns), columns, squeeze=False).flatten()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, one in zip(grid, filters, strict=False):
+        axes.imshow(rearrange(in_color(one), "c h w -> h w c").numpy(), interpolation="nearest")
+    figure.suptitle("Main directions of the patches' filters", x=0.01, ha="left", fontsize=10, color=INK)
+    save(figure, path, dpi=PIXELS_AN_INCH)
+
+
+def draw_positions(similarity: Tensor, path: Path) -> None:
+    """h w h w, from -1 to 1: of every patch, or every second, third, ... one, how alike it is to all."""
+    step = max(1, -(-max(similarity.shape[:2]) // 8))
+    chosen = similarity[::step, ::step]
+    rows, columns = chosen.shape[:2]
+    figure = new_figure(0.7 * columns + 0.3, 0.7 * rows + 0.4)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for row in range(rows):
+        for column in range(columns):
+            grid[row][column].set(xticks=[], yticks=[])
+            grid[row][column].imshow(chosen[row, column].numpy(), vmin=-1, vmax=1, cmap="viridis")
+    figure.suptitle("How alike positions are", x=0.01, ha="left", fontsize=10, color=INK)
+    save(figure, path, dpi=PIXELS_AN_INCH)
+
+
+def draw_distances(distances: Sequence[Tensor], path: Path) -> None:
+    """Of each block heads, in pixels: a dot for each."""
+    figure = new_figure(max(4.0, 0.32 * len(distances) + 2), 2.8)
+    axes = figure.subplots()
+    for block, heads in enumerate(distances, start=1):
+        axes.scatter([block] * len(heads), heads.numpy(), s=14, color=BLUE, alpha=0.8, linewidths=0)
+    plain(axes)
+    axes.set_xlabel("block", color=INK)
+    axes.set_ylabel("pixels", color=INK)
+    axes.set_ylim(bottom=0)
+    axes.set_title("How far each head looks", loc="left", color=INK, fontweight="bold")
+    save(figure, path)
+
+
 def draw_time(curve: Sequence[float], path: Path) -> None:
     """How much of the heat lies in each frame of a clip, in shares of 1."""
     figure = new_figure(0.35 * len(curve) + 2.2, 2.4)
     axes = figure.subplots()
-    axes.bar(range(1, len(curve) + 1), curve, color="#d9722e")
+    axes.bar(range(1, len(curve) + 1), curve, color=ORANGE)
     axes.set_xlabel("frame", color=INK)
     axes.set_title("Share of the heat", loc="left", color=INK, fontweight="bold")
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     save(figure, path)

@@ -1,7 +1,7 @@
 """What in files of images or videos speaks for a model's answers: pictures of heat, and how good each map is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,23 @@ from ..data.batches.dataset import seen_by
 from ..data.decode.files import MAX_PIXELS, Reading
 from ..errors import UserError
 from ..explanation.explain import DEFAULT_METHOD, Explanation, explain
+from ..explanation.inside import attention_distance, features, filters, position_similarity
 from ..explanation.scoring import curves
-from ..modality import modality_of
-from ..plots.heat_maps import animate_heat, draw_heat, draw_time
+from ..modality import Modality, modality_of
+from ..plots.heat_maps import (
+    animate_heat,
+    draw_distances,
+    draw_features,
+    draw_filters,
+    draw_heat,
+    draw_positions,
+    draw_time,
+)
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from .evaluate import device_of_choice
 from .predict import find_images, read_some, refuse_missing
 
+SHOWN_INSIDE = 8
 COMPARED = ("relevance", "grad_cam", "rollout", "attention")
 
 
@@ -43,6 +53,40 @@ class Explanations:
     files: int
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model, and the files that it is looked at with."""
+
+    model: Any
+    modality: Modality
+    preparation: Any
+    reading: Reading
+    paths: Sequence[Path]
+
+    @classmethod
+    def of(
+        cls, model_name: str, files: Sequence[str | Path], max_pixels: int | None, *, trust_remote_code: bool
+    ) -> "Subject":
+        """Raises: UserError for a model that cannot be loaded, and files that are not there."""
+        refuse_missing(files)
+        model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+        modality, frames = modality_of(model.config), getattr(processor, "frames", None)
+        preparation: Any = modality.preparation(processor, channels_of(model))
+        limits = {"max_pixels": max_pixels or MAX_PIXELS, "frames": frames}
+        reading = Reading(pixel_range=preparation.pixel_range, **limits)
+        model.to(device_of_choice()).eval()
+        return cls(model, modality, preparation, reading, find_images(files, modality, frames))
+
+    def read(self, path: Path) -> tuple[list[Tensor], list[str]]:
+        """-> 1 (t) c h w, bytes, or a line that says why not"""
+        views = self.modality.views(None)
+
+        def see(path: Path) -> Tensor:
+            return seen_by(views, self.preparation, self.modality.open(path, str(path), self.reading))
+
+        return read_some([path], see)[1:]
+
+
 def explain_files(
     model_name: str,
     files: Sequence[str | Path],
@@ -61,24 +105,15 @@ def explain_files(
 
     Raises: UserError for a model that cannot be loaded or explained, files that are not there, and what does not exist.
     """
-    refuse_missing(files)
-    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
-    modality = modality_of(model.config)
-    preparation: Any = modality.preparation(processor, channels_of(model))
-    paths = find_images(files, modality, getattr(processor, "frames", None))
-    reading = Reading(pixel_range=preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
-    reading = replace(reading, frames=getattr(processor, "frames", None))
-    model.to(device_of_choice()).eval()
-    names, (view,) = label_names_of(model), [modality.views(None)]
+    subject = Subject.of(model_name, files, max_pixels, trust_remote_code=trust_remote_code)
+    model, names = subject.model, label_names_of(subject.model)
     results, unreadable = [], []
-    for path in paths:
-        _, read, lines = read_some(
-            [path], lambda path: seen_by(view, preparation, modality.open(path, str(path), reading))
-        )
+    for path in subject.paths:
+        read, lines = subject.read(path)
         unreadable += lines
         for pixels in read:  # 1 (t) c h w, bytes
             shown = pixels.float().div(255)
-            inputs = preparation.normalize_(shown.clone()).to(model.device)
+            inputs = subject.preparation.normalize_(shown.clone()).to(model.device)
             found = {
                 method: explain(model, inputs, method=method, target=target, **options or {}) for method in methods
             }
@@ -86,12 +121,47 @@ def explain_files(
             label, probability = names[int(first.targets)], float(first.probabilities)
             gains = {method: gain_of(model, inputs, one) for method, one in found.items()}
             heats = {
-                heat_caption(method, gains[method]): one.heat(shown.shape[-2:])[0] for method, one in found.items()
+                heat_caption(method, gains[method]): one.heat((shown.shape[-2], shown.shape[-1]))[0]
+                for method, one in found.items()
             }
             title = f"{path.name}: {label} {probability:.1%}"
             pictures = draw(shown[0], heats, output / free_name(output, path), title=title)
             results.append(Explained(str(path), label, probability, gains, pictures))
-    return Explanations(modality.noun, results, unreadable, len(paths))
+    return Explanations(subject.modality.noun, results, unreadable, len(subject.paths))
+
+
+def show_inside(
+    model_name: str,
+    files: Sequence[str | Path],
+    output: Path,
+    *,
+    max_pixels: int | None = None,
+    trust_remote_code: bool = False,
+) -> list[str]:
+    """-> pictures of what the layers make of the files' images or videos, eight at most: features.png, filters.png,
+    positions.png where the model adds any, and attention_distance.png. Raises: as `explain_files`.
+
+    Without files, the examples that a training left beside its model.
+    """
+    examples = Path(model_name) / "examples"
+    if not files and not examples.is_dir():
+        raise UserError(f"{model_name} has no folder of examples; name images to look at.")
+    subject = Subject.of(model_name, files or [examples], max_pixels, trust_remote_code=trust_remote_code)
+    read = [pixels for path in subject.paths[:SHOWN_INSIDE] for pixels in subject.read(path)[0]]
+    if not read:
+        raise UserError(f"None of {', '.join(map(str, subject.paths[:SHOWN_INSIDE]))} can be read.")
+    shown = torch.cat(read).float().div(255)
+    inputs = subject.preparation.normalize_(shown.clone()).to(subject.model.device)
+    output.mkdir(parents=True, exist_ok=True)
+    pictures = {name: output / f"{name}.png" for name in ("features", "filters", "positions", "attention_distance")}
+    draw_features(shown, features(subject.model, inputs), pictures["features"])
+    draw_filters(filters(subject.model), pictures["filters"])
+    if (similarity := position_similarity(subject.model)) is None:
+        del pictures["positions"]
+    else:
+        draw_positions(similarity, pictures["positions"])
+    draw_distances(attention_distance(subject.model, inputs), pictures["attention_distance"])
+    return [str(picture) for picture in pictures.values()]
 
 
 def gain_of(model: Any, inputs: Tensor, found: Explanation) -> float:
