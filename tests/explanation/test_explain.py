@@ -8,6 +8,7 @@ import vit_hf
 from vit_hf import TimeSformerForVideoClassification, VisionTransformerForImageClassification
 from vit_hf.errors import UserError
 from vit_hf.explanation.explain import METHODS, Explanation, explain
+from vit_hf.explanation.scoring import curves
 
 LABELS = {0: "cat", 1: "dog", 2: "fox", 3: "hen", 4: "owl"}
 
@@ -73,6 +74,14 @@ def test_frames_of_a_clip_share_one_scale():
     assert heat[0, 0].max() == 0
     assert heat[0, 1].min() == 1
     assert explain(tiny_timesformer(TimeSformerForVideoClassification), clips()).maps.shape == (2, 4, 4, 4)
+
+
+def test_pixels_beyond_whole_patches_have_no_heat():
+    model = tiny(VisionTransformerForImageClassification, partial_patches="cut", image_size=36)
+    for method in ("relevance", "grad_cam", "rollout", "attention", "occlusion"):
+        found = explain(model, images(height=38, width=34), method=method)
+        assert found.maps.shape == (2, 4, 4)
+        assert curves(model, images(height=38, width=34), found.maps, found.targets, steps=3).gain.shape == (2,)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

@@ -28,16 +28,18 @@ def test_ranks_count_what_is_hotter():
     assert ranks_of(clip, (2, 2))[0, 1].max() < 0.5 <= ranks_of(clip, (2, 2))[0, 0].min()
 
 
-@given(rows=st.integers(1, 4), columns=st.integers(1, 4), patch=st.integers(1, 3), cut=st.integers(0, 2))
+@given(rows=st.integers(1, 4), columns=st.integers(1, 4), patch=st.integers(1, 3), cut=st.integers(-2, 2))
 def test_patches_become_their_squares_of_pixels(rows, columns, patch, cut):
-    cut = min(cut, patch - 1)
+    cut = min(cut, patch - 1)  # pixels that the last patches lack, or that lie beyond them
     chosen = torch.rand(2, rows, columns) > 0.5
     pixels = torch.zeros(2, 3, rows * patch - cut, columns * patch - cut)
     found = over_pixels(chosen, pixels, (patch, patch))
     assert found.shape == (2, 1, *pixels.shape[-2:])
     for row in range(pixels.shape[-2]):
         for column in range(pixels.shape[-1]):
-            assert torch.equal(found[:, 0, row, column], chosen[:, row // patch, column // patch])
+            inside = row < rows * patch and column < columns * patch
+            expected = chosen[:, row // patch, column // patch] if inside else torch.zeros(2, dtype=torch.bool)
+            assert torch.equal(found[:, 0, row, column], expected)
 
 
 class OfTwoPatches(nn.Module):

@@ -219,7 +219,9 @@ class TokenLayout(NamedTuple):
 
 
 def patch_grid(model: Any, pixel_values: Tensor) -> Grid:
-    """(rows, columns) of patches, begun ones included."""
+    """(rows, columns) of patches: as the configuration cuts an image, or begun ones included."""
+    if hasattr(model.config, "grid_of"):
+        return model.config.grid_of(pixel_values.shape[-2:])
     rows, columns = (
         -(-side // patch) for side, patch in zip(pixel_values.shape[-2:], pair(model.config.patch_size), strict=True)
     )

@@ -65,9 +65,11 @@ def ranks_of(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) -> Tensor:
-    """b (t) h w, b (t) c h w -> b (t) 1 h w of pixels: the chosen patches, the last of which may be begun only"""
-    for axis in (-2, -1):
-        chosen = chosen.repeat_interleave(patch[axis], axis).narrow(axis, 0, pixel_values.shape[axis])
+    """b (t) h w, b (t) c h w -> b (t) 1 h w of pixels: the chosen patches, the last of which may be begun only; pixels
+    beyond the patches are not chosen"""
+    height, width = pixel_values.shape[-2:]
+    chosen = chosen.repeat_interleave(patch[0], -2).repeat_interleave(patch[1], -1)
+    chosen = functional.pad(chosen, (0, width - chosen.shape[-1], 0, height - chosen.shape[-2]))
     return chosen.to(pixel_values.device).unsqueeze(-3)
 
 
