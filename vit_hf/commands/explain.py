@@ -18,8 +18,8 @@ EXAMPLES = """\
   {program} outputs/videos wave.mp4
   {program} outputs/photos --inside
 
-Each map is scored by its gain: the label's probability in the mean while the hottest patches are put into a blurred
-image, less that while they are taken out. A map that knows nothing gains 0.
+Each map is scored by its gain: the label's probability in the mean while the hottest patches are put into an empty
+image, less that while they are taken out of the whole one. A map that knows nothing gains 0.
 """
 
 

@@ -40,16 +40,16 @@ def curves(
 ) -> Curves:
     """b (t) c h w, b (t) h w, b -> the curves of maps over the model's patches.
 
-    What is taken away becomes the mean color, and what is put in comes in place of a blurred image, so that neither
-    edge of the way looks like an object. Source: RISE, arXiv:1806.07421.
+    What is not there is of the mean color, on both ways, so that an order by chance gains nothing in the mean.
+    Source: RISE, arXiv:1806.07421.
     """
     ranks = ranks_of(maps, patch_grid(model, pixel_values))  # b (t) h w
-    patch, blank, blurred = pair(model.config.patch_size), torch.zeros_like(pixel_values), blurred_wide(pixel_values)
+    patch, blank = pair(model.config.patch_size), torch.zeros_like(pixel_values)
     found: dict[str, list[Tensor]] = {"deletion": [], "insertion": []}
     with evaluating(model):
         for share in torch.linspace(0, 1, steps).tolist():
             hottest = over_pixels(ranks < share, pixel_values, patch)
-            for name, first, then in (("deletion", pixel_values, blank), ("insertion", blurred, pixel_values)):
+            for name, first, then in (("deletion", pixel_values, blank), ("insertion", blank, pixel_values)):
                 shown = torch.where(hottest, then, first)
                 logits = torch.cat([model(some).logits for some in shown.split(batch)])
                 found[name].append(logits.float().softmax(-1).gather(1, targets[:, None].to(logits.device))[:, 0].cpu())
@@ -71,15 +71,6 @@ def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) ->
     chosen = chosen.repeat_interleave(patch[0], -2).repeat_interleave(patch[1], -1)
     chosen = functional.pad(chosen, (0, width - chosen.shape[-1], 0, height - chosen.shape[-2]))
     return chosen.to(pixel_values.device).unsqueeze(-3)
-
-
-def blurred_wide(pixel_values: Tensor) -> Tensor:
-    """b (t) c h w -> b (t) c h w: averaged over an eighth of the shorter side, twice"""
-    images = pixel_values.flatten(0, -4) if pixel_values.ndim == 5 else pixel_values
-    side = max(min(images.shape[-2:]) // 8, 1) | 1
-    for _ in range(2):
-        images = functional.avg_pool2d(images, side, stride=1, padding=side // 2, count_include_pad=False)
-    return images.reshape(pixel_values.shape)
 
 
 def points_at(maps: Tensor, objects: Tensor) -> Tensor:
