@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error as av_error
 import numpy as np
 
 HEIGHT, WIDTH = 36, 48
@@ -70,7 +71,7 @@ def damage_found(file: Path) -> str | None:
         try:
             marked = sum(frame.is_corrupt for frame in container.decode(video=0))
             return "marked" if marked else None
-        except av.FFmpegError:
+        except av_error.FFmpegError:
             return "raises"
 
 

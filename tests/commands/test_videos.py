@@ -238,6 +238,20 @@ def test_directions_are_told_apart_by_attention_over_time_and_not_without(tmp_pa
     assert accuracy_of(tmp_path / "space", "--model.attention_type", "space_only") < 0.6
 
 
+def test_a_run_whose_frames_are_told_by_a_pattern_is_finished_and_predicts(tmp_path: Path, capsys):
+    for place, name in enumerate(["nod/0", "nod/1", "nod/2", "wave/0", "wave/1", "wave/2"]):
+        save_frames(tmp_path / "videos" / name, noises(30 * place))
+        for number in range(6):
+            noise(900 + number, 12).save(tmp_path / "videos" / name / f"flow_{number}.png")
+    data = {"name": str(tmp_path / "videos"), "frames": "frame_*.png", "validation_fraction": 0}
+    assert train([str(recipe_of(tmp_path, data, per_device_train_batch_size=2))]) == 0
+    assert "without vit_hf" in capsys.readouterr().out
+    assert len([*(tmp_path / "out" / "examples" / "0").glob("frame_00*.png")]) == 4
+    assert predict([str(tmp_path / "out"), str(tmp_path / "videos" / "nod" / "0"), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["video"].endswith("nod/0")
+
+
 @pytest.mark.parametrize("found", ["marked", "raises"])
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 1), ("skip", 0)])
 def test_a_damaged_film_among_others_is_named_and_counts_as_said(on_error, code, found, trained, tmp_path, capsys):

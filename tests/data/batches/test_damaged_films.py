@@ -17,6 +17,7 @@ from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.open_data import open_source
 from vit_hf.modality import VIDEO
 from vit_hf.models.configuration_timesformer import TimeSformerConfig
+from vit_hf.models.frame_sampling import Sampling
 
 BROKEN = "b/2.mp4"
 
@@ -36,7 +37,7 @@ def videos(request, tmp_path: Path) -> Path:
     return tmp_path / "videos"
 
 
-def load(videos: Path, train: dict[str, Any], sampling: str, **chosen: Any) -> ImageBatches:
+def load(videos: Path, train: dict[str, Any], sampling: Sampling, **chosen: Any) -> ImageBatches:
     """A dense clip is of a few frames in the middle, which are whole; one that is uniform is of frames of all parts."""
     everything: dict[str, Any] = {"name": str(videos), "validation_fraction": 0, "test_fraction": 0}
     settings = DataSettings(**everything, frame_sampling=sampling, sampling_rate=1, **chosen)
