@@ -38,10 +38,8 @@ def test_a_file_where_the_output_should_be_is_said_before_anything_is_read(tmp_p
 def test_data_of_which_nothing_measures_the_model_is_said_before_training(recipe: str, tmp_path: Path):
     photos = class_folders(tmp_path / "photos", {"cat": 4, "dog": 4})
     fields = {"data.name": str(photos), "training.output_dir": str(tmp_path / "out")}
-    fields |= {
-        "training.bf16": False,
-        "training.torch_compile": False,
-    }  # which would set the environment of later tests
+    # Compiling would be said to later tests too, by the environment.
+    fields |= {"training.bf16": False, "training.torch_compile": False}
     nothing = {"data.test_fraction": 0, "data.validation_fraction": 0}
     with pytest.raises(UserError, match="data.test_fraction and data.validation_fraction set none of it aside"):
         prepare(begin(recipe, None, fields | nothing))
