@@ -27,6 +27,7 @@ FLOORS = [
         "models.films",
         "completion.loss_function",
     ],
+    ["models.torchcodec_films"],
     ["models.video_frames", "models.windows", "models.configuration_*", "models.fast_paths", "completion.combinations"],
     ["models.attention", "models.fast_windows", "completion.adaptation", "completion.peft_adapters"],
     ["models.blocks", "completion.loading"],

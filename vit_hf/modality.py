@@ -365,12 +365,9 @@ class VideoModality(Modality):
 
     def save_example(self, preparation: Any, item: Any, stem: Path) -> Path:
         """The frames that the model sees, one by one: animations would drop one that shows what the one before did."""
-        from PIL import Image
+        from .data.decode.videos import write_frames
 
-        stem.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(preparation.frames_at(item)):
-            Image.fromarray(picture.pixels(3)).save(stem / f"{number:03d}.png")
-        return stem
+        return write_frames(preparation.frames_at(item), stem, preparation.processor.frames)
 
 
 IMAGE, VIDEO = ImageModality(), VideoModality()

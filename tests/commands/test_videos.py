@@ -10,6 +10,7 @@ import datasets
 import pytest
 import torch
 from commands.test_resume import interrupting, weights
+from made_films import damaged_film, write_film
 from made_images import noise, save_frames, video_folders
 from PIL import Image
 from tiny import tiny
@@ -235,3 +236,43 @@ SHORTER = ["--training.max_steps", "90", "--training.eval_strategy", "no", "--tr
 def test_directions_are_told_apart_by_attention_over_time_and_not_without(tmp_path: Path):
     assert accuracy_of(tmp_path / "divided") > 0.9
     assert accuracy_of(tmp_path / "space", "--model.attention_type", "space_only") < 0.6
+
+
+def test_a_run_whose_frames_are_told_by_a_pattern_is_finished_and_predicts(tmp_path: Path, capsys):
+    for place, name in enumerate(["nod/0", "nod/1", "nod/2", "wave/0", "wave/1", "wave/2"]):
+        save_frames(tmp_path / "videos" / name, noises(30 * place))
+        for number in range(6):
+            noise(900 + number, 12).save(tmp_path / "videos" / name / f"flow_{number}.png")
+    data = {"name": str(tmp_path / "videos"), "frames": "frame_*.png", "validation_fraction": 0}
+    assert train([str(recipe_of(tmp_path, data, per_device_train_batch_size=2))]) == 0
+    assert "without vit_hf" in capsys.readouterr().out
+    assert len([*(tmp_path / "out" / "examples" / "0").glob("frame_00*.png")]) == 4
+    assert predict([str(tmp_path / "out"), str(tmp_path / "videos" / "nod" / "0"), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["video"].endswith("nod/0")
+
+
+@pytest.mark.parametrize("found", ["marked", "raises"])
+@pytest.mark.parametrize(("on_error", "code"), [("fail", 1), ("skip", 0)])
+def test_a_damaged_film_among_others_is_named_and_counts_as_said(on_error, code, found, trained, tmp_path, capsys):
+    (tmp_path / "films").mkdir()
+    write_film(tmp_path / "films" / "whole.mp4", "libx264", count=36)
+    damaged_film(tmp_path / "films" / "damaged.mp4", 14, found)
+    assert predict([str(trained), str(tmp_path / "films"), "--json", "--on-error", on_error]) == code
+    printed = capsys.readouterr()
+    assert [Path(one["video"]).name for one in json.loads(printed.out)] == ["whole.mp4"]
+    assert "1 of 2 videos cannot be read" in printed.err
+    assert "damaged.mp4: " in printed.err
+
+
+def test_a_recipe_trains_around_a_damaged_film_or_refuses_it(tmp_path, capsys):
+    for count, name in enumerate(("a/1", "a/2", "b/1", "b/2"), 12):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_film(tmp_path / "films" / f"{name}.mp4", "libx264", count=count)
+    damaged_film(tmp_path / "films" / "b" / "3.mp4", 14, "marked")
+    data = {"name": str(tmp_path / "films"), "validation_fraction": 0}
+    assert train([str(recipe_of(tmp_path, data, max_steps=1, per_device_train_batch_size=2))]) == 2
+    assert "b/3.mp4: it is damaged at frame" in capsys.readouterr().err
+    data["on_error"] = "skip"
+    assert train([str(recipe_of(tmp_path, data, max_steps=1, per_device_train_batch_size=2))]) == 0
+    assert "b/3.mp4: it is damaged at frame" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Graphs of whole models for other programs: torch.export and ONNX, of any batch, and of any size of image."""
 
 import logging
+from typing import get_args
 
 import onnxruntime
 import pytest
@@ -11,13 +12,31 @@ from torch.export import Dim
 from vit_hf import (
     SwinTransformerForImageClassification,
     TimeSformerForVideoClassification,
+    TimeSformerModel,
     VisionTransformerForImageClassification,
 )
+from vit_hf.models.configuration_timesformer import ClipPositionEmbedding
 
 Classifier = VisionTransformerForImageClassification
 POSITIONS = ["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
 CLIP_FORMS = [("divided_space_time", "learned"), ("divided_space_time", "rotary"), ("joint_space_time", "embedding")]
+# Each kind of attention with each kind of positions, every other one with a mask.
+CLIP_KINDS = [
+    (attention, position, class_attention, bool((place + row) % 2))
+    for row, (attention, class_attention) in enumerate(
+        [
+            ("divided_space_time", "frames"),
+            ("divided_space_time", "all"),
+            ("joint_space_time", "frames"),
+            ("space_only", "frames"),
+        ]
+    )
+    for place, position in enumerate(get_args(ClipPositionEmbedding))
+    if (attention, position) != ("joint_space_time", "rotary")
+]
+OTHER_CLIPS = [(3, 1), (1, 2), (2, 4), (5, 9), (1, 20)]  # how many, and of how many frames
 BATCH, ROWS, COLUMNS = Dim("batch", min=1, max=64), Dim("rows", min=2, max=32), Dim("columns", min=2, max=32)
+FRAMES = Dim("frames", min=1, max=256)
 HEIGHT, WIDTH = Dim("height", min=5, max=512), Dim("width", min=5, max=512)
 
 pytestmark = [
@@ -70,6 +89,58 @@ def test_an_exported_timesformer_takes_any_batch(attention_type, position_embedd
     model = tiny_timesformer(TimeSformerForVideoClassification, **words)
     program, pixels = exported(model, clips(frames=3), {0: BATCH}), clips(5, frames=3)
     torch.testing.assert_close(program.module()(pixels).logits, model(pixels).logits)
+
+
+def seen_of(batch: int, frames: int) -> torch.Tensor:
+    """b t, of which at least the first frame is seen."""
+    return torch.rand(batch, frames).gt(0.4).index_fill(1, torch.tensor(0), True)
+
+
+def clips_of(batch: int, frames: int, masked: bool) -> dict[str, torch.Tensor]:
+    """Clips, and where they are masked which of their frames are seen: the first, and some more."""
+    if not masked:
+        return {"pixel_values": clips(batch, frames)}
+    seen = torch.rand(batch, frames).gt(0.4).index_fill(1, torch.tensor(0), True)
+    return {"pixel_values": clips(batch, frames), "frame_mask": seen}
+
+
+def of_any_clips(model, *, masked: bool) -> torch.export.ExportedProgram:
+    """Exported with as many frames as an image has channels."""
+    given, sizes = clips_of(2, 3, masked), {0: BATCH, 1: FRAMES}
+    return torch.export.export(model, (), given, dynamic_shapes=dict.fromkeys(given, sizes), strict=False)
+
+
+@pytest.mark.parametrize(("attention_type", "position_embedding", "class_attention", "masked"), CLIP_KINDS)
+def test_one_graph_of_clips_takes_any_number_of_frames(attention_type, position_embedding, class_attention, masked):
+    """Fewer than positions are learned for, as many, and more; none of them those of the example."""
+    words = {"attention_type": attention_type, "class_attention": class_attention}
+    model = tiny_timesformer(TimeSformerForVideoClassification, position_embedding=position_embedding, **words)
+    graph = of_any_clips(model, masked=masked).module()
+    for batch, frames in OTHER_CLIPS:
+        others = clips_of(batch, frames, masked)
+        torch.testing.assert_close(graph(**others).logits, model(**others).logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("attention_type", "position_embedding", "class_attention", "masked"), CLIP_KINDS[1::4])
+def test_clips_of_any_number_of_frames_are_the_same_in_onnx(
+    attention_type, position_embedding, class_attention, masked, monkeypatch
+):
+    silence(monkeypatch)
+    words = {"attention_type": attention_type, "class_attention": class_attention}
+    model = tiny_timesformer(TimeSformerForVideoClassification, position_embedding=position_embedding, **words)
+    session = session_of(torch.onnx.export(of_any_clips(model, masked=masked), dynamo=True, verbose=False))
+    for batch, frames in OTHER_CLIPS:
+        others = clips_of(batch, frames, masked)
+        found = session.run(None, {name: values.numpy() for name, values in others.items()})[0]
+        torch.testing.assert_close(torch.from_numpy(found), model(**others).logits, atol=1e-4, rtol=0)
+
+
+def test_the_tokens_of_clips_of_any_length_come_out_of_one_graph():
+    model = tiny_timesformer(TimeSformerModel, num_frames=3)
+    program = exported(model, clips(2, 3), {0: BATCH, 1: FRAMES})
+    for frames in (1, 3, 8):
+        pixels = clips(1, frames)
+        torch.testing.assert_close(program.module()(pixels).last_hidden_state, model(pixels).last_hidden_state)
 
 
 # The model, what it is exported with, the sizes that are left open, and others that go through the same graph.

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from made_films import decoded_in_order, write_film
+from made_films import decoded_in_order, with_flipped_bits, write_film
 from PIL import Image
 
 from vit_hf.models.films import BROKEN, UnreadableVideo
@@ -88,18 +88,6 @@ def test_a_film_that_begins_late_and_is_cut_off_is_refused(tmp_path):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(UnreadableVideo, match="cut off"):
         open_video(file)
-
-
-def with_flipped_bits(file: Path, packet: int, seed: int) -> Path:
-    """Some bits in the middle of one packet are others."""
-    with av.open(str(file)) as container:
-        packets = [one for one in container.demux(video=0) if one.size]
-        place, size = packets[packet].pos, packets[packet].size
-    content, dice = bytearray(file.read_bytes()), np.random.default_rng(seed)
-    for offset in dice.integers(size // 3, size, 6):
-        content[place + offset] ^= 1 << dice.integers(8)
-    file.write_bytes(content)
-    return file
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5, 6, 8, 9])

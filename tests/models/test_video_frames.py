@@ -310,6 +310,7 @@ def test_a_frame_that_is_broken_is_named(tmp_path):
 def test_without_pyav_a_film_is_refused_with_the_way_out_and_all_else_is_read(tmp_path, monkeypatch):
     film = write_film(tmp_path / "a.mp4", "libx264", count=3)
     monkeypatch.setattr(video_frames, "av", None)
+    monkeypatch.setattr(video_frames, "decoders_of_torchcodec", lambda: None)
     refuse(film, "pip install av")
     refuse(film.read_bytes(), "pip install av", name="a film")
     assert_frames(write_animation(tmp_path / "a.png"), pictures(7))

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import torch
 from huggingface_hub import constants
-from made_images import noise
+from made_images import class_folders, noise
 from safetensors.torch import load_file, save_file
 from tiny import tiny_config
 
@@ -32,6 +32,21 @@ def test_a_file_where_the_output_should_be_is_said_before_anything_is_read(tmp_p
     monkeypatch.setattr("vit_hf.runs.setup.open_data", lambda *_, **__: pytest.fail("read data"))
     with pytest.raises(UserError, match=r"training.output_dir=.*outputs.* cannot be a folder: .*outputs is a file"):
         prepare(recipe)
+
+
+@pytest.mark.parametrize("recipe", ["photos", "simmim_pretrain"])
+def test_data_of_which_nothing_measures_the_model_is_said_before_training(recipe: str, tmp_path: Path):
+    photos = class_folders(tmp_path / "photos", {"cat": 4, "dog": 4})
+    fields = {"data.name": str(photos), "training.output_dir": str(tmp_path / "out")}
+    # Compiling would be said to later tests too, by the environment.
+    fields |= {"training.bf16": False, "training.torch_compile": False}
+    nothing = {"data.test_fraction": 0, "data.validation_fraction": 0}
+    with pytest.raises(UserError, match="data.test_fraction and data.validation_fraction set none of it aside"):
+        prepare(begin(recipe, None, fields | nothing))
+    for place, copy in enumerate(sorted(photos.glob("*/*.png"))):
+        noise(place // 4).save(copy)
+    with pytest.raises(UserError, match="Nothing would measure the model: .*no class has two that differ"):
+        prepare(begin(recipe, None, fields))
 
 
 def test_an_answer_that_is_no_number_is_no_answer(saved: Path, tmp_path: Path, capsys):

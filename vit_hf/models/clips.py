@@ -163,7 +163,7 @@ def check_clips(pixel_values: Tensor, channels: int, *, finite: bool = False) ->
     if shape is None or len(shape) != 5:
         hint = "; a still image is a clip of one frame, pixel_values[:, None]" if shape and len(shape) == 4 else ""
         raise UserError(f"pixel_values of shape {shape} are not (batch, frames, channels, height, width){hint}.")
-    if shape[1] == channels != shape[2]:
+    if shape[2] != channels == shape[1]:  # asked first of channels, for an export leaves frames open
         raise UserError(
             f"pixel_values of shape {shape} have {shape[2]} channels in each of {shape[1]} frames; the model takes "
             f"{channels}. If channels come before frames, give pixel_values.transpose(1, 2)."

@@ -40,7 +40,9 @@ class FrameAttention(GroupAttention):
         mixed, weights = super().forward(frames, clip.grid, None, clip.in_space, output_attentions, num_queries)
         first, patches = class_apart(mixed.unflatten(0, (-1, clip.frames)))  # b t 1 d, b t n d
         first = self.class_among_all(tokens, clip) if self.class_sees_all else mean_of_frames(first, clip.seen)
-        return torch.cat([first, *patches.unbind(1)], dim=1), weights
+        # As many parts as frames, which saves a copy; an export must not count them.
+        parts = [patches.flatten(1, 2)] if torch.compiler.is_exporting() else patches.unbind(1)
+        return torch.cat([first, *parts], dim=1), weights
 
 
 class PlaceAttention(GroupAttention):
@@ -57,7 +59,7 @@ class PlaceAttention(GroupAttention):
             shared = first[:, None].expand(-1, count, -1, -1).flatten(0, 1)
             places = torch.cat([shared, places], dim=1)
         mixed, weights = super().forward(places, clip.grid, clip.over_time, clip.in_time, output_attentions)
-        mixed = mixed.unflatten(0, (-1, count))[:, :, -clip.frames :].transpose(1, 2).flatten(1, 2)
+        mixed = mixed.unflatten(0, (-1, count))[:, :, int(self.class_sees_all) :].transpose(1, 2).flatten(1, 2)
         if self.class_sees_all:
             mixed = torch.cat([self.class_among_all(tokens, clip), mixed], dim=1)
         return mixed, weights
@@ -103,7 +105,7 @@ class DividedBlock(Block):
     ) -> Tensor:
         moved, _ = self.temporal_attention(self.temporal_norm(tokens), clip, output_attentions)
         moved = self.drop_path(self.temporal_projection(moved))
-        if moved.shape[1] == tokens.shape[1]:
+        if self.temporal_attention.class_sees_all:
             tokens = tokens + moved
         else:  # the class token took no part
             first, patches = class_apart(tokens)

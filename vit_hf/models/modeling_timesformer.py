@@ -185,12 +185,19 @@ class TimeSformerForVideoClassification(ClassificationLoss, TimeSformerPreTraine
         self.post_init()
 
     @can_return_tuple
-    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **options: Any) -> ClipClassifierOutput:
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        **options: Any,
+    ) -> ClipClassifierOutput:
         """labels: b whole numbers, or b labels of shares that need not be whole; see `loss_function`.
 
-        options: those of `TimeSformerModel.forward`, as for every head.
+        frame_mask, options: those of `TimeSformerModel.forward`, as for every head. The mask has a name here, for an
+        export cannot leave the sizes of unnamed arguments open.
         """
-        outputs = self.timesformer(pixel_values, pooled_only=True, return_dict=True, **options)
+        outputs = self.timesformer(pixel_values, frame_mask, pooled_only=True, return_dict=True, **options)
         logits = calibrated(self.classifier(outputs.pooler_output), self.config)
         return ClipClassifierOutput(
             loss=None if labels is None else self.loss_function(labels, logits, self.config),

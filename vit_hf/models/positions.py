@@ -39,7 +39,9 @@ def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
 def nearest_frames(table: Tensor, frames: int) -> Tensor:
     """t ... -> t' ...: for each of other frames the row of the nearest. Source: TimeSformer, released code."""
     old = table.shape[0]
-    return table if old == frames else table[torch.arange(frames, device=table.device) * old // frames]
+    if not torch.compiler.is_exporting() and old == frames:  # which an export must not ask, or it is of so many frames
+        return table
+    return table[torch.arange(frames, device=table.device) * old // frames]
 
 
 class TablePositions(nn.Module):

@@ -1,5 +1,5 @@
 """The frames of a video, of which no more are decoded than are asked for: those of a folder of images, of an animation
-that Pillow reads (GIF, WebP, APNG), or of a file that PyAV does where it is installed."""
+that Pillow reads (GIF, WebP, APNG), or of a file that PyAV does where it is installed, and else torchcodec."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from .films import Film, UnreadableVideo, av, in_a_sentence, readable, untouched
 from .frame_sampling import Timing
 from .image_files import upright
+from .torchcodec_films import TorchcodecFilm, decoders_of_torchcodec
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # as Pillow names colors, by the number of channels
 STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -180,9 +181,11 @@ def open_any(source: Path | bytes, name: str, frames: str | None) -> Video:
     except UnreadableVideo as error:
         if not isinstance(error.__cause__, UnidentifiedImageError):
             raise
-    if av is None:
-        raise UnreadableVideo(
-            f"{name}: Pillow does not know it; for other videos than folders of frames, GIF, WebP and APNG install "
-            "PyAV: pip install av"
-        )
-    return Film(source, name)
+    if av is not None:
+        return Film(source, name)
+    if decoders_of_torchcodec() is not None:
+        return TorchcodecFilm(source, name)
+    raise UnreadableVideo(
+        f"{name}: Pillow does not know it; for other videos than folders of frames, GIF, WebP and APNG install "
+        "PyAV: pip install av"
+    )

@@ -20,6 +20,7 @@ from .image_processing_vit import VisionTransformerImageProcessor, VisionTransfo
 from .shapes import UserError
 from .video_frames import MODES, UnreadableVideo, open_video
 
+HELD_AT_ONCE = 32 * 1024**2  # bytes of frames as they were filmed that are held before they are prepared
 OF_CLIPS = ("do_sample_frames", "num_frames", "sampling", "sampling_rate")
 
 
@@ -34,10 +35,10 @@ class TimeSformerVideoProcessorKwargs(VisionTransformerImageProcessorKwargs, tot
 
 
 class OpenVideo(NamedTuple):
-    """A video of which no frame is taken yet. images: numbers -> the frames that have them."""
+    """A video of which no frame is taken yet. images: numbers -> the frames that have them, or what is made of each."""
 
     timing: Timing
-    images: Callable[[Sequence[int]], list[Any]]
+    images: Callable[[Sequence[int], Callable[[Any], Any]], list[Any]]
 
 
 class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
@@ -96,16 +97,18 @@ class TimeSformerVideoProcessor(VisionTransformerImageProcessor):
         how = {name: getattr(self, name) if value is None else value for name, value in chosen.items()}
         given, pattern = as_videos(videos), options.pop("frames", None) or self.frames
         said = for_each_video(video_metadata, len(given))
-        clips, known = [], []
+        tensors = options.pop("return_tensors", None)
+        prepare = super().preprocess
+        prepared = InParts(lambda frames: prepare(frames, **options)["pixel_values"])
+        clips, known = list[list[int]](), []
         for video, metadata in zip(given, said, strict=True):
             opened = open_any_video(video, metadata, pattern)
-            numbers = chosen_frames(opened.timing, fps=fps, **how)
-            clips.append(of_one_size([self.frame(image) for image in opened.images(numbers)]))
-            known.append(metadata_of(opened.timing, numbers, clips[-1][0]))
+            numbers, alike = chosen_frames(opened.timing, fps=fps, **how), OfOneSize()
+            clips.append(opened.images(numbers, lambda image, alike=alike: prepared.add(alike(self.frame(image)))))
+            known.append(metadata_of(opened.timing, numbers, alike.sides))
+        frames = prepared.all()
         lengths = [len(clip) for clip in clips]
-        tensors = options.pop("return_tensors", None)
-        prepared = super().preprocess([frame for clip in clips for frame in clip], return_tensors="pt", **options)
-        pixels = pad_sequence(prepared["pixel_values"].split(lengths), batch_first=True)  # b t c h w
+        pixels = pad_sequence([frames[clip] for clip in clips], batch_first=True)  # b t c h w
         content = {"pixel_values": list(pixels.numpy())}
         if len(set(lengths)) > 1:
             seen = torch.arange(pixels.shape[1]) < torch.tensor(lengths)[:, None]
@@ -146,7 +149,7 @@ def open_any_video(video: Any, metadata: Mapping[str, Any], pattern: str | None)
     timing = Timing(len(video), rate)
     if rate and places is not None and len(places) == len(video) > 1:  # frames that somebody has chosen before
         timing = Timing.of(np.asarray(places) / rate, 1 / rate, exact_to=1e-6, rate=rate)
-    return OpenVideo(timing, lambda numbers: [video[number] for number in numbers])
+    return OpenVideo(timing, lambda numbers, made: [made(video[number]) for number in numbers])
 
 
 def chosen_frames(
@@ -171,28 +174,67 @@ def chosen_frames(
     return [*frames_of_clip(timing, max(1, int(timing.count / timing.rate * fps)), "uniform", 1)]
 
 
-def metadata_of(timing: Timing, numbers: Sequence[int], first: Any) -> VideoMetadata:
-    """What transformers tells of a video, of which frames were taken; `first` is one of them."""
-    height, width = (first.height, first.width) if isinstance(first, Image.Image) else sides_of(first)
+def metadata_of(timing: Timing, numbers: Sequence[int], sides: tuple[int, int]) -> VideoMetadata:
+    """What transformers tells of a video of frames of this height and width, of which some were taken."""
     seconds = timing.count / timing.rate if timing.rate else None
-    return VideoMetadata(timing.count, timing.rate, width, height, seconds, None, [*map(int, numbers)])
+    return VideoMetadata(timing.count, timing.rate, sides[1], sides[0], seconds, None, [*map(int, numbers)])
 
 
-def sides_of(frame: Any) -> tuple[int, int]:
-    """h w c or c h w -> height and width"""
-    return tuple(frame.shape[-2:] if frame.shape[0] in MODES else frame.shape[:2])  # pyright: ignore[reportReturnType]
+class OfOneSize:
+    """The frames of one video, all as large as the first."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] | None = None
+
+    def __call__(self, frame: Any) -> Any:
+        """Raises: UserError for arrays of other shapes."""
+        shape = frame.size if isinstance(frame, Image.Image) else tuple(frame.shape)
+        self.shape = self.shape or shape
+        if shape == self.shape:
+            return frame
+        if not isinstance(frame, Image.Image) or len(self.shape) != 2:
+            raise UserError(
+                f"Frames of one video are of different shapes, {self.shape} and {shape}; give images, or resize them."
+            )
+        return frame.resize(self.shape)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width: of images, and of arrays h w c or c h w."""
+        assert self.shape is not None
+        if len(self.shape) == 2:
+            return self.shape[1], self.shape[0]
+        height, width = self.shape[-2:] if self.shape[0] in MODES else self.shape[:2]
+        return height, width
 
 
-def of_one_size(frames: list[Any]) -> list[Any]:
-    """The same, all as large as the first. Raises: UserError for arrays that are not."""
-    sizes = [frame.size if isinstance(frame, Image.Image) else tuple(frame.shape) for frame in frames]
-    if len({*sizes}) == 1:
-        return frames
-    if not all(isinstance(frame, Image.Image) for frame in frames):
-        raise UserError(
-            f"Frames of one video are of different shapes, {sizes[0]} and others; give images, or resize them."
-        )
-    return [frame if frame.size == sizes[0] else frame.resize(sizes[0]) for frame in frames]
+class InParts:
+    """Frames that are prepared together, but where they are large before all are held."""
+
+    def __init__(self, prepare: Callable[[list[Any]], Sequence[Any]]):
+        self.prepare = prepare
+        self.waiting, self.bytes_waiting = list[Any](), 0
+        self.done = list[Any]()
+
+    def add(self, frame: Any) -> int:
+        """-> its place among `all`"""
+        self.waiting.append(frame)
+        pixels = frame.width * frame.height * len(frame.getbands()) if isinstance(frame, Image.Image) else frame.nbytes
+        self.bytes_waiting += pixels
+        place = len(self.done) + len(self.waiting) - 1
+        if self.bytes_waiting > HELD_AT_ONCE:
+            self.flush()
+        return place
+
+    def flush(self) -> None:
+        self.done += self.prepare(self.waiting)
+        self.waiting, self.bytes_waiting = [], 0
+
+    def all(self) -> torch.Tensor:
+        """-> n c h w"""
+        if self.waiting:
+            self.flush()
+        return BatchFeature({"pixel_values": self.done}, tensor_type="pt")["pixel_values"]
 
 
 def for_each_video(given: Any, count: int) -> list[Mapping[str, Any]]:

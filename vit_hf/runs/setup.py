@@ -82,6 +82,19 @@ def refuse_single_images(arguments: TrainingArguments, settings: DataSettings) -
         )
 
 
+def refuse_nothing_held_out(data: ImageData, settings: DataSettings) -> None:
+    """Before a model is trained of which nobody could say how good it is."""
+    if {"test", "validation"} & set(data.splits):
+        return
+    if settings.test_fraction or settings.validation_fraction:
+        why = "no class has two that differ, or are of two groups, of which one could be set aside"
+    else:
+        why = "data.test_fraction and data.validation_fraction set none of it aside; set one of them above 0"
+    raise UserError(
+        f"Nothing would measure the model: the data has no split beside train, and {why}. Or bring a test split."
+    )
+
+
 def evaluate_on_validation_alone(
     arguments: TrainingArguments, data: ImageData, settings: OptimizationSettings
 ) -> list[str]:
@@ -171,6 +184,7 @@ def prepare(
         print(*data.understood, sep="\n", end="\n" * bool(data.understood), flush=True)
     if data.stream is None:
         data.split("train")
+    refuse_nothing_held_out(data, recipe.data)
     if recipe.model.size == AUTO:
         recipe, why = with_size(recipe, data, arguments.device.type)
         arguments, added = arguments_of(recipe)

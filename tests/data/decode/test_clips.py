@@ -17,9 +17,10 @@ from vit_hf.data.batches.dataset import ImageBatches, ViewedItems, Views, seen_b
 from vit_hf.data.batches.device import DevicePreparation
 from vit_hf.data.batches.load_batches import load_batches
 from vit_hf.data.decode.files import Reading
+from vit_hf.data.decode.images import OpenPicture
 from vit_hf.data.decode.preparation import ClipPreparation, View
 from vit_hf.data.decode.processors import make_video_processor
-from vit_hf.data.decode.videos import ArrayFootage, open_footage
+from vit_hf.data.decode.videos import ArrayFootage, frame_name, open_footage, write_frames
 from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.open_data import open_source
 from vit_hf.modality import VIDEO
@@ -197,3 +198,27 @@ def test_a_folder_of_frames_is_footage_in_the_order_of_its_numbers(tmp_path: Pat
     found = [picture.pixels(3) for picture in footage.pictures([10, 2, 10])]
     for pixels, number in zip(found, (10, 2, 10), strict=True):
         np.testing.assert_array_equal(pixels, np.asarray(frames[number]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        (None, ["000.png", "007.png", "1234.png"]),
+        ("img_*.png", ["img_000.png", "img_007.png", "img_1234.png"]),
+        ("img_?????.bmp", ["img_00000.bmp", "img_00007.bmp", "img_01234.bmp"]),
+        ("*", ["000", "007", "1234"]),
+        ("*_rgb_*.png", ["_rgb_000.png", "_rgb_007.png", "_rgb_1234.png"]),
+        ("[a-c]_*.png", ["a_000.png", "a_007.png", "a_1234.png"]),
+        ("frame[0-9][0-9].png", ["frame00.png", "frame07.png", None]),
+        ("x[!ab]?[5-9].png", ["x005.png", "x075.png", None]),
+        ("still.png", ["still.png", None, None]),
+    ],
+)
+def test_saved_frames_have_names_that_their_pattern_takes(pattern: str | None, names: list[str | None], tmp_path: Path):
+    assert [frame_name(pattern, number) for number in (0, 7, 1234)] == names
+    frames = [noise(seed, 12) for seed in range(1 if pattern == "still.png" else 6)]
+    Image.new("RGB", (9, 9)).save(tmp_path / ".other.png")
+    write_frames([OpenPicture(frame) for frame in frames], tmp_path, pattern)
+    found = open_footage(tmp_path, "saved", Reading(frames=pattern))
+    for frame, picture in zip(frames, found.pictures(range(len(found))), strict=True):
+        assert np.array_equal(picture.pixels(3), np.asarray(frame.convert("RGB")))

@@ -4,7 +4,7 @@ import pytest
 
 from vit_hf.errors import UserError
 from vit_hf.training.recipe.arguments import refuse_unknown_arguments, training_arguments
-from vit_hf.training.recipe.recipe import load_recipe
+from vit_hf.training.recipe.recipe import find_recipe, load_recipe
 from vit_hf.training.recipe.yaml_files import read_yaml
 
 RECIPE = """
@@ -117,3 +117,21 @@ def test_others_learn_the_names_of_places_and_not_where_they_lie(recipe: Path):
 def test_a_place_that_is_no_secret_stays(recipe: Path):
     words = ["--optimization.distillation.teacher", "you/teacher"]
     assert load_recipe(recipe, words).content_for_others()["optimization"]["distillation"]["teacher"] == "you/teacher"
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "said"),
+    [
+        (
+            "simmim_pretrain",
+            "swin",
+            "the family is swin; .* of its own: simmim_swin_pretrain, with your data as",
+        ),
+        ("simmim_swin_pretrain", "vit", "the family is vit; .* recipe of its own: simmim_pretrain, with"),
+        ("simmim_pretrain", "timesformer", r"the family is timesformer; .* begin with a recipe of its own\.$"),
+        ("photos", "timesformer", "name a size .* of its own: kinetics400_timesformer or moving_digits, with"),
+    ],
+)
+def test_a_recipe_that_is_asked_for_another_family_names_the_recipes_of_that(name: str, family: str, said: str):
+    with pytest.raises(UserError, match=said):
+        load_recipe(find_recipe(name), ["--model.family", family])

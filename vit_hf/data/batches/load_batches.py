@@ -18,6 +18,7 @@ from .checks import check_split
 from .dataset import MEMORY, ImageBatches
 
 TRIED = 16  # images from which the size of all is estimated
+LARGEST_KEPT = 64 * 1024**2  # bytes of an item that is kept unasked: of a film, a random crop needs one frame at a time
 WORTH_A_CACHE = 60.0  # seconds of reading
 FILES_NAMED = 10  # bad files that a message names; the others are counted
 
@@ -40,17 +41,23 @@ class Reader:
         sizing = {name: value for name, value in processor.items() if name not in arithmetic}
         return {"whole": self.whole, "channels": self.preparation.channels, "sizing": sizing}
 
-    def expected_bytes(self, table: ImageTable) -> int:
-        """Of a whole split. Where images keep their own sizes, as if all were as large as the largest of some."""
+    def expected_bytes(self, table: ImageTable) -> tuple[int, int]:
+        """Of one item, and of a whole split. Where images keep their own sizes, as if all were as large as the largest
+        of some."""
         if not self.whole:
-            return self.preparation.bytes_per_image * len(table)
+            return self.preparation.bytes_per_image, self.preparation.bytes_per_image * len(table)
         largest = 0
-        for index in np.linspace(0, len(table) - 1, TRIED, dtype=int):
+        for index in np.unique(np.linspace(0, len(table) - 1, TRIED, dtype=int)):
             try:
-                largest = max(largest, self(table.open(int(index))).nbytes)
+                largest = max(largest, self.preparation.whole_bytes(table.open(int(index))))
             except UnreadableImage:
                 continue
-        return largest * len(table)
+        return largest, largest * len(table)
+
+    def fits_into_memory(self, table: ImageTable) -> bool:
+        """Whether a split is kept where nobody says so."""
+        one, every = self.expected_bytes(table)
+        return every <= MEMORY and one <= LARGEST_KEPT
 
 
 def read_split(table: ImageTable, read: Reader, *, split: str) -> StoredSplit:
@@ -122,7 +129,7 @@ def load_batches(
             print(f"random_clip takes other frames each time; no clips of the {split} split are kept.", flush=True)
         keep, cache = False, False
     if keep is None:
-        keep = read.expected_bytes(table) <= MEMORY
+        keep = read.fits_into_memory(table)
     if cache:
         stored = open_or_build(cache_folder(cache), table, read.transform(), read, f"{split} {table.modality.plural}")
         stored = stored.in_memory() if keep else stored
@@ -131,7 +138,7 @@ def load_batches(
     elif settings.check_images:
         # Which images are left out has to be known before the first step; who leaves none out hears of a broken one
         # when it comes up.
-        stored = check_split(table, read, split=split, decode_all=settings.on_error == "skip")
+        stored = check_split(table, preparation.decode, split=split, decode_all=settings.on_error == "skip")
     else:
         stored = StoredSplit(None, np.arange(len(table)), [])
     return ImageBatches(

@@ -109,6 +109,14 @@ class Preparation:
         """-> h w c, bytes: all of the picture, no more than twice to four times as large as the model wants it"""
         return picture.pixels(self.channels, spare_factor(*picture.size, self.size))
 
+    def decode(self, picture: Picture) -> None:
+        """Only to see whether it can be. Raises: UnreadableImage."""
+        self.whole(picture)
+
+    def whole_bytes(self, picture: Picture) -> int:
+        """How many `whole` takes."""
+        return self.whole(picture).nbytes
+
     def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""
         mean, std = (values.to(shares.device, non_blocking=True) for values in (self.mean, self.std))
@@ -152,6 +160,15 @@ class ClipPreparation:
     def whole(self, footage: Footage) -> np.ndarray:
         """-> t h w c, bytes: all of the frames of the clip in the middle of the video"""
         return np.stack(self.frames_at(footage, made=self.frame.whole))
+
+    def decode(self, footage: Footage) -> None:
+        """Only to see whether the frames of that clip can be, and without keeping them. Raises: UnreadableImage."""
+        self.frames_at(footage, made=self.frame.decode)
+
+    def whole_bytes(self, footage: Footage) -> int:
+        """How many `whole` takes, of which one frame is decoded."""
+        (frame,) = footage.pictures([0], self.frame.whole_bytes)
+        return self.frames * frame
 
     def normalize_(self, shares: Tensor) -> Tensor:
         """... c h w -> ... c h w: from 0..1 to what the model is used to, in place"""

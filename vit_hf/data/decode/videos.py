@@ -1,8 +1,10 @@
 """A video of which no frame is decoded yet: what pictures are to images."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 from ...models.films import untouched
 from ...models.frame_sampling import Timing, uniform_frames
-from ...models.video_frames import FrameFolder, UnreadableVideo, Video, open_video
+from ...models.video_frames import STILLS, FrameFolder, UnreadableVideo, Video, open_video
 from .files import USUAL_READING, Reading, UnreadableImage
 from .images import OpenPicture, Picture, StoredPicture, open_picture
 from .resize import resize
@@ -139,6 +141,36 @@ def some_frames(footage: Footage, count: int) -> list[Image.Image]:
     """In color, evenly over the video, for people to look at."""
     numbers = uniform_frames(footage.timing, count, 0.5).tolist()
     return [Image.fromarray(picture.pixels(3)) for picture in footage.pictures(numbers)]
+
+
+WILD = re.compile(r"(\*|\?|\[!?\]?[^\]]*\])")  # of a pattern of file names: anything, any letter, one of some
+
+
+def frame_name(pattern: str | None, number: int) -> str | None:
+    """How to call this frame of a video, so that the pattern takes it; None where it has no name for so many."""
+    parts = WILD.split(pattern or "*.png")
+    wild = {place: part for place, part in enumerate(parts) if place % 2}
+    filled = {place: "" if part == "*" else "0" if part[:2] in ("?", "[!") else part[1] for place, part in wild.items()}
+    if stars := [place for place, part in wild.items() if part == "*"]:
+        filled[stars[-1]] = f"{number:03d}"
+    else:
+        places = [place for place, part in wild.items() if fnmatch("0", part)]
+        digits = f"{number:0{len(places)}d}" if places or number else ""
+        if len(digits) > len(places):
+            return None
+        filled |= zip(places, digits, strict=True)
+    name = "".join(filled.get(place, part) for place, part in enumerate(parts))
+    return name if pattern is None or fnmatch(name, pattern) else None
+
+
+def write_frames(pictures: Sequence[Picture], folder: Path, pattern: str | None) -> Path:
+    """A folder of frames in color, those that the pattern has names for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures):
+        if (name := frame_name(pattern, number)) is not None:
+            kind = None if name.lower().endswith(STILLS) else "PNG"
+            Image.fromarray(picture.pixels(3)).save(folder / name, kind)
+    return folder
 
 
 def open_footage(source: Path | bytes | np.ndarray, name: str, reading: Reading = USUAL_READING) -> Footage:

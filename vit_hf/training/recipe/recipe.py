@@ -13,6 +13,7 @@ from ...settings import Section, explain_wrong_fields
 from .arguments import TrainingArguments, refuse_unknown_arguments
 from .optimization import OptimizationSettings
 from .shipped import find_recipe as find_recipe
+from .shipped import recipes_of
 from .yaml_files import apply_overrides, parse_overrides, read_yaml, write_yaml
 
 AUTO = "auto"  # the size that suits the images and the machine, which a run finds out (runs/sizing.py)
@@ -40,7 +41,7 @@ class ModelSettings(BaseModel):
         if self.size not in (None, AUTO) and self.size not in (sizes := FAMILIES[self.family].sizes()):
             raise UserError(unknown_name(f"size of {self.family}", self.size, [*sizes, AUTO]))
         if self.size == AUTO and self.family != "vit":
-            raise UserError(f"size='auto' is for the family vit; name a size of {self.family}.")
+            raise UserError(f"size='auto' is for the family vit; name a size of {self.family}, or {self.way_out()}.")
         if self.size is not None and self.source is not None:
             raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
@@ -51,10 +52,16 @@ class ModelSettings(BaseModel):
                 if others:
                     raise UserError(
                         f"model.{name} is a field of {' and '.join(others)}, and the family is {self.family}; leave it "
-                        f"out, and say the sizes of {self.family} (`vit-hf fields`), or begin with a recipe of its own."
+                        f"out, and say the sizes of {self.family} (`vit-hf fields`), or {self.way_out()}."
                     )
                 raise UserError(unknown_name("model field", name, [*known, "family", "from", "size", "task"]))
         return self
+
+    def way_out(self) -> str:
+        """For who asks a recipe of one family for another, whose fields the recipe cannot know."""
+        own = recipes_of(self.family, self.task)
+        named = f": {' or '.join(own)}, with your data as --data.name" if own else ""
+        return f"begin with a recipe of its own{named}"
 
     def fields(self) -> dict[str, Any]:
         """Everything for the config: the numbers of the named size, if any, and then what the recipe says itself."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError, unknown_name
-from .yaml_files import configuration_folder
+from .yaml_files import configuration_folder, read_yaml
 
 # A sentence ends where the next begins with a capital: "arXiv:2105.01601" and "99.44 %" end none.
 SENTENCE = re.compile(r"(?<=[.)])\s+(?=[A-Z\"`])")
@@ -48,6 +48,13 @@ def first_part(text: str) -> str:
 def own_recipes() -> dict[str, Path]:
     """By the names that they are called by."""
     return {path.stem: path for path in sorted((configuration_folder() / "recipes").glob("*.yaml"))}
+
+
+def recipes_of(family: str, task: str) -> list[str]:
+    """The names of those that train a new model of this family on this task."""
+    models = {name: read_yaml(path).get("model", {}) for name, path in own_recipes().items()}
+    wanted = (family, task)
+    return [name for name, own in models.items() if (own.get("family"), own.get("task", "classification")) == wanted]
 
 
 def find_recipe(name: str) -> Path:
