@@ -54,12 +54,6 @@ def patches_along(side: int, patch: int, *, cut: bool) -> int:
     return side // patch
 
 
-def partial_patches_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> PartialPatches:
-    """What strided convolutions of other libraries do with images of this size."""
-    whole = all(side % patch == 0 for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
-    return "refuse" if whole else "cut"
-
-
 PatchEmbedding = Literal["linear", "conv"]
 PositionEmbedding = Literal["learned", "embedding", "sincos_2d", "rotary", "relative_bias", "none"]
 PositionEmbeddingInit = Literal["trunc_normal", "normal"]

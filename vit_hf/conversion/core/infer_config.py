@@ -1,6 +1,6 @@
 """A model from nothing but weights: what their shapes say of it, and what must be said beside them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...families import Family
-from ...models.shapes import Size, pair
+from ...models.shapes import PartialPatches, Size, pair
 from .checkpoint_files import Tensors
 from .rules import Table, UncoveredKeys, dropped, listed, under
 from .weights import fill
@@ -138,6 +138,12 @@ def image_size_of(positions: int, patch_size: tuple[int, int], said: Size | None
     if side * side != positions:
         raise UserError(f"The weights hold positions for {positions} patches, which is no square; say image_size.")
     return as_size(side * patch_size[0], side * patch_size[1])
+
+
+def partial_patches_of(image_size: int | Sequence[int], patch_size: int | Sequence[int]) -> PartialPatches:
+    """What strided convolutions of other libraries do with images of this size."""
+    whole = all(side % patch == 0 for side, patch in zip(pair(image_size), pair(patch_size), strict=True))
+    return "refuse" if whole else "cut"
 
 
 def as_size(height: int, width: int) -> int | list[int]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from ...errors import UserError
 from ...models.configuration_vit import VisionTransformerConfig
-from ...models.shapes import partial_patches_of
+from ..core.infer_config import partial_patches_of
 
 # The class of timm's activation -> our word; and our word -> timm's.
 ACTIVATIONS = {

@@ -11,7 +11,7 @@ from ...families.base import State
 from ...models.configuration_vit import VisionTransformerConfig
 from ...models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ...models.modeling_vit_heads import VisionTransformerForMaskedImageModeling
-from ...models.shapes import partial_patches_of
+from ..core.infer_config import partial_patches_of
 from ..core.parity import Outputs, Runnable
 from ..core.rules import Table, constant, dropped, listed, under, weight_and_bias
 from ..core.weights import fill
