@@ -26,10 +26,6 @@ def true_or_false(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
-def a_table(value: Any) -> str | None:
-    return None if isinstance(value, Mapping) else "a table of fields"
-
-
 def list_of_texts(value: Any) -> str | None:
     of_texts = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
     return None if of_texts else "a list of texts"
@@ -54,6 +50,18 @@ def numbered_names(value: Any) -> str | None:
     return None if whole else 'a table from numbers to names, as {"0": "cat", "1": "dog"}'
 
 
+def numbers_by_name(value: Any) -> str | None:
+    """Written as texts too, as older tools did."""
+    numbers = value.values() if isinstance(value, Mapping) else [None]
+    whole = all(is_whole(one) or (isinstance(one, str) and one.isdecimal()) for one in numbers)
+    return None if whole else 'a table from names to numbers, as {"cat": 0, "dog": 1}'
+
+
+def whole_numbers(value: Any) -> str | None:
+    of_numbers = isinstance(value, list | tuple) and all(is_whole(one) for one in value)
+    return None if of_numbers else "a list of whole numbers"
+
+
 def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -68,6 +76,11 @@ def counted_to(most: int) -> Check:
 def layers(value: Any) -> str | None:
     """Too few are told with what else a model cannot be built from."""
     return None if is_whole(value) and value <= MOST_LAYERS else f"a whole number, and no more than {MOST_LAYERS:,}"
+
+
+def layers_of_stages(value: Any) -> str | None:
+    total = sum(value) if isinstance(value, list | tuple) and all(is_whole(one) for one in value) else 0
+    return None if total <= MOST_LAYERS else f"of no more than {MOST_LAYERS:,} layers together"
 
 
 def floating_dtype(value: Any) -> str | None:
@@ -119,9 +132,12 @@ CONFIG_KINDS: dict[str, Check] = {
     "architectures": list_of_texts,
     "auto_map": names_of_code,
     "id2label": numbered_names,
-    "label2id": a_table,
+    "label2id": numbers_by_name,
+    "out_features": list_of_texts,
+    "out_indices": whole_numbers,
     "num_labels": counted_to(MOST_LABELS),
     "num_hidden_layers": layers,
+    "depths": layers_of_stages,
     "dtype": floating_dtype,
     "torch_dtype": floating_dtype,
     "problem_type": kind_of_problem,
@@ -154,9 +170,9 @@ def refuse_wrong_kinds(content: Mapping[str, Any], kinds: Mapping[str, Check], w
 
 
 def refuse_vast_number(name: str, value: Any) -> None:
-    """Of a size, a count or a list of them. Raises: UserError for one beyond what torch counts in."""
+    """Of a size, a count, a ratio or a list of them. Raises: UserError for one beyond what torch counts in."""
     for one in value if isinstance(value, list | tuple) else [value]:
-        if is_whole(one) and not -(2**31) < one < 2**31:
+        if is_finite_number(one) and not -(2**31) < one < 2**31:
             raise UserError(f"{name}={value} is more than anything here has; correct it, or leave it out.")
 
 

@@ -11,6 +11,14 @@ from ..memory import refuse_beyond_memory
 from ..models.shapes import pair
 
 PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
+# What a processor does, and the numbers without which it cannot.
+NEEDED = {
+    "do_resize": ("size", "resample"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
+LONE_SIDES = ("shortest_edge", "longest_edge", "max_height")  # each of which is enough of a size
 # What comes out of transformers where files say what it does not expect.
 READING_FAILS = (
     OSError,
@@ -54,6 +62,13 @@ def refuse_wrong_processor(folder: Path, name: str) -> None:
 def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
     """Raises: UserError for numbers of other channels than the model has, and for an image that does not fit in memory,
     its pixels and its tokens."""
+    for does, fields in NEEDED.items():
+        missing = [field for field in fields if getattr(processor, field, None) is None]
+        if getattr(processor, does, False) and missing:
+            raise UserError(
+                f"{name}: {does} of the processor needs {' and '.join(missing)}, which preprocessor_config.json leaves "
+                f"open; say it there, or {does}: false."
+            )
     channels = getattr(config, "num_channels", None) or 3
     for field in ("image_mean", "image_std") if getattr(processor, "do_normalize", False) else ():
         values = getattr(processor, field, None)
@@ -63,18 +78,12 @@ def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
                 f"images of {channels} channels; give {channels} in preprocessor_config.json."
             )
     size = dict(getattr(processor, "size", None) or {})
-    if getattr(processor, "do_resize", False):
-        if not (size.get("height") and size.get("width")) and not any(
-            size.get(side) for side in ("shortest_edge", "longest_edge", "max_height")
-        ):
-            raise UserError(
-                f"{name}: size={size} of the processor has to say a height and a width, or a shortest_edge; correct it "
-                "in preprocessor_config.json."
-            )
-        if getattr(processor, "resample", None) is None:
-            raise UserError(
-                f"{name}: the processor resizes, and resample in preprocessor_config.json does not say how."
-            )
+    is_sized = (size.get("height") and size.get("width")) or any(size.get(side) for side in LONE_SIDES)
+    if getattr(processor, "do_resize", False) and not is_sized:
+        raise UserError(
+            f"{name}: size={size} of the processor has to say a height and a width, or a shortest_edge; correct it "
+            "in preprocessor_config.json."
+        )
     sizes = [dict(getattr(processor, field, None) or {}) for field in ("size", "crop_size")]
     if not getattr(processor, "do_center_crop", False):
         sizes = sizes[:1]
