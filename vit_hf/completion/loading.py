@@ -88,7 +88,7 @@ class AdaptingModel:
             model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
         if not output_loading_info:
             writer = writer_of(vars(saved))
-            refuse_unaccounted(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer)
+            refuse_unaccounted(model, source, info["missing_keys"], info["unexpected_keys"], writer)
         if adapter is not None:
             files = {name: kwargs[name] for name in OF_ADAPTERS if name in kwargs}
             info = attach(model, adapter, **files)
@@ -216,12 +216,14 @@ def silent_transformers() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
 
 
-def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "") -> None:
+def refuse_unaccounted(model: PreTrainedModel, source, missing, unexpected, writer: str = "") -> None:
     """writer: a sentence on who wrote the weights, where that may be why.
 
-    Raises: UserError unless only heads are missing or left over; those are named in the log.
+    Raises: UserError unless only heads are missing, as a whole, or left over; those are named in the log.
     """
-    lost = {key for key in missing if not of_head(key)}
+    wanted = type(model).__name__
+    there = {layer_of(key) for key in model.state_dict() if key not in missing and of_head(layer_of(key))}
+    lost = {key for key in missing if not of_head(key) or layer_of(key) in there}
     strange = {key for key in unexpected if not of_head(key)}
     if lost or strange:
         complaints = [f"lacks {first_few(sorted(lost))}"] * bool(lost) + [
@@ -235,6 +237,11 @@ def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "
         logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(sorted(missing)))
     if unexpected:
         logger.warning("%s: %s are left out; %s has no place for them.", source, first_few(sorted(unexpected)), wanted)
+
+
+def layer_of(key: str) -> str:
+    """The name of the module whose weight or bias it is."""
+    return key.rpartition(".")[0]
 
 
 def of_head(key: str) -> bool:

@@ -12,7 +12,7 @@ from ..models.shapes import pair
 
 PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 # What a processor does, and the numbers without which it cannot.
-NEEDED = {
+NUMBERS_OF_WORK = {
     "do_resize": ("size", "resample"),
     "do_center_crop": ("crop_size",),
     "do_rescale": ("rescale_factor",),
@@ -62,7 +62,7 @@ def refuse_wrong_processor(folder: Path, name: str) -> None:
 def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
     """Raises: UserError for numbers of other channels than the model has, and for an image that does not fit in memory,
     its pixels and its tokens."""
-    for does, fields in NEEDED.items():
+    for does, fields in NUMBERS_OF_WORK.items():
         missing = [field for field in fields if getattr(processor, field, None) is None]
         if getattr(processor, does, False) and missing:
             raise UserError(
