@@ -22,6 +22,10 @@ DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 HUGE = 10**9
 
 
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 1
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
@@ -52,6 +56,9 @@ WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"rope_theta": 1e30}, "rope_theta=1e.30 is more than anything here has"),
     ({"auto_map": "x"}, "auto_map='x' has to be a table"),
     ({"auto_map": {"AutoConfig": 5}}, "auto_map=.* has to be a table"),
+    ({"auto_map": None}, "auto_map=None has to be a table"),
+    ({"auto_map": {"AutoConfig": None}}, "auto_map=.* has to be a table"),
+    ({"rope_theta": nested(300)}, r"config\.json: rope_theta is nested too deeply"),
     ({"architectures": 5}, "architectures=5 has to be a list"),
     ({"dtype": "xx"}, "dtype='xx' has to be the name"),
     ({"dtype": "int8"}, "dtype='int8' has to be the name of a floating dtype"),
@@ -122,6 +129,7 @@ WRONG_PROCESSORS: list[tuple[dict[str, Any], str]] = [
     ({"size": {"height": 0, "width": 4}}, "size=.* has to be a table of pixels"),
     ({"size": "x"}, "size='x' has to be a table of pixels"),
     ({"do_resize": "x"}, "do_resize='x' has to be true or false"),
+    ({"size": {"height": 30, "width": 32}}, "size .*30.* is no grid of patches: 30 pixels do not divide into patches"),
     ({"image_processor_type": 5}, "image_processor_type=5 has to be a text"),
     ({"size": {"height": 400_000, "width": 400_000}}, "the processor's size .*400000.* needs for one image .* memory"),
 ]

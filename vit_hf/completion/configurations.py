@@ -11,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
 from ..errors import UserError
+from ..files import refuse_depths
 from ..version import __version__
 from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_vast_number, refuse_wrong_kinds
 
@@ -135,6 +136,7 @@ class CheckedConfig:
             raise ConfigurationError(
                 f"The config.json of {source} holds no configuration, but a {type(content).__name__}; {COPY_AGAIN}"
             )
+        refuse_depths(content, f"{source}: config.json")
         refuse_wrong_kinds(content, OWN_KINDS, f"{source}: config.json")
         return content, rest
 

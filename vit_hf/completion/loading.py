@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import UserError, first_few
 from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
-from .headers import UNCOUNTED, is_beyond_torch, mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in
+from .headers import is_beyond_torch, mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in, uncounted
 from .peft_adapters import WITHOUT_ADAPTER, adapter_of, attach
 
 logger = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
     except (RuntimeError, TypeError) as error:
         if is_beyond_torch(error):
-            raise UserError(f"{source}: {UNCOUNTED}") from error
+            raise UserError(f"{source}: {uncounted(kwargs['config'])}") from error
         if "ignore_mismatched_sizes" not in str(error):
             raise
         shapes = shapes_in(Path(source)) if source is not None else None

@@ -13,6 +13,7 @@ from ..errors import UserError, unknown_name
 # More labels than any data set has, and deeper than any model; names are made up for each of them.
 MOST_LABELS, MOST_LAYERS = 5_000_000, 1_000
 PROBLEMS = ("single_label_classification", "multi_label_classification", "regression")
+NEVER_NULL = ("auto_map",)  # in which transformers looks for names wherever there is one
 COPY_AGAIN = "copy, download or save it again."
 
 Check = Callable[[Any], str | None]  # a value -> what it has to be, where it is not
@@ -33,10 +34,12 @@ def list_of_texts(value: Any) -> str | None:
 
 def names_of_code(value: Any) -> str | None:
     """Of a processor there may be two classes, of which one may be missing."""
-    if not isinstance(value, Mapping):
-        return "a table of the names of classes"
-    names = [one for code in value.values() for one in (code if isinstance(code, list | tuple) else [code])]
-    return None if all(isinstance(one, str | None) for one in names) else "a table of the names of classes"
+    codes = value.values() if isinstance(value, Mapping) else [None]
+    named = all(
+        isinstance(code, str) or (isinstance(code, list | tuple) and all(isinstance(one, str | None) for one in code))
+        for code in codes
+    )
+    return None if named else "a table of the names of classes"
 
 
 def texts_by_name(value: Any) -> str | None:
@@ -162,7 +165,9 @@ PROCESSOR_KINDS: dict[str, Check] = {
 def refuse_wrong_kinds(content: Mapping[str, Any], kinds: Mapping[str, Check], where: str = "") -> None:
     """where: the file, in the error. Raises: UserError for the first field that holds what it cannot."""
     for name, check in kinds.items():
-        if (value := content.get(name)) is not None and (wanted := check(value)) is not None:
+        value = content.get(name)
+        unsaid = value is None and not (name in NEVER_NULL and name in content)
+        if not unsaid and (wanted := check(value)) is not None:
             shown = repr(value)
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             way_out = "leave it out, or correct it." if not where else f"correct it, or {COPY_AGAIN}"

@@ -1,14 +1,17 @@
 """The files beside weights that say what these are, held against what they may say before transformers reads them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..completion.combinations import check_patch_grid
 from ..completion.headers import FLOAT, refuse_unlike, shapes_in
 from ..completion.saved_fields import CONFIG_KINDS, PROCESSOR_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
 from ..errors import UserError
+from ..families import find_family
 from ..files import read_json
 from ..memory import refuse_beyond_memory
-from ..models.shapes import pair
+from ..models.shapes import grid_of, pair
 
 PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 # What a processor does, and the numbers without which it cannot.
@@ -87,6 +90,8 @@ def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
     sizes = [dict(getattr(processor, field, None) or {}) for field in ("size", "crop_size")]
     if not getattr(processor, "do_center_crop", False):
         sizes = sizes[:1]
+    if getattr(processor, "do_resize", False):
+        refuse_other_grid(sizes[-1], config, name)
     for size in sizes:
         lengths = [length for length in size.values() if length]
         height, width = (size.get("height") or max(lengths, default=0)), (size.get("width") or max(lengths, default=0))
@@ -101,3 +106,14 @@ def refuse_unfit_processor(processor: Any, config: Any, name: str) -> None:
             pixels * (1 + 3 * FLOAT) + 6 * FLOAT * tokens,
             "correct it in preprocessor_config.json.",
         )
+
+
+def refuse_other_grid(size: Mapping[str, Any], config: Any, name: str) -> None:
+    """Raises: UserError for images that are not made of whole patches, where the model takes no others."""
+    family = find_family(config.model_type)
+    if family is None or check_patch_grid not in family.checks or not (size.get("height") and size.get("width")):
+        return
+    try:
+        grid_of([size["height"], size["width"]], config.patch_size)
+    except UserError as error:
+        raise UserError(f"{name}: the processor's size {dict(size)} is no grid of patches: {error}") from error
