@@ -87,7 +87,12 @@ def layers_of_stages(value: Any) -> str | None:
 
 
 def floating_dtype(value: Any) -> str | None:
-    if isinstance(value, torch.dtype | Mapping) or value == "auto":
+    """Of the whole model, or of each part of a composite one."""
+    return None if isinstance(value, Mapping) else one_dtype(value)
+
+
+def one_dtype(value: Any) -> str | None:
+    if isinstance(value, torch.dtype) or value == "auto":
         return None
     named = getattr(torch, value, None) if isinstance(value, str) else None
     floats = isinstance(named, torch.dtype) and named.is_floating_point
@@ -147,7 +152,7 @@ CONFIG_KINDS: dict[str, Check] = {
     "transformers_weights": a_text,
     "thresholds": numbers("a number for each label"),
 }
-OWN_KINDS: dict[str, Check] = {**CONFIG_KINDS, "auto_map": texts_by_name}
+OWN_KINDS: dict[str, Check] = {**CONFIG_KINDS, "auto_map": texts_by_name, "dtype": one_dtype, "torch_dtype": one_dtype}
 PROCESSOR_KINDS: dict[str, Check] = {
     "image_processor_type": a_text,
     "video_processor_type": a_text,
