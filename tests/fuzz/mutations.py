@@ -1,6 +1,6 @@
 """Strange values, changed fields and damaged bytes, all from one generator of random numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -38,11 +38,12 @@ def changed_value(value: Any, random: Random) -> Any:
 
 
 def changed_fields(
-    content: dict[Any, Any], random: Random, *, stops: float = 0.4
+    content: dict[Any, Any], random: Random, *, stops: float = 0.4, known: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[dict[Any, Any], list[tuple[str, ...]]]:
     """-> the same with one to three fields changed, left out or added, at any depth, and the paths of those
 
-    stops: how often a table is changed itself, and not within a table of it.
+    stops: how often a table is changed itself, and not within a table of it. known: of tables by their names, what
+    else may stand there.
     """
     content = deepcopy(content)
     paths = []
@@ -54,7 +55,8 @@ def changed_fields(
                 break
             trail.append(random.choice(inner))
             place = place[trail[-1]]
-        name: Any = random.choice([*place, *STRANGE_NAMES] if random.random() < 0.2 or not place else [*place])
+        more = (known or {}).get(trail[-1] if trail else "", STRANGE_NAMES if random.random() < 0.2 else ())
+        name: Any = random.choice([*place, *more] if place or more else STRANGE_NAMES)
         if random.random() < 0.1:
             place.pop(name, None)
         else:

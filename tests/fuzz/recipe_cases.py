@@ -3,7 +3,8 @@
 import contextlib
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,11 @@ from fuzz.mutations import changed_fields, damaged
 from fuzz.truth import changes, leaves, names_one_of, names_value, snapshot, untrue_claims, values_at
 
 from vit_hf.commands.cli import EXPECTED
+from vit_hf.data.settings import DataSettings
+from vit_hf.families import FAMILIES
 from vit_hf.runs.setup import prepare
+from vit_hf.training.recipe.arguments import argument_names
+from vit_hf.training.recipe.optimization import OptimizationSettings
 from vit_hf.training.recipe.recipe import Recipe, load_recipe
 from vit_hf.training.recipe.shipped import own_recipes
 from vit_hf.training.recipe.yaml_files import parse_yaml
@@ -36,17 +41,25 @@ SMALL_SWIN = {
     "num_heads": [1, 2],
     "window_size": 2,
 }
+KNOWN: dict[str, Sequence[str]] = {
+    "data": [*DataSettings.model_fields],
+    "optimization": [*OptimizationSettings.model_fields],
+    "training": argument_names(),
+}
 
 
-def tamed(content: dict[str, Any], sources: Path) -> dict[str, Any]:
-    """A shipped recipe on a handful of images, with a model that is built in no time."""
+def tamed(content: dict[str, Any], sources: str) -> dict[str, Any]:
+    """A shipped recipe on a handful of images, with a model that is built in no time.
+
+    sources: from the folder of the case on, so that a part of it is no large folder of this machine.
+    """
     model, data, training = content["model"], content["data"], content["training"]
     family = model.get("family", "vit")
-    data["name"] = str(sources / ("films" if family == "timesformer" else "photos"))
+    data["name"] = f"{sources}/{'films' if family == 'timesformer' else 'photos'}"
     for split in ("test_split", "train_split", "validation_split"):
         data.pop(split, None)
     if "from" in model:
-        model["from"] = str(sources / "vit")
+        model["from"] = f"{sources}/vit"
     elif model.get("size") != "auto":
         model.pop("size", None)
         model |= SMALL_SWIN if family == "swin" else SMALL
@@ -65,10 +78,11 @@ def recipe_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
     random = Random(seed)
     shipped = own_recipes()
     text = Path(shipped[random.choice(sorted(shipped))]).read_text(encoding="utf-8")
-    content = tamed(parse_yaml(text, "a shipped recipe"), sources)
+    content = tamed(parse_yaml(text, "a shipped recipe"), os.path.relpath(sources, folder))
     paths: list[tuple[str, ...]] = []
     if random.random() < 0.8:
-        content, paths = changed_fields(content, random, stops=0.1)
+        known = {**KNOWN, "model": FAMILIES[content["model"].get("family", "vit")].config_fields()}
+        content, paths = changed_fields(content, random, stops=0.1, known=known if random.random() < 0.5 else None)
         flow = json.dumps(content).replace("NaN", ".nan").replace("Infinity", ".inf")  # which YAML reads too
         written = flow.encode()
     else:
