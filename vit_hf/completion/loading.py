@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from ..errors import UserError, first_few
+from ..errors import UserError, first_few, first_line
 from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
 from .headers import is_beyond_torch, mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in, uncounted
@@ -176,11 +176,11 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
             of_transformers = super(AdaptingModel, model_class)
         return of_transformers.from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
     except ImportError as error:
-        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
+        raise UserError(f"{source} cannot be loaded: {first_line(error)}") from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
+        raise UserError(f"{source} cannot be loaded: {first_line(error)}") from error
     except (RuntimeError, TypeError) as error:
         if is_beyond_torch(error):
             raise UserError(f"{source}: {uncounted(kwargs['config'])}") from error
@@ -200,10 +200,6 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
             f"{source} has no file named model.safetensors. Pickles (pytorch_model.bin) are not opened, because one "
             "can run any code as it is read; convert them, or pass use_safetensors=False if you made them yourself."
         ) from error
-
-
-def first_line_of(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from ..completion.combinations import check_patch_grid
 from ..completion.headers import FLOAT, refuse_unlike, shapes_in
 from ..completion.saved_fields import CONFIG_KINDS, PROCESSOR_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..families import find_family
 from ..files import read_json
 from ..memory import refuse_beyond_memory
@@ -41,9 +41,9 @@ def told(error: BaseException) -> str:
     read."""
     if isinstance(error, UserError):
         return str(error)
-    line = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
-    readable = isinstance(error, OSError | ImportError) or type(error) in (ValueError, RuntimeError)
-    return line if readable and line else f"{type(error).__name__}: {line}".rstrip(": ")
+    kind, line = type(error).__name__, first_line(error)
+    readable = isinstance(error, OSError | ImportError) or type(error) in (ValueError, RuntimeError) or line == kind
+    return line if readable else f"{kind}: {line}"
 
 
 def refuse_wrong_files(folder: Path, name: str) -> None:
