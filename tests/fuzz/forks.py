@@ -169,7 +169,8 @@ def result_of(folder: Path) -> dict[str, Any]:
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
     differing = [name for name, value in one.items() if other.get(name) != value]
-    return f"{' and '.join(differing)} differ" if differing else None
+    names = {*one["files"]} ^ {*other["files"]}
+    return f"{' and '.join(differing)} differ{f' ({names})' if names else ''}" if differing else None
 
 
 def mixture_in(folder: Path) -> str | None:
