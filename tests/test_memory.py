@@ -42,3 +42,14 @@ def test_a_recipe_s_vast_model_is_a_sentence():
         build_classifier("vit", {"hidden_size": 12 * 10**6}, ["cat", "dog"])
     with pytest.raises(UserError, match="num_hidden_layers=1000000000 has to be"):
         build_classifier("vit", {"num_hidden_layers": 10**9}, ["cat", "dog"])
+
+
+SIZES_OF_SWIN = {"embed_dim": 16, "depths": [1], "num_heads": [2]}
+
+
+@pytest.mark.parametrize("fields", [{"window_size": 2**30}, {"patch_size": 2**30}])
+def test_sizes_whose_product_nobody_counts_are_a_sentence(fields: dict[str, int]):
+    with pytest.raises(
+        UserError, match=r"By its sizes \(.*=1073741824\) .* more numbers than torch counts; take smaller ones"
+    ):
+        build_classifier("swin", SIZES_OF_SWIN | fields, ["cat", "dog"])

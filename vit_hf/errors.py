@@ -86,3 +86,8 @@ def require_library(module: str, package: str) -> ModuleType:
         return importlib.import_module(module)
     except (ImportError, RuntimeError) as error:  # the latter where torchvision is of another build of torch
         raise UserError(f"This needs {package} ({error}); install it with: pip install {package}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Of what it says; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)

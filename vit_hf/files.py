@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ PILLOWS = (
 FFMPEGS = "mp4 m4v mov avi mkv webm mpg mpeg mpe m2v mts m2ts ts wmv asf flv f4v 3gp 3g2 ogv ogg vob mxf dv y4m"
 IMAGE_ENDINGS, VIDEO_ENDINGS = frozenset(PILLOWS.split()), frozenset(FFMPEGS.split())
 
+MOST_LEVELS = 100  # of lists and tables within each other; no file that we read has as many
 ASIDE = ".unfinished-"  # before the name, so that nobody who looks for the name finds a half of it
 
 
@@ -34,7 +35,29 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} holds no configuration, but a {type(content).__name__}; copy, download or save it again."
         )
+    refuse_depths(content, str(path))
     return content
+
+
+def refuse_depths(content: Mapping[str, Any], where: str) -> None:
+    """Raises: UserError for a field with more tables and lists within each other than whatever looks into it takes."""
+    for name, value in content.items():
+        if nests_deeply(value):
+            raise UserError(f"{where}: {name} is nested too deeply to be read; copy, download or save it again.")
+
+
+def nests_deeply(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, Mapping | list | tuple)
+            for inner in (one.values() if isinstance(one, Mapping) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def places_of_tensors(index: Path) -> dict[str, str]:

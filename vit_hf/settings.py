@@ -11,7 +11,7 @@ from .errors import UserError, unknown_name
 class Section(BaseModel):
     """A part of a recipe: typed, unchangeable, and without a place for misspelt fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     @model_validator(mode="before")
     @classmethod

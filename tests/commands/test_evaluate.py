@@ -10,7 +10,7 @@ from vit_hf.data.settings import DataSettings
 from vit_hf.data.sources.open_data import open_data
 from vit_hf.data.sources.split_record import SplitRecord
 from vit_hf.hub.repository import repository_files
-from vit_hf.runs.evaluate import evaluate
+from vit_hf.runs.evaluate import data_settings, evaluate
 from vit_hf.runs.predict import predict
 from vit_hf.runs.setup import prepare
 from vit_hf.runs.train import train_prepared
@@ -184,3 +184,16 @@ def test_columns_of_the_recipe_hold_for_its_data_however_they_are_spelled(learne
     found = evaluate("m", "./../" + tmp_path.name + "/photos.csv")
     assert found.metrics == own.metrics
     assert found.labels == ["even", "odd"]
+
+
+def test_a_field_is_said_to_be_wrong_where_it_stands(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: {name: digits, trian: {flip: 0.5}}\n")
+    for name, overrides, where in (
+        (None, [], f"^{recipe}: There is no field 'trian'"),
+        ("digits", [], f"^{recipe}: There is no field 'trian'"),
+        (None, ["--data.crop_pct", "1"], f"^{recipe} with what the command says: There is no field 'trian'"),
+        ("other", ["--data.cut", "1"], "^--data: There is no field 'cut'"),
+    ):
+        with pytest.raises(ValueError, match=where):
+            data_settings(str(tmp_path), name, overrides)

@@ -143,3 +143,19 @@ def test_a_lack_of_memory_is_a_sentence_with_a_smaller_batch(recipe: Path, monke
     said = capsys.readouterr().err
     assert "ran out of memory in step 1, with training.per_device_train_batch_size: 8." in said
     assert "Take --training.per_device_train_batch_size 4 --training.gradient_accumulation_steps 2" in said
+
+
+def test_a_run_that_is_refused_leaves_the_split_of_the_one_under_way(
+    tmp_path: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    with monkeypatch.context() as patch:
+        interrupting(patch, 3, signal.SIGTERM)
+        assert main([str(recipe)]) == 75
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    others = class_folders(tmp_path / "others", {"cow": 8, "hen": 7})
+    assert main([str(recipe), "--data.name", str(others)]) == 2
+    assert "holds checkpoints of an earlier run" in capsys.readouterr().err
+    assert main([str(recipe), "--resume", "--training.learning_rate", "0.5"]) == 2
+    assert "training.learning_rate was 'not set' and is 0.5" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert main([str(recipe), "--resume"]) == 0

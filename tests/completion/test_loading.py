@@ -164,6 +164,13 @@ def test_a_missing_weight_of_the_trunk_is_an_error(saved):
         Classifier.from_pretrained(folder)
 
 
+def test_half_a_head_is_an_error(saved):
+    folder, _ = saved
+    rewritten(folder, lambda state: {key.replace("er.weight", "er.weigHt"): state[key] for key in state})
+    with pytest.raises(ValueError, match=r"the file lacks classifier\.weight"):
+        Classifier.from_pretrained(folder)
+
+
 def test_an_unknown_weight_is_an_error(saved):
     folder, _ = saved
     rewritten(folder, lambda state: state | {"vit.layers.7.strange": torch.zeros(1)})

@@ -1,8 +1,10 @@
-"""Configs, files and recipes that are wrong in random ways, and how each comes in."""
+"""Configs and files that are wrong in random ways, and how each comes in."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,23 +13,31 @@ import numpy as np
 import torch
 from fuzz.judging import Verdict, judge
 from fuzz.mutations import changed_fields, damaged
+from fuzz.recipe_cases import recipe_case
+from fuzz.truth import blames_another, changes, names_one_of, snapshot, untrue_claims
+from made_images import class_folders, video_folders
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tiny import tiny, tiny_config, tiny_swin, tiny_swin_config
 
 from vit_hf import SwinTransformerForImageClassification, VisionTransformerForImageClassification
+from vit_hf.commands.cli import EXPECTED
 from vit_hf.conversion.pretrained import load_any
 from vit_hf.data.decode.processors import make_image_processor
 from vit_hf.publishing.load_classifier import load_classifier
 from vit_hf.runs.evaluate import data_settings
 from vit_hf.runs.predict import predict
-from vit_hf.training.recipe.arguments import training_arguments
-from vit_hf.training.recipe.recipe import load_recipe
-from vit_hf.training.recipe.shipped import own_recipes
-from vit_hf.training.recipe.yaml_files import parse_yaml
 
 PICTURES = ("a.png", "a.jpg", "a.bmp", "a.tiff", "a.webp", "a.gif")
+# What each file of a model is called in a sentence.
+FILES = {
+    "model.safetensors": "weights|tensors|safetensors",
+    "config.json": "[Cc]onfig|weights",  # which say of each other's damage no more than that they differ
+    "preprocessor_config.json": "preprocessor_config|processor",
+    "README.md": "README|card",
+    "recipe.yaml": "recipe",
+}
 CLASSES = {"vit_hf": VisionTransformerForImageClassification, "swin_hf": SwinTransformerForImageClassification}
 
 
@@ -41,6 +51,8 @@ def make_sources(folder: Path) -> Path:
         make_image_processor(config).save_pretrained(folder / name)
         (folder / name / "recipe.yaml").write_text("data: {name: digits, train: {flip: 0.5}}\n")
         (folder / name / "README.md").write_text("---\nlicense: mit\nbase_model: you/model\n---\n# A model\n")
+    class_folders(folder / "photos", {"cat": 8, "dog": 7, "ant": 6})
+    video_folders(folder / "films", {"left": 6, "right": 6})
     (folder / "files").mkdir()
     state = {name.removeprefix("vit."): value for name, value in vit.state_dict().items()}
     torch.save({"model": state, "epoch": 3}, folder / "files" / "a.pth")
@@ -77,6 +89,18 @@ def fault_of_taken(found: Any, folder: Path) -> str | None:
     return None
 
 
+def unchanged_by(folder: Path, attempt: Callable[[], str | None]) -> str | None:
+    """What is wrong with an attempt: whether it is taken or refused, what it reads stays as it is."""
+    before = snapshot(folder)
+    try:
+        fault = attempt()
+    except EXPECTED as error:
+        if changed := changes(before, snapshot(folder)):
+            raise AssertionError(f"{changed} and says {error}") from error
+        raise
+    return fault or changes(before, snapshot(folder))
+
+
 def config_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
     """A field or more of config.json or preprocessor_config.json, by each way in."""
     random = Random(seed)
@@ -84,11 +108,20 @@ def config_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
     copy = shutil.copytree(sources / name, folder / "model")
     shutil.copy(sources / "files" / "a.png", folder)
     file = copy / random.choice(["config.json"] * 3 + ["preprocessor_config.json"])
-    content, names = changed_fields(json.loads(file.read_text()), random)
+    content, paths = changed_fields(json.loads(file.read_text()), random)
     file.write_text(json.dumps(content))
+    known = {**json.loads((copy / "preprocessor_config.json").read_text()), **content}
+    names = {place for path in paths for place in path}
+
+    def check(said: str) -> str | None:
+        if not names_one_of(said, names) and not re.search(FILES[file.name], said.replace(str(copy), "")):
+            return f"names none of {names}: {said[:300]!r}"
+        blamed = None if names_one_of(said, names) else blames_another(said, file.name, FILES.keys() - {file.name})
+        return blamed or untrue_claims(said, known)
+
     for way, come_in in ways_in(copy, CLASSES[f"{name}_hf"]).items():
-        about = [*names, str(copy), "config", "pixels"]
-        yield judge(f"config by {way}", seed, about, lambda come_in=come_in: fault_of_taken(come_in(), copy))
+        attempt = partial(unchanged_by, folder, lambda come_in=come_in: fault_of_taken(come_in(), copy))
+        yield judge(f"config by {way}", seed, attempt, check)
 
 
 def file_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
@@ -101,43 +134,35 @@ def file_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
         file = copy / random.choice(inside)
         file.write_bytes(damaged(file.read_bytes(), random))
         ways = {**ways_in(copy, CLASSES["vit_hf"]), "settings": lambda: data_settings(str(copy), None, [])}
+
+        fields = [*json.loads((sources / "vit" / file.name).read_text())] if file.suffix == ".json" else []
+
+        def check(said: str) -> str | None:
+            said = said.replace(str(folder), "")
+            if not re.search(FILES[file.name], said) and not names_one_of(said, fields):
+                return f"does not name {file.name}: {said[:300]!r}"
+            return blames_another(said, file.name, FILES.keys() - {file.name, "config.json"})
+
         for way, come_in in ways.items():
             if way == "settings":
-                yield judge("file by settings", seed, [str(copy), "data"], lambda come_in=come_in: come_in() and None)
-                continue
-            yield judge(f"file by {way}", seed, [str(copy)], lambda come_in=come_in: fault_of_taken(come_in(), copy))
+                taken = lambda come_in=come_in: come_in() and None  # noqa: E731
+            else:
+                taken = lambda come_in=come_in: fault_of_taken(come_in(), copy)  # noqa: E731
+            yield judge(f"file by {way}", seed, partial(unchanged_by, folder, taken), check)
         return
     file = Path(shutil.copy(sources / "files" / random.choice(["a.pth", "a.npz", *PICTURES]), folder))
     file.write_bytes(damaged(file.read_bytes(), random))
     if file.name in PICTURES:
         found: list[Any] = []
-        yield judge("picture", seed, [file.name], lambda: found.append(predict(str(sources / "vit"), [file])))
+        yield judge("picture", seed, lambda: found.append(predict(str(sources / "vit"), [file])), named(file))
         if found and len(found[0].results) + len(found[0].unreadable) != 1:
             yield Verdict("picture", seed, "", "is neither read nor told")
         return
-    yield judge("weights", seed, [str(file)], lambda: load_any(str(file)) and None)
+    yield judge("weights", seed, partial(unchanged_by, folder, lambda: load_any(str(file)) and None), named(file))
 
 
-def recipe_case(seed: int, sources: Path, folder: Path) -> Iterator[Verdict]:
-    """A field or more of a shipped recipe, or letters of its text; what is taken becomes transformers' arguments."""
-    random = Random(seed)
-    shipped = own_recipes()
-    text = Path(shipped[random.choice(sorted(shipped))]).read_text(encoding="utf-8")
-    names: list[str] = []
-    if random.random() < 0.7:
-        content, names = changed_fields(parse_yaml(text, "a shipped recipe"), random)
-        flow = json.dumps(content).replace("NaN", ".nan").replace("Infinity", ".inf")  # which YAML reads too
-        written = flow.encode()
-    else:
-        written = damaged(text.encode(), random)
-    path = folder / "recipe.yaml"
-    path.write_bytes(written)
-
-    def attempt() -> None:
-        recipe = load_recipe(path)
-        training_arguments({**recipe.training, "output_dir": str(folder / "out"), "push_to_hub": False})
-
-    yield judge("recipe", seed, [str(path), *names, "training"], attempt)
+def named(file: Path) -> Callable[[str], str | None]:
+    return lambda said: None if file.name in said else f"does not name {file.name}: {said[:300]!r}"
 
 
 CASES: dict[str, Callable[[int, Path, Path], Iterator[Verdict]]] = {

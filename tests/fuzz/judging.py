@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from vit_hf.commands.cli import EXPECTED
 
 SECONDS, BYTES = 20, 2e9
-UNSAID = ("object is not", "has no attribute", "not supported between", "unhashable", "Traceback", "<class")
+Checks = Callable[[str], str | None]  # a sentence -> what is wrong with it, or None
 
 
 class Verdict(NamedTuple):
@@ -22,6 +22,8 @@ class Verdict(NamedTuple):
     seed: int
     said: str
     fault: str | None
+    seconds: float = 0.0
+    memory: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seed}: {self.fault or self.said or 'taken'}"
@@ -50,8 +52,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
-def judge(kind: str, seed: int, about: list[str], attempt: Callable[[], str | None]) -> Verdict:
-    """about: words of which a sentence has one. attempt: -> what is wrong with what was taken, or None"""
+def judge(kind: str, seed: int, attempt: Callable[[], str | None], check: Checks = lambda said: None) -> Verdict:
+    """attempt: -> what is wrong with what was taken, or None. check: of the sentence with which it was refused."""
     began, before = perf_counter(), peak()
     said, fault = "", None
     try:
@@ -59,25 +61,30 @@ def judge(kind: str, seed: int, about: list[str], attempt: Callable[[], str | No
             fault = attempt()
     except EXPECTED as error:
         said = str(error)
-        fault = fault_of_sentence(said, about)
+        fault = fault_of_sentence(said) or check(said)
     except TooLong:
         fault = f"took over {SECONDS} s"
     except (Exception, RecursionError) as error:  # noqa: BLE001 - each is a finding
         where = [frame for frame in traceback.extract_tb(error.__traceback__) if "vit_hf" in frame.filename]
         place = f"{Path(where[-1].filename).name}:{where[-1].lineno}" if where else "elsewhere"
         fault = f"{type(error).__name__} at {place}: {str(error)[:200]}"
+    seconds = perf_counter() - began
     if fault is None and peak() > max(BYTES, before):
         fault = f"took {peak() / 1e9:.1f} GB of memory"
-    if fault is None and perf_counter() - began > SECONDS:
-        fault = f"took {perf_counter() - began:.0f} s"
-    return Verdict(kind, seed, said, fault)
+    return Verdict(kind, seed, said, fault or too_much(seconds), seconds, peak())
 
 
-def fault_of_sentence(said: str, about: list[str]) -> str | None:
+def too_much(seconds: float, memory: float = 0) -> str | None:
+    if seconds > SECONDS:
+        return f"took {seconds:.0f} s"
+    return f"took {memory / 1e9:.1f} GB of memory" if memory > BYTES else None
+
+
+def fault_of_sentence(said: str) -> str | None:
     if len(said) < 20:
         return f"says hardly anything: {said!r}"
-    if not any(word in said for word in about):
-        return f"names nothing that it is about ({about}): {said[:300]!r}"
     if said.count("\n") > 20 or len(said) > 5000:
         return f"is no sentence, but {len(said)} letters: {said[:200]!r}"
+    if "Traceback" in said:
+        return f"is a traceback: {said[-300:]!r}"
     return None

@@ -1,6 +1,6 @@
 """Strange values, changed fields and damaged bytes, all from one generator of random numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -37,25 +37,32 @@ def changed_value(value: Any, random: Random) -> Any:
     return strange_value(random)
 
 
-def changed_fields(content: dict[Any, Any], random: Random) -> tuple[dict[Any, Any], list[str]]:
-    """-> the same with one to three fields changed, left out or added, at any depth, and the names of those"""
+def changed_fields(
+    content: dict[Any, Any], random: Random, *, stops: float = 0.4, known: Mapping[str, Sequence[str]] | None = None
+) -> tuple[dict[Any, Any], list[tuple[str, ...]]]:
+    """-> the same with one to three fields changed, left out or added, at any depth, and the paths of those
+
+    stops: how often a table is changed itself, and not within a table of it. known: of tables by their names, what
+    else may stand there.
+    """
     content = deepcopy(content)
-    names = []
+    paths = []
     for _ in range(random.choice([1, 1, 1, 2, 3])):
-        place, trail = content, ""
+        place, trail = content, []
         while True:
             inner = [name for name, value in place.items() if isinstance(value, dict) and value]
-            if not inner or random.random() < 0.4:
+            if not inner or random.random() < stops:
                 break
-            trail = random.choice(inner)
-            place = place[trail]
-        name: Any = random.choice([*place, *STRANGE_NAMES] if random.random() < 0.2 or not place else [*place])
+            trail.append(random.choice(inner))
+            place = place[trail[-1]]
+        more = (known or {}).get(trail[-1] if trail else "", STRANGE_NAMES if random.random() < 0.2 else ())
+        name: Any = random.choice([*place, *more] if place or more else STRANGE_NAMES)
         if random.random() < 0.1:
             place.pop(name, None)
         else:
             place[name] = changed_value(place.get(name), random)
-        names += [trail, str(name)]
-    return content, [name for name in names if name]
+        paths.append(tuple(map(str, [*trail, name])))
+    return content, paths
 
 
 def cut(content: bytes, random: Random) -> bytes:

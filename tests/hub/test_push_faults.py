@@ -14,20 +14,10 @@ from hub_server.faults import Fault
 from hub_server.hub import User
 from hub_server.repository import Entry
 from hub_server.server import HubServer
+from push_outcomes import FAULTS
 
 from vit_hf.hub.push import push
 
-FAULTS = {
-    "an error of the server": Fault("status", status=500),
-    "too many requests": Fault("status", status=429, headers={"Retry-After": "0"}),
-    "no answer": Fault("drop"),
-    "a reset connection": Fault("drop", reset=True),
-    "a connection that breaks in the middle of an upload": Fault("drop", after=64),
-    "a lost answer": Fault("lost"),
-    "half an answer": Fault("cut", after=1),
-    "a wrong byte": Fault("corrupt"),
-    "a slow answer": Fault("slow", seconds=0.05),
-}
 # What an error may tell people to do.
 WAYS_OUT = ("again", "log in", "wait", "check", "run")
 

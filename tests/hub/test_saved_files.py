@@ -22,6 +22,10 @@ DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
 HUGE = 10**9
 
 
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else 1
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
@@ -45,8 +49,16 @@ WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"id2label": 5}, "id2label=5 has to be a table"),
     ({"id2label": ["cat"]}, "id2label=.*cat.* has to be a table"),
     ({"id2label": {"cat": 0}}, "id2label=.*cat.* has to be a table from numbers to names"),
+    ({"label2id": {"dtype": []}}, "label2id=.*dtype.* has to be a table from names to numbers"),
+    ({"label2id": {"cat": "first"}}, "label2id=.*first.* has to be a table from names to numbers"),
+    ({"out_indices": ["none"]}, "out_indices=.*none.* has to be a list of whole numbers"),
+    ({"depths": [1, HUGE]}, "depths=.*(has to be of no more than 1,000 layers|, and the weights)"),
+    ({"rope_theta": 1e30}, "rope_theta=1e.30 is more than anything here has"),
     ({"auto_map": "x"}, "auto_map='x' has to be a table"),
     ({"auto_map": {"AutoConfig": 5}}, "auto_map=.* has to be a table"),
+    ({"auto_map": None}, "auto_map=None has to be a table"),
+    ({"auto_map": {"AutoConfig": None}}, "auto_map=.* has to be a table"),
+    ({"rope_theta": nested(300)}, r"config\.json: rope_theta is nested too deeply"),
     ({"architectures": 5}, "architectures=5 has to be a list"),
     ({"dtype": "xx"}, "dtype='xx' has to be the name"),
     ({"dtype": "int8"}, "dtype='int8' has to be the name of a floating dtype"),
@@ -63,7 +75,7 @@ WRONG_CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"layer_norm_eps": float("nan")}, "layer_norm_eps=nan must be"),
     ({"rope_theta": float("nan")}, "rope_theta=nan must be"),
     ({"num_attention_heads": 0}, "num_attention_heads=0 must be greater than 0"),
-    ({"out_features": 5}, "out_features must be a list"),
+    ({"out_features": 5}, "out_features=5 has to be a list of texts"),
     ({"model_type": "swin_hf"}, "SwinTransformerConfig|swin_hf"),
     ({"model_type": "bert"}, "bert|custom code|VisionTransformerForImageClassification"),
     ({"hidden_size": 64}, "class_token is 1 x 1 x 32 and not 1 x 1 x 64"),
@@ -110,10 +122,14 @@ WRONG_PROCESSORS: list[tuple[dict[str, Any], str]] = [
     ({"image_std": [0.5, 0, 0.5]}, "image_std=.* has to be a number greater than 0"),
     ({"image_mean": [0.5] * 5}, "has 5 numbers, and the model takes images of 3 channels; give 3"),
     ({"image_mean": [float("nan")] * 3}, "image_mean=.*nan.* has to be"),
+    ({"rescale_factor": None}, "do_rescale of the processor needs rescale_factor, which"),
+    ({"resample": None}, "do_resize of the processor needs resample, which"),
+    ({"do_center_crop": True}, "do_center_crop of the processor needs crop_size, which"),
     ({"resample": 99}, "resample=99 has to be a number from 0 to 5"),
     ({"size": {"height": 0, "width": 4}}, "size=.* has to be a table of pixels"),
     ({"size": "x"}, "size='x' has to be a table of pixels"),
     ({"do_resize": "x"}, "do_resize='x' has to be true or false"),
+    ({"size": {"height": 30, "width": 32}}, "size .*30.* is no grid of patches: 30 pixels do not divide into patches"),
     ({"image_processor_type": 5}, "image_processor_type=5 has to be a text"),
     ({"size": {"height": 400_000, "width": 400_000}}, "the processor's size .*400000.* needs for one image .* memory"),
 ]
@@ -156,6 +172,18 @@ def test_nobody_is_asked_whether_code_may_run(folder: Path, monkeypatch: pytest.
 def test_a_size_that_a_model_says_otherwise_is_taken_where_it_fits(folder: Path):
     rewrite(folder / "preprocessor_config.json", {"size": {"height": 64, "width": 64}})
     assert load_classifier(str(folder))[1].size["height"] == 64
+
+
+@pytest.mark.parametrize("label2id", [{"dtype": 0, "b": 1}, {"dtype": "0", "b": "1"}])
+def test_labels_may_be_numbered_by_texts_and_be_called_anything(folder: Path, label2id: dict[str, Any]):
+    rewrite(folder / "config.json", {"label2id": label2id})
+    assert load_classifier(str(folder))[0].config.label2id["dtype"] == label2id["dtype"]
+
+
+@pytest.mark.parametrize("fields", [{"out_indices": [None]}, {"out_features": "stem"}])
+def test_layers_of_a_backbone_that_cannot_be_are_a_sentence(fields: dict[str, Any]):
+    with pytest.raises(UserError, match=rf"{next(iter(fields))}=.* has to be a list"):
+        VisionTransformerConfig(**fields)
 
 
 @pytest.mark.parametrize("fields", [{"num_labels": -5}, {"id2label": 5}, {"layer_norm_eps": float("inf")}])

@@ -137,3 +137,10 @@ def test_a_size_for_itself_is_refused_where_nobody_can_choose_it():
     stream: Any = object()
     with pytest.raises(UserError, match="how many a stream has"):
         with_size(auto("photos"), ImageData({}, ["cat", "dog"], stream=stream), "cpu")
+
+
+def test_a_size_of_images_that_is_none_is_left_to_the_configuration(tmp_path: Path):
+    data = photos_of(tmp_path, (20, 30), (40, 31))
+    for wrong in ("large", -8, [8, 8]):
+        recipe, _ = with_size(auto(str(tmp_path), {"image_size": wrong}), data, "cpu")
+        assert recipe.model.fields()["image_size"] == wrong

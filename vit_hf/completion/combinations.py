@@ -28,6 +28,12 @@ def require_rates(config: Any) -> None:
     require_share(config, "drop_path_rate", "label_smoothing")
 
 
+def check_layer_scale(config: Any) -> None:
+    value = config.layer_scale_init_value
+    if value is not None and not math.isfinite(value):
+        raise UserError(f"layer_scale_init_value={value} must be finite, or None for no LayerScale.")
+
+
 def check_temperature(config: Any) -> None:
     if not 0 < config.temperature < math.inf:
         raise UserError(f"temperature={config.temperature} must be greater than 0, and no infinity.")
@@ -68,7 +74,11 @@ def require_size(config: Any, *names: str, sides: str = "one number of pixels, o
 
 def check_patch_grid(config: Any) -> None:
     require_size(config, "image_size", "patch_size")
-    grid_of(config.image_size, config.patch_size, getattr(config, "partial_patches", "refuse"))
+    try:
+        grid_of(config.image_size, config.patch_size, getattr(config, "partial_patches", "refuse"))
+    except UserError as error:
+        sizes = f"image_size={config.image_size} is no grid of patch_size={config.patch_size}"
+        raise UserError(f"{sizes}: {error}") from error
 
 
 def check_heads(config: Any) -> None:

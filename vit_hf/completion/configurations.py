@@ -11,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig
 
 from ..errors import UserError
+from ..files import refuse_depths
 from ..version import __version__
 from .saved_fields import COPY_AGAIN, OWN_KINDS, refuse_unknown_quantization, refuse_vast_number, refuse_wrong_kinds
 
@@ -72,6 +73,13 @@ class CheckedConfig:
             refuse_vast_number(name, getattr(self, name, None))
         super().__post_init__(**{VERSION_NOTE: __version__, **kwargs})  # pyright: ignore[reportAttributeAccessIssue]
 
+    def set_output_features_output_indices(self, out_features: Any, out_indices: Any) -> None:
+        """As in transformers, of a backbone's layers, by their names or numbers."""
+        refuse_wrong_kinds({"out_features": out_features, "out_indices": out_indices}, OWN_KINDS)
+        super().set_output_features_output_indices(  # pyright: ignore[reportAttributeAccessIssue]
+            out_features=out_features, out_indices=out_indices
+        )
+
     def __setattr__(self, name: str, value: Any) -> None:
         """As in transformers; a name that is nearly that of a field is refused, so that none is ever saved."""
         if is_misspelt(type(self), name):
@@ -128,6 +136,7 @@ class CheckedConfig:
             raise ConfigurationError(
                 f"The config.json of {source} holds no configuration, but a {type(content).__name__}; {COPY_AGAIN}"
             )
+        refuse_depths(content, f"{source}: config.json")
         refuse_wrong_kinds(content, OWN_KINDS, f"{source}: config.json")
         return content, rest
 

@@ -18,6 +18,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 # file, but in another shape, nothing is made.
 LAYERS, WIDTHS = ("num_hidden_layers", "depths"), ("num_labels", "num_register_tokens")
 FLOAT = 4  # bytes
+VAST = 10_000  # as a size or a count
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]] | None:
@@ -77,14 +78,35 @@ def refuse_vast_grid(config: Any) -> None:
     refuse_beyond_memory(f"{what} {'clip' if frames > 1 else 'image'}", needed, "take smaller ones.")
 
 
+def uncounted(config: Any) -> str:
+    """A sentence on sizes whose product is beyond what torch counts."""
+    vast = [f"{name}={value}" for name, value in config.to_dict().items() if max(numbers_in(value), default=0) > VAST]
+    named = f" ({', '.join(vast)})" if vast else ""
+    return f"By its sizes{named} the model would have tensors of more numbers than torch counts; take smaller ones."
+
+
+def numbers_in(value: Any) -> list[float]:
+    return [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, int | float)]
+
+
+def is_beyond_torch(error: Exception) -> bool:
+    """Whether sizes that are fine by themselves were multiplied to more than 64 bits hold."""
+    return "overflow" in str(error).lower()
+
+
 def refuse_vast_model(model_class: Any, config: Any) -> None:
     """Of a new model, whose numbers are all made.
 
     Raises: UserError that names its largest tensors.
     """
     refuse_vast_grid(config)
-    with torch.device("meta"):
-        sizes = {name: tensor.numel() for name, tensor in model_class(config).state_dict().items()}
+    try:
+        with torch.device("meta"):
+            sizes = {name: tensor.numel() for name, tensor in model_class(config).state_dict().items()}
+    except (RuntimeError, TypeError) as error:
+        if not is_beyond_torch(error):
+            raise
+        raise UserError(uncounted(config)) from error
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
     refuse_beyond_memory(
         f"A model of {sum(sizes.values()):,} parameters (most of them in {first_few(largest)}) needs",

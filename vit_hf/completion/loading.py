@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from ..errors import UserError, first_few
+from ..errors import UserError, first_few, first_line
 from .adaptation import adapt, adapted_units, changed_fields, keys_with, starts_uncalibrated
 from .configurations import writer_of
-from .headers import mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in
+from .headers import is_beyond_torch, mismatch, refuse_other_numbers, refuse_vast_grid, shapes_in, uncounted
 from .peft_adapters import WITHOUT_ADAPTER, adapter_of, attach
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class AdaptingModel:
             model, info = reading(cls, source, *inputs, config=config, **where, **kwargs)
         if not output_loading_info:
             writer = writer_of(vars(saved))
-            refuse_unaccounted(cls.__name__, source, info["missing_keys"], info["unexpected_keys"], writer)
+            refuse_unaccounted(model, source, info["missing_keys"], info["unexpected_keys"], writer)
         if adapter is not None:
             files = {name: kwargs[name] for name in OF_ADAPTERS if name in kwargs}
             info = attach(model, adapter, **files)
@@ -176,12 +176,14 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
             of_transformers = super(AdaptingModel, model_class)
         return of_transformers.from_pretrained(source, *inputs, output_loading_info=True, **kwargs)
     except ImportError as error:
-        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
+        raise UserError(f"{source} cannot be loaded: {first_line(error)}") from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{source} cannot be loaded: {first_line_of(error)}") from error
-    except RuntimeError as error:
+        raise UserError(f"{source} cannot be loaded: {first_line(error)}") from error
+    except (RuntimeError, TypeError) as error:
+        if is_beyond_torch(error):
+            raise UserError(f"{source}: {uncounted(kwargs['config'])}") from error
         if "ignore_mismatched_sizes" not in str(error):
             raise
         shapes = shapes_in(Path(source)) if source is not None else None
@@ -200,10 +202,6 @@ def reading(model_class: type[PreTrainedModel], source, *inputs, **kwargs) -> tu
         ) from error
 
 
-def first_line_of(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
-
-
 @contextmanager
 def silent_transformers() -> Iterator[None]:
     level = transformers_logging.get_verbosity()
@@ -214,12 +212,14 @@ def silent_transformers() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
 
 
-def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "") -> None:
+def refuse_unaccounted(model: PreTrainedModel, source, missing, unexpected, writer: str = "") -> None:
     """writer: a sentence on who wrote the weights, where that may be why.
 
-    Raises: UserError unless only heads are missing or left over; those are named in the log.
+    Raises: UserError unless only heads are missing, as a whole, or left over; those are named in the log.
     """
-    lost = {key for key in missing if not of_head(key)}
+    wanted = type(model).__name__
+    there = {layer_of(key) for key in model.state_dict() if key not in missing and of_head(layer_of(key))}
+    lost = {key for key in missing if not of_head(key) or layer_of(key) in there}
     strange = {key for key in unexpected if not of_head(key)}
     if lost or strange:
         complaints = [f"lacks {first_few(sorted(lost))}"] * bool(lost) + [
@@ -233,6 +233,11 @@ def refuse_unaccounted(wanted: str, source, missing, unexpected, writer: str = "
         logger.warning("%s: %s start untrained; the checkpoint has none.", source, first_few(sorted(missing)))
     if unexpected:
         logger.warning("%s: %s are left out; %s has no place for them.", source, first_few(sorted(unexpected)), wanted)
+
+
+def layer_of(key: str) -> str:
+    """The name of the module whose weight or bias it is."""
+    return key.rpartition(".")[0]
 
 
 def of_head(key: str) -> bool:

@@ -13,6 +13,7 @@ from ..errors import UserError, unknown_name
 # More labels than any data set has, and deeper than any model; names are made up for each of them.
 MOST_LABELS, MOST_LAYERS = 5_000_000, 1_000
 PROBLEMS = ("single_label_classification", "multi_label_classification", "regression")
+NEVER_NULL = ("auto_map",)  # in which transformers looks for names wherever there is one
 COPY_AGAIN = "copy, download or save it again."
 
 Check = Callable[[Any], str | None]  # a value -> what it has to be, where it is not
@@ -26,10 +27,6 @@ def true_or_false(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
-def a_table(value: Any) -> str | None:
-    return None if isinstance(value, Mapping) else "a table of fields"
-
-
 def list_of_texts(value: Any) -> str | None:
     of_texts = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
     return None if of_texts else "a list of texts"
@@ -37,10 +34,12 @@ def list_of_texts(value: Any) -> str | None:
 
 def names_of_code(value: Any) -> str | None:
     """Of a processor there may be two classes, of which one may be missing."""
-    if not isinstance(value, Mapping):
-        return "a table of the names of classes"
-    names = [one for code in value.values() for one in (code if isinstance(code, list | tuple) else [code])]
-    return None if all(isinstance(one, str | None) for one in names) else "a table of the names of classes"
+    codes = value.values() if isinstance(value, Mapping) else [None]
+    named = all(
+        isinstance(code, str) or (isinstance(code, list | tuple) and all(isinstance(one, str | None) for one in code))
+        for code in codes
+    )
+    return None if named else "a table of the names of classes"
 
 
 def texts_by_name(value: Any) -> str | None:
@@ -52,6 +51,18 @@ def numbered_names(value: Any) -> str | None:
     keys = value if isinstance(value, Mapping) else [None]
     whole = all(is_whole(key) or (isinstance(key, str) and key.isdecimal()) for key in keys)
     return None if whole else 'a table from numbers to names, as {"0": "cat", "1": "dog"}'
+
+
+def numbers_by_name(value: Any) -> str | None:
+    """Written as texts too, as older tools did."""
+    numbers = value.values() if isinstance(value, Mapping) else [None]
+    whole = all(is_whole(one) or (isinstance(one, str) and one.isdecimal()) for one in numbers)
+    return None if whole else 'a table from names to numbers, as {"cat": 0, "dog": 1}'
+
+
+def whole_numbers(value: Any) -> str | None:
+    of_numbers = isinstance(value, list | tuple) and all(is_whole(one) for one in value)
+    return None if of_numbers else "a list of whole numbers"
 
 
 def is_whole(value: Any) -> bool:
@@ -70,8 +81,18 @@ def layers(value: Any) -> str | None:
     return None if is_whole(value) and value <= MOST_LAYERS else f"a whole number, and no more than {MOST_LAYERS:,}"
 
 
+def layers_of_stages(value: Any) -> str | None:
+    total = sum(value) if isinstance(value, list | tuple) and all(is_whole(one) for one in value) else 0
+    return None if total <= MOST_LAYERS else f"of no more than {MOST_LAYERS:,} layers together"
+
+
 def floating_dtype(value: Any) -> str | None:
-    if isinstance(value, torch.dtype | Mapping) or value == "auto":
+    """Of the whole model, or of each part of a composite one."""
+    return None if isinstance(value, Mapping) else one_dtype(value)
+
+
+def one_dtype(value: Any) -> str | None:
+    if isinstance(value, torch.dtype) or value == "auto":
         return None
     named = getattr(torch, value, None) if isinstance(value, str) else None
     floats = isinstance(named, torch.dtype) and named.is_floating_point
@@ -119,16 +140,19 @@ CONFIG_KINDS: dict[str, Check] = {
     "architectures": list_of_texts,
     "auto_map": names_of_code,
     "id2label": numbered_names,
-    "label2id": a_table,
+    "label2id": numbers_by_name,
+    "out_features": list_of_texts,
+    "out_indices": whole_numbers,
     "num_labels": counted_to(MOST_LABELS),
     "num_hidden_layers": layers,
+    "depths": layers_of_stages,
     "dtype": floating_dtype,
     "torch_dtype": floating_dtype,
     "problem_type": kind_of_problem,
     "transformers_weights": a_text,
     "thresholds": numbers("a number for each label"),
 }
-OWN_KINDS: dict[str, Check] = {**CONFIG_KINDS, "auto_map": texts_by_name}
+OWN_KINDS: dict[str, Check] = {**CONFIG_KINDS, "auto_map": texts_by_name, "dtype": one_dtype, "torch_dtype": one_dtype}
 PROCESSOR_KINDS: dict[str, Check] = {
     "image_processor_type": a_text,
     "video_processor_type": a_text,
@@ -146,7 +170,9 @@ PROCESSOR_KINDS: dict[str, Check] = {
 def refuse_wrong_kinds(content: Mapping[str, Any], kinds: Mapping[str, Check], where: str = "") -> None:
     """where: the file, in the error. Raises: UserError for the first field that holds what it cannot."""
     for name, check in kinds.items():
-        if (value := content.get(name)) is not None and (wanted := check(value)) is not None:
+        value = content.get(name)
+        unsaid = value is None and not (name in NEVER_NULL and name in content)
+        if not unsaid and (wanted := check(value)) is not None:
             shown = repr(value)
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             way_out = "leave it out, or correct it." if not where else f"correct it, or {COPY_AGAIN}"
@@ -154,9 +180,9 @@ def refuse_wrong_kinds(content: Mapping[str, Any], kinds: Mapping[str, Check], w
 
 
 def refuse_vast_number(name: str, value: Any) -> None:
-    """Of a size, a count or a list of them. Raises: UserError for one beyond what torch counts in."""
+    """Of a size, a count, a ratio or a list of them. Raises: UserError for one beyond what torch counts in."""
     for one in value if isinstance(value, list | tuple) else [value]:
-        if is_whole(one) and not -(2**31) < one < 2**31:
+        if is_finite_number(one) and not -(2**31) < one < 2**31:
             raise UserError(f"{name}={value} is more than anything here has; correct it, or leave it out.")
 
 

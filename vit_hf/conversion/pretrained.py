@@ -11,9 +11,8 @@ from typing import Any
 from huggingface_hub import metadata_load
 from yaml import YAMLError
 
-from ..completion.loading import first_line_of
 from ..completion.saved_fields import CONFIG_KINDS, refuse_unknown_quantization, refuse_wrong_kinds
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..families import FAMILIES, Family, find_family
 from ..files import read_json
 from ..hub.download import local, split_revision
@@ -251,7 +250,7 @@ def told_as_incomplete(source: str) -> Iterator[None]:
         raise
     except (LookupError, StopIteration, ValueError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         lacks = isinstance(error, KeyError | StopIteration)
-        reason = f"{str(error) or 'a part'} is missing" if lacks else first_line_of(error)
+        reason = f"{str(error) or 'a part'} is missing" if lacks else first_line(error)
         raise UserError(
             f"{source} begins like the weights of a Vision Transformer, and does not go on like those of one that is "
             f"known here ({reason}). Copy or download it again, or convert the whole model that it is a part of."
@@ -267,7 +266,7 @@ def card_of(folder: Path) -> dict[str, Any]:
     try:
         return (metadata_load(card) if card.is_file() else None) or {}
     except (YAMLError, ValueError, RecursionError) as error:
-        logger.warning("%s cannot be read (%s), and nothing that it says is known.", card, first_line_of(error))
+        logger.warning("%s cannot be read (%s), and nothing that it says is known.", card, first_line(error))
         return {}
 
 

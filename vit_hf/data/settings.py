@@ -82,6 +82,14 @@ class DataSettings(Section):
             )
         return sampling
 
+    @field_validator("name")
+    @classmethod
+    def refuse_no_name(cls, name: str) -> str:
+        """Which would be the folder that one works in."""
+        if not name.strip():
+            raise UserError("data.name is empty; give a folder, a table, an archive or the id of a data set.")
+        return name
+
     @field_validator("std")
     @classmethod
     def refuse_division_by_zero(cls, std: list[float]) -> list[float]:

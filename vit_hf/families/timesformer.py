@@ -6,6 +6,7 @@ from typing import Any
 from ..completion import adaptation
 from ..completion.combinations import (
     check_heads,
+    check_layer_scale,
     check_patch_grid,
     check_positions,
     check_target_units,
@@ -63,6 +64,7 @@ class TimeSformer(Family):
     checks = (
         check_heads,
         check_timesformer_numbers,
+        check_layer_scale,
         check_patch_grid,
         check_positions,
         check_space_and_time,

@@ -6,6 +6,7 @@ from typing import Any
 from ..completion import adaptation
 from ..completion.combinations import (
     check_heads,
+    check_layer_scale,
     check_patch_grid,
     check_positions,
     check_target_units,
@@ -91,6 +92,7 @@ class VisionTransformer(Family):
     checks = (
         check_heads,
         check_numbers,
+        check_layer_scale,
         check_patch_grid,
         check_patch_norm,
         check_pooling,

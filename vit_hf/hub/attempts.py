@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..files import hash_of
-from .errors import FAILED_REQUEST, explain_hub_errors, first_line, status_of
+from .errors import FAILED_REQUEST, explain_hub_errors, status_of
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 # What is raised where a connection breaks comes from the HTTP library below huggingface_hub, which has changed its
 # name; the errors of the Hub inherit from the same class.
@@ -101,7 +101,3 @@ def unanswered(error: BaseException, repository: str) -> str:
 def status_of(error: BaseException) -> int | None:
     """None where no answer came."""
     return error.response.status_code if isinstance(error, HfHubHTTPError) else None
-
-
-def first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)

@@ -151,13 +151,15 @@ def data_settings(
     data = content.get("data") if isinstance(content, dict) else None
     if not isinstance(data, dict | None):
         raise UserError(f"{recipe}: data is {data!r}, which has no fields; name the data with --data.")
-    data = data or {}
+    data, where = data or {}, str(recipe)
     if name is not None:
         own = name == data.get("name") or (record is not None and record.lay_in(name))
-        data = {**data, "name": name} if own else {"name": name}
+        data, where = ({**data, "name": name}, where) if own else ({"name": name}, "--data")
     if not data:
         raise UserError(f"{model} has no recipe.yaml that names its data; name some with --data.")
-    with explain_wrong_fields("--data"):
+    if overrides and where != "--data":
+        where += " with what the command says"
+    with explain_wrong_fields(where):
         return DataSettings(**apply_overrides({"data": data}, parse_overrides(overrides))["data"])
 
 

@@ -16,7 +16,7 @@ from ..training.trainer.trainer import Trainer
 from ..weight_hash import hash_in_words, weight_hash
 from .prepared_run import PreparedRun
 from .results import save_history
-from .train import make_room, run_trainer, writing
+from .train import OnceItBegins, make_room, run_trainer, writing
 
 IMAGES_PAINTED = 8
 
@@ -60,8 +60,7 @@ def pretrain_alone(prepared: PreparedRun, resume: str | bool | None, *, anyway: 
     """As `pretrain`, where nobody else writes."""
     trainer = prepared.trainer(resume_anyway=anyway)
     make_room(trainer, resume, overwrite=overwrite)
-    if trainer.is_world_process_zero():
-        begin_aside(trainer.run_folder)
+    trainer.add_callback(OnceItBegins(lambda: begin_aside(trainer.run_folder)))
     seconds = run_trainer(trainer, resume)
     trainer.save_model(str(aside_of_run(trainer.run_folder)))
     split = prepared.data.held_out

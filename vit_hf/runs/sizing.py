@@ -157,6 +157,7 @@ def with_size(recipe: Recipe, data: ImageData, device_type: str) -> tuple[Recipe
     content, table = recipe.content(), data.split("train")
     given = {name: value for name, value in content["model"].items() if name != "size"}
     side = given.get("image_size") if "patch_size" not in given else None
+    side = side if isinstance(side, int) and side > 0 else None  # what else it says the configuration looks at
     chosen = choose_size(len(table), *median_size(table), device_type, side=side)
     content["model"] = {**chosen.model, **given}
     content["training"] = {**chosen.training, **content["training"]}

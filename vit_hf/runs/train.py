@@ -1,7 +1,7 @@
 """Training a prepared run, and what is done with it once it has ended."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import TrainerCallback
 
 from ..data.sources.split_record import SPLIT_FILE, SplitRecord
 from ..errors import UserError
@@ -99,11 +100,24 @@ def make_room(trainer: Trainer, resume: str | bool | None, *, overwrite: bool) -
         remove_checkpoints(folder)
 
 
+class OnceItBegins(TrainerCallback):
+    """What the first process does when training begins, and so not for a run that is refused before it."""
+
+    def __init__(self, does: Callable[[], Any]):
+        self.does = does
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            self.does()
+
+
 def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | None, *, anyway: bool) -> None:
-    """Write down which image is in which part; or, where the run goes on, see that all are where they were.
+    """Write down which image is in which part, once training begins; where it goes on, see that all are where they
+    were.
 
     Raises: UserError that names what changed, unless told to go on `anyway`.
     """
+    trainer.add_callback(OnceItBegins(lambda: write_split(prepared, trainer.run_folder)))
     if not trainer.is_world_process_zero():
         return
     folder = Path(resume).parent if isinstance(resume, str) else trainer.run_folder
@@ -121,10 +135,14 @@ def keep_split(prepared: PreparedRun, trainer: Trainer, resume: str | bool | Non
                     f"parts: --data.split {folder}."
                 )
             print(f"{text}Going on all the same.")
-    begin_aside(trainer.run_folder)
-    prepared.split_record.save(aside_of_run(trainer.run_folder) / SPLIT_FILE)
-    if not is_finished(trainer.run_folder):
-        prepared.split_record.save(trainer.run_folder / SPLIT_FILE)
+
+
+def write_split(prepared: PreparedRun, folder: Path) -> None:
+    """Aside; and beside the checkpoints, where no finished model has its own there yet."""
+    begin_aside(folder)
+    prepared.split_record.save(aside_of_run(folder) / SPLIT_FILE)
+    if not is_finished(folder):
+        prepared.split_record.save(folder / SPLIT_FILE)
 
 
 def note_thresholds(prepared: PreparedRun, trainer: Trainer, validation: Tensor | None) -> list[float] | None:

@@ -187,7 +187,7 @@ def test_of_two_folders_that_seem_to_be_one_split_a_recipe_names_one(tmp_path: P
 
 def test_images_of_one_folder_below_a_class_are_a_group(tmp_path: Path):
     lay(tmp_path, "ill/anna/1.jpg", "ill/anna/deep/2.jpg", "well/ben/3.jpg", "well/4.jpg")
-    table = scan_folder(tmp_path, settings=DataSettings(name="", group_by="folder")).splits["train"]
+    table = scan_folder(tmp_path, settings=DataSettings(name=str(tmp_path), group_by="folder")).splits["train"]
     assert table.groups is not None
     assert table.groups.tolist() == ["anna", "anna", str(tmp_path / "well" / "4.jpg"), "ben"]
     assert table.select([3, 0]).groups.tolist() == ["ben", "anna"]  # pyright: ignore[reportOptionalMemberAccess]
@@ -317,3 +317,9 @@ def test_a_random_layout_is_read_right_or_refused_where_it_is_unclear(tmp_path: 
             read(tmp_path)
     else:
         assert read(tmp_path) == meant
+
+
+def test_a_pattern_that_fits_no_frame_is_named_and_the_folder_is_not_called_empty(tmp_path: Path):
+    lay(tmp_path, "wave/a/1.jpg", "nod/b/1.jpg")
+    with pytest.raises(ValueError, match=r"data\.frames: no file under .* is called as 'img_\*\.jpg' says"):
+        open_data(DataSettings(name=str(tmp_path), frames="img_*.jpg"), modality=VIDEO)

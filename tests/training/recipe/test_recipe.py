@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,24 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path):
 def test_a_text_in_place_of_a_number_is_refused_before_the_training(training: dict, sentence: str):
     with pytest.raises(UserError, match=sentence):
         refuse_unknown_arguments(training)
+
+
+@pytest.mark.parametrize("field", ["id2label", "label2id"])
+def test_labels_are_named_by_the_data_and_not_by_the_model(recipe: Path, field: str):
+    with pytest.raises(UserError, match=rf"model\.{field}: labels and their names are those of the data; leave it out"):
+        load_recipe(recipe, [f"--model.{field}", "{0: cat}"])
+
+
+def test_numbers_without_end_come_back_from_the_file(recipe: Path, tmp_path: Path):
+    load_recipe(recipe, ["--model.temperature", ".inf"]).save(tmp_path / "saved.yaml")
+    assert load_recipe(tmp_path / "saved.yaml").model.fields()["temperature"] == math.inf
+
+
+@pytest.mark.parametrize("place", ["model.from", "data.name"])
+def test_an_empty_name_is_not_the_folder_that_one_works_in(recipe: Path, place: str):
+    recipe.write_text("data: {name: digits}")
+    with pytest.raises(UserError, match=rf"{place} is empty; give"):
+        load_recipe(recipe, [f"--{place}", "''"])
 
 
 def test_whole_numbers_pass_for_others_and_nothing_where_it_may():

@@ -105,11 +105,16 @@ def test_transformers_may_look_for_a_batch_that_fits_itself(tmp_path: Path):
     assert trainer.train().global_step == 2
 
 
-def test_an_evaluation_without_memory_is_not_blamed_on_the_training_batch(tmp_path: Path):
+def test_an_evaluation_without_memory_is_told_as_its_own_batch_that_may_fit(tmp_path: Path):
     model = fitting(small_model(), 4)
-    trainer = trainer_of(model, tmp_path, eval_strategy="steps", eval_steps=1, per_device_eval_batch_size=8)
-    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
-        trainer.train()
+    trainer: Any = trainer_of(model, tmp_path, eval_strategy="steps", eval_steps=1, per_device_eval_batch_size=8)
+    told = r"ran out of memory in an evaluation, with training.per_device_eval_batch_size: 8. Take .*eval_batch_size 4,"
+    for run in (trainer.train, lambda: trainer.predict(trainer.eval_dataset)):
+        with pytest.raises(OutOfMemory, match=told) as raised:
+            run()
+        assert "train_batch_size" not in str(raised.value)
+    trainer.args.per_device_eval_batch_size = 4
+    assert len(trainer.predict(trainer.eval_dataset).predictions) == len(trainer.eval_dataset)
 
 
 def test_what_a_step_takes_is_measured_on_blank_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -69,6 +69,11 @@ def open_source(settings: DataSettings, *, modality: Modality = IMAGE, archives_
         around, archives = archives_in(tree)
         if archives:
             return open_archives(around, archives, settings, modality, archives_around)
+        if settings.frames is not None and not tree.count:
+            raise UserError(
+                f"data.frames: no file under {path} is called as {settings.frames!r} says; give a pattern of the names "
+                'of frames, such as "img_*.jpg", or leave it out.'
+            )
         if not settings.streaming:
             refuse_settings_of_tables(settings, "a folder", only=("subset", "revision"))
             return open_folder(tree, settings, modality)

@@ -16,6 +16,7 @@ from .shipped import find_recipe as find_recipe
 from .shipped import recipes_of
 from .yaml_files import apply_overrides, parse_overrides, read_yaml, write_yaml
 
+OF_THE_DATA = ("id2label", "label2id")  # of the fields that a model's configuration has
 AUTO = "auto"  # the size that suits the images and the machine, which a run finds out (runs/sizing.py)
 
 
@@ -25,7 +26,7 @@ class ModelSettings(BaseModel):
     With `from` the fields that are named are changed, and everything else is as it was there.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, ser_json_inf_nan="constants")
 
     source: str | None = Field(default=None, alias="from", description="a folder, file or Hub id of any library")
     family: str = Field(default="vit", description="of models, such as vit, swin or timesformer")
@@ -42,11 +43,15 @@ class ModelSettings(BaseModel):
             raise UserError(unknown_name(f"size of {self.family}", self.size, [*sizes, AUTO]))
         if self.size == AUTO and self.family != "vit":
             raise UserError(f"size='auto' is for the family vit; name a size of {self.family}, or {self.way_out()}.")
+        if self.source == "":
+            raise UserError("model.from is empty; give a folder, a file or the id of a model, or leave it out.")
         if self.size is not None and self.source is not None:
             raise UserError(f"size={self.size!r} is for a new model; {self.source} has the size that it has.")
         if self.task != "classification" and self.source is not None:
             raise UserError(f"task={self.task!r} begins with a new model; leave out from={self.source!r}.")
         for name in self.model_extra or {}:
+            if name in OF_THE_DATA:
+                raise UserError(f"model.{name}: labels and their names are those of the data; leave it out.")
             if name not in (known := FAMILIES[self.family].config_fields()):
                 others = [word for word, other in FAMILIES.items() if name in other.config_fields()]
                 if others:

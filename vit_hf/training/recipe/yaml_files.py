@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from ...errors import SYNONYMS, UserError
+from ...files import MOST_LEVELS
 
-# More than any recipe has: of lists and tables within each other, and of values, those that aliases repeat included.
-MOST_LEVELS, MOST_VALUES = 100, 100_000
+MOST_VALUES = 100_000  # more than any recipe has, those that aliases repeat included
 
 
 class Loader(yaml.SafeLoader):

@@ -17,7 +17,7 @@ USABLE = 0.9  # of the memory; the rest is for what an augmentation needs, and f
 
 
 class OutOfMemory(UserError):
-    """The device's memory ran out in a training step."""
+    """The device's memory ran out in a training step, or in an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,9 @@ def forget(model: nn.Module) -> None:
 def what_fits(trainer: Any, memory: StepMemory | None) -> str:
     """The sentence: what ran out, what would fit, and how to learn from as many images a step all the same."""
     arguments = trainer.args
-    batch, device = arguments.per_device_train_batch_size, arguments.device
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    batch = arguments.per_device_train_batch_size
     said = (
-        f"{card} ran out of memory in step {trainer.state.global_step + 1}, with "
+        f"{name_of_device(arguments.device)} ran out of memory in step {trainer.state.global_step + 1}, with "
         f"training.per_device_train_batch_size: {batch}."
     )
     most = max(1, batch // 2)
@@ -152,6 +151,10 @@ def smaller_batch(images: int, most: int) -> str:
     )
 
 
+def name_of_device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
 def gib(size: int) -> str:
     return f"{size / 2**30:.3g} GiB"
 
@@ -160,3 +163,15 @@ def out_of_memory(trainer: Any, error: torch.OutOfMemoryError) -> OutOfMemory:
     """What to raise in its place. The step that failed gives its tensors back."""
     traceback.clear_frames(error.__traceback__)
     return OutOfMemory(what_fits(trainer, step_memory(trainer)))
+
+
+def out_of_memory_in_evaluation(trainer: Any, error: torch.OutOfMemoryError | MemoryError) -> OutOfMemory:
+    """As `out_of_memory`; the batches of an evaluation are larger, and the figures the same with smaller ones."""
+    traceback.clear_frames(error.__traceback__)
+    batch = trainer.args.per_device_eval_batch_size
+    way_out = f"Take --training.per_device_eval_batch_size {batch // 2}, which changes no figure."
+    return OutOfMemory(
+        f"{name_of_device(trainer.args.device)} ran out of memory in an evaluation, with "
+        f"training.per_device_eval_batch_size: {batch}. "
+        f"{way_out if batch > 1 else 'Take a smaller model or smaller images.'}"
+    )

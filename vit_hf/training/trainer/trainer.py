@@ -33,7 +33,7 @@ from ..recipe.selection import refuse_unknown_metric
 from ..targets import settle_targets
 from ..throughput import DataMeter, Speedometer
 from .early_stopping import EarlyStopping
-from .out_of_memory import out_of_memory
+from .out_of_memory import out_of_memory, out_of_memory_in_evaluation
 from .resumable import ResumableTrainer
 from .sharding import shard_by_layers
 from .state import load_states
@@ -83,8 +83,12 @@ class FeedingTrainer(ResumableTrainer):
             logger.warning(advice)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any):
+        """Raises: OutOfMemory where a batch of an evaluation or a prediction does not fit."""
         self.data_meter.pause()
-        return super().evaluation_loop(*args, **kwargs)
+        try:
+            return super().evaluation_loop(*args, **kwargs)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise out_of_memory_in_evaluation(self, error) from error
 
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
