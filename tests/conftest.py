@@ -31,6 +31,7 @@ if hasattr(signal, "pthread_sigmask"):
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 from typing import Any  # noqa: E402
+from unittest import mock  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -48,6 +49,13 @@ settings.load_profile("house")
 def _seed() -> None:
     """Each test draws the same random numbers, whichever tests ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """No test leaves variables behind, as transformers' arguments of a compiled training do."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 USERS = {"hf_you": User("you"), "hf_reader": User("you", role="read"), "hf_stranger": User("stranger")}

@@ -76,7 +76,7 @@ def explanations_table(results: Sequence[Any], thing: str) -> str:
     return table([thing, "label", "probability", *heads, "picture"], rows)
 
 
-def layer_of(text: str) -> int | str:
+def layer_number_or_name(text: str) -> int | str:
     """A number, or a module's name."""
     return int(text) if text.lstrip("-").isdecimal() else text
 
@@ -89,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--compare", action="store_true", help="several methods side by side, with their scores")
     parse.add_argument("--inside", action="store_true", help="features, filters, positions and distances of attention")
     parse.add_argument("--target", help="the label to explain (the most probable one where not said)")
-    parse.add_argument("--layer", type=layer_of, help="of attention a number, of grad_cam a module's name")
+    parse.add_argument("--layer", type=layer_number_or_name, help="of attention a number, of grad_cam a module's name")
     parse.add_argument("--head", type=int, help="of attention one head (their mean where not said)")
     parse.add_argument("--output", type=Path, default=Path("explanations"), help="a folder for the pictures")
     parse.add_argument("--json", action="store_true", help="print JSON instead of a table")
