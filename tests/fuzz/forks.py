@@ -97,7 +97,9 @@ def started(words: list[str], folder: Path, said_in: Path, *, dies_at: int | Non
         steps, train_step = [], Trainer.training_step
 
         def note() -> None:
-            notes.write_text(json.dumps({"steps": steps, "events": seen, "last": last}))
+            beside = notes.with_suffix(".new")  # or a kill could leave half of them
+            beside.write_text(json.dumps({"steps": steps, "events": seen, "last": last}))
+            beside.replace(notes)
 
         def step(self: Any, *arguments: Any, **options: Any) -> Any:
             nonlocal last
