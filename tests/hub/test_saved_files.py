@@ -190,3 +190,11 @@ def test_layers_of_a_backbone_that_cannot_be_are_a_sentence(fields: dict[str, An
 def test_a_configuration_made_by_hand_refuses_the_same(fields: dict[str, Any]):
     with pytest.raises(UserError, match=next(iter(fields))):
         VisionTransformerConfig(**fields)
+
+
+def test_pixels_beyond_whole_patches_are_fine_where_the_model_cuts_them(folder: Path):
+    rewrite(folder / "config.json", {"partial_patches": "cut"})
+    rewrite(folder / "preprocessor_config.json", {"size": {"height": 36, "width": 38}})
+    Image.new("RGB", (50, 40)).save(folder / "x.png")
+    (answer,) = predict(str(folder), [folder / "x.png"]).results
+    assert len(answer["predictions"]) == 3
