@@ -55,9 +55,11 @@ def upernet(backbone: Any) -> Any:
 
 
 def maskformer(backbone: Any) -> Any:
-    words: dict[str, Any] = {"use_timm_backbone": False, **DETR}
+    words: dict[str, Any] = {**DETR}
     sizes: dict[str, Any] = {"fpn_feature_size": 32, "mask_feature_size": 32, "num_labels": 3}
-    decoder = DetrConfig(**words)
+    decoder = DetrConfig(
+        backbone_config=backbone, **words
+    )  # or it would ask for its usual one, which it has no use for
     return MaskFormerForInstanceSegmentation(
         MaskFormerConfig(backbone_config=backbone, decoder_config=decoder, **sizes)
     )
