@@ -1,6 +1,8 @@
 """Heat maps that need no attention: of activations and gradients at a layer, of gradients along a path, and of what
 happens when a part of the image is hidden."""
 
+from itertools import product
+from math import prod
 from typing import Any
 
 import torch
@@ -33,7 +35,7 @@ def grad_cam(model: Any, pixel_values: Tensor, targets: Tensor, *, layer: str | 
     tokens, gradient = tokens.detach().float(), gradient.float()
     if tokens.shape[0] != pixel_values.shape[0]:  # of frames that know nothing of each other
         weights = gradient[:, layout.prefix :].unflatten(0, (len(pixel_values), -1)).mean((1, 2))[:, None]
-        weights = weights.repeat_interleave(layout.frames or 1, 0)
+        weights = weights.repeat_interleave(len(tokens) // len(pixel_values), 0)
     else:
         weights = gradient[:, layout.prefix :].mean(1, keepdim=True)  # b 1 d
     return layout.place((tokens * weights).sum(-1).clamp(min=0))
@@ -67,12 +69,10 @@ def occlusion(model: Any, pixel_values: Tensor, targets: Tensor, *, side: int = 
     Source: arXiv:1311.2901, section 4.2. It runs the model once for every patch.
     """
     refuse_headless(model)
-    (rows, columns), frames = patch_grid(model, pixel_values), pixel_values.shape[1] if pixel_values.ndim == 5 else 1
-    places = [(frame, row, column) for frame in range(frames) for row in range(rows) for column in range(columns)]
-    found, patch = (
-        pixel_values.new_zeros(len(pixel_values), len(places), dtype=torch.float32),
-        pair(model.config.patch_size),
-    )
+    (rows, columns), frames = patch_grid(model, pixel_values), pixel_values.shape[1:-3]
+    places = [*product(range(prod(frames)), range(rows), range(columns))]
+    found = pixel_values.new_zeros(len(pixel_values), len(places), dtype=torch.float32)
+    patch = pair(model.config.patch_size)
     with evaluating(model):
         whole = model(pixel_values).logits.float().softmax(-1)
         for image, target in enumerate(targets.tolist()):
@@ -81,8 +81,7 @@ def occlusion(model: Any, pixel_values: Tensor, targets: Tensor, *, side: int = 
                 hidden = torch.stack([hide(pixel_values[image], place, side, patch) for place in some])
                 left = model(hidden).logits.float().softmax(-1)[:, target]
                 found[image, start : start + batch] = whole[image, target] - left
-    found = found.clamp(min=0).unflatten(1, (frames, rows, columns))
-    return found if pixel_values.ndim == 5 else found[:, 0]
+    return found.clamp(min=0).unflatten(1, (*frames, rows, columns))
 
 
 def hide(pixels: Tensor, place: tuple[int, int, int], side: int, patch: tuple[int, int]) -> Tensor:
@@ -91,7 +90,7 @@ def hide(pixels: Tensor, place: tuple[int, int, int], side: int, patch: tuple[in
     height, width = patch
     before, behind = side // 2, side - side // 2
     hidden = pixels.clone()
-    one = hidden[frame] if pixels.ndim == 4 else hidden
+    one = hidden.view(-1, *hidden.shape[-3:])[frame]
     rows = slice(max(row - before, 0) * height, (row + behind) * height)
     columns = slice(max(column - before, 0) * width, (column + behind) * width)
     one[:, rows, columns] = 0

@@ -5,6 +5,7 @@ with its weights, whose classes are known by their names."""
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -204,18 +205,15 @@ def go_back(
 
 
 class TokenLayout(NamedTuple):
-    """Where tokens lie: `prefix` of them nowhere, then those of each frame, row by row."""
+    """Where tokens lie: `prefix` of them nowhere, then those of each frame, row by row. frames: (t,), of images ()."""
 
     prefix: int
-    frames: int | None
+    frames: tuple[int, ...]
     grid: Grid
 
     def place(self, values: Tensor) -> Tensor:
-        """b (prefix t h w) -> b t h w, or without frames b h w"""
-        placed = values[:, self.prefix :]
-        if self.frames is None:
-            return placed.unflatten(1, self.grid)
-        return placed.reshape(-1, self.frames, *self.grid)
+        """b (prefix t h w) -> b (t) h w"""
+        return values[:, self.prefix :].reshape(-1, *self.frames, *self.grid)
 
 
 def patch_grid(model: Any, pixel_values: Tensor) -> Grid:
@@ -232,13 +230,13 @@ def layout_of(model: nn.Module, pixel_values: Tensor, tokens: Tensor) -> TokenLa
     """b (t) c h w, b n d -> where these tokens of the images lie; in a model that merges patches, of the stage that has
     so many. Raises: UserError where so many lie in no grid."""
     grid, count = patch_grid(model, pixel_values), tokens.shape[1]
-    frames = pixel_values.shape[1] if pixel_values.ndim == 5 else None
+    frames = tuple(pixel_values.shape[1:-3])
     if any(is_a(module, MERGING) for module in model.modules()):
         while grid[0] * grid[1] > count:
             grid = (grid[0] + 1) // 2, (grid[1] + 1) // 2
-    together = (frames or 1) if tokens.shape[0] == pixel_values.shape[0] else 1
+    together = prod(frames) if tokens.shape[0] == pixel_values.shape[0] else 1
     prefix = count - together * grid[0] * grid[1]
-    if prefix < 0 or (tokens.ndim != 3):
+    if prefix < 0 or tokens.ndim != 3:
         raise UserError(
             f"A layer that gives {tuple(tokens.shape)} has no place for each patch; name one whose output is "
             "(images, tokens, width), such as a block or a norm within."

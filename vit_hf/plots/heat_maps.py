@@ -14,6 +14,7 @@ from .galleries import PIXELS_AN_INCH, film_strips, in_color
 
 ANIMATED_PIXELS = 224  # pixels of the shorter side of an animation
 FRAME_MS = 250
+WIDE = 2.5  # a picture, in its heights
 
 
 def overlay(image: Tensor, heat: Tensor) -> np.ndarray:
@@ -25,21 +26,20 @@ def overlay(image: Tensor, heat: Tensor) -> np.ndarray:
     return np.clip((1 - 0.65 * share) * (0.35 * pixels + 0.65 * gray) + 0.65 * share * color, 0, 1)
 
 
+def side_by_side(clips: Tensor) -> Tensor:
+    """b (t) c h w -> b c h (t w): frames with a white line between them"""
+    return film_strips(clips.reshape(len(clips), -1, *clips.shape[-3:]))[..., :-1]
+
+
 def draw_heat(image: Tensor, heats: Mapping[str, Tensor], path: Path, *, title: str) -> None:
-    """An image c h w, from 0 to 1, and beside it under its name each heat h w; of a clip t c h w and t h w, film
-    strips, below each other."""
-    strips = image.ndim == 4
-    if strips:
-        image = film_strips(image[None])[0]
-    panels = {"what the model sees": rearrange(in_color(image), "c h w -> h w c").numpy()}
-    for name, heat in heats.items():
-        if strips:
-            heat = film_strips(heat[None, :, None])[0, 0]
-        panels[name] = overlay(image, heat)
-    height, width = image.shape[-2:]
+    """(t) c h w, from 0 to 1, in one picture, and each heat (t) h w under its name beside it, or below if wide."""
+    strip = side_by_side(image[None])[0]
+    panels = {"what the model sees": rearrange(in_color(strip), "c h w -> h w c").numpy()}
+    panels |= {name: overlay(strip, side_by_side(heat[None].unsqueeze(-3))[0, 0]) for name, heat in heats.items()}
+    height, width = strip.shape[-2:]
+    rows, columns = (len(panels), 1) if width > WIDE * height else (1, len(panels))
     across = 2.4 * min(width / height, 4)
-    rows, columns = (len(panels), 1) if strips else (1, len(panels))
-    figure = new_figure(across * columns + 0.2, 2.75 * rows / (max(width / height / 4, 1) if strips else 1) + 0.4)
+    figure = new_figure(across * columns + 0.2, (across * height / width + 0.35) * rows + 0.4)
     for axes, (name, pixels) in zip(
         figure.subplots(rows, columns, squeeze=False).flatten(), panels.items(), strict=True
     ):
@@ -68,13 +68,9 @@ def beside(image: Tensor, heat: Tensor) -> Image.Image:
 
 
 def draw_features(images: Tensor, layers: Mapping[str, Tensor], path: Path) -> None:
-    """b c h w, and of each layer b h w 3, from 0 to 1 (with a t behind b: film strips): a row for each image."""
-    if images.ndim == 5:
-        images = film_strips(images)
-        layers = {
-            name: rearrange(film_strips(rearrange(map_, "b t h w c -> b t c h w")), "b c h w -> b h w c")
-            for name, map_ in layers.items()
-        }
+    """b (t) c h w, and of each layer b (t) h w 3, from 0 to 1: a row for each image or clip."""
+    images = side_by_side(images)
+    strips = {name: side_by_side(layer.movedim(-1, -3)).movedim(1, -1) for name, layer in layers.items()}
     height, width = images.shape[-2:]
     columns = 1 + len(layers)
     across = 1.5 * min(width / height, 4)
@@ -83,7 +79,7 @@ def draw_features(images: Tensor, layers: Mapping[str, Tensor], path: Path) -> N
     for row, image in enumerate(images):
         panels = {
             "image": rearrange(in_color(image), "c h w -> h w c"),
-            **{name: map_[row] for name, map_ in layers.items()},
+            **{name: strip[row] for name, strip in strips.items()},
         }
         for axes, (name, pixels) in zip(grid[row], panels.items(), strict=True):
             axes.set(xticks=[], yticks=[])

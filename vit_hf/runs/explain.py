@@ -177,8 +177,8 @@ def draw(shown: Tensor, heats: dict[str, Tensor], stem: Path, *, title: str) -> 
     stem.parent.mkdir(parents=True, exist_ok=True)
     pictures = [stem.with_name(f"{stem.name}.png")]
     draw_heat(shown, heats, pictures[0], title=title)
-    if shown.ndim == 4:
-        heat = next(iter(heats.values()))
+    heat = next(iter(heats.values()))
+    if heat.shape[:-2].numel() > 1:  # frames
         pictures += [stem.with_name(f"{stem.name}.gif"), stem.with_name(f"{stem.name}_time.png")]
         animate_heat(shown, heat, pictures[1])
         share = heat.flatten(1).sum(1)
