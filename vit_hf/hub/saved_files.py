@@ -114,7 +114,7 @@ def refuse_other_grid(size: Mapping[str, Any], config: Any, name: str) -> None:
     if family is None or check_patch_grid not in family.checks or not (size.get("height") and size.get("width")):
         return
     try:
-        whole_or_cut = getattr(config, "partial_patches", "refuse")
+        whole_or_cut: Any = getattr(config, "partial_patches", "refuse")
         grid_of([size["height"], size["width"]], config.patch_size, whole_or_cut)
     except UserError as error:
         raise UserError(f"{name}: the processor's size {dict(size)} is no grid of patches: {error}") from error
