@@ -1,7 +1,6 @@
 """Heat maps that attention gives: of one layer and head, rolled out over all layers, and weighed by gradients."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from ..models.attention import split_heads
 from .flows import through, through_merging
 from .passes import (
     MERGING,
+    AttentionCall,
     LayerCall,
     Recording,
     TokenLayout,
@@ -24,9 +24,11 @@ from .passes import (
 )
 
 
-def mean_of_heads(weights: Tensor, of_class: bool = False, *, head: int | None = None) -> Tensor:
-    """b heads q k -> b q k, in float32"""
-    return (weights if head is None else weights[:, head : head + 1]).float().mean(1)
+def of_heads(looked: AttentionCall, head: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """-> b q k, and b 1 k of a class token that looks by itself: the mean over the heads, or one of them"""
+    chosen = slice(None) if head is None else slice(head, head + 1)
+    own = None if looked.of_class is None else looked.of_class[:, chosen].float().mean(1)
+    return looked.weights[:, chosen].float().mean(1), own
 
 
 def attention(model: Any, pixel_values: Tensor, targets: Tensor, *, layer: int = -1, head: int | None = None) -> Tensor:
@@ -43,7 +45,7 @@ def attention(model: Any, pixel_values: Tensor, targets: Tensor, *, layer: int =
     if head is not None and not 0 <= head < heads:
         raise UserError(f"There is no head {head} in layer {layer}; it has {heads}, 0 to {heads - 1}.")
     relevance = read_by_head(model, recording, looks[-1].arguments["tokens"].shape[1])
-    relevance = through(looks[-1], relevance, partial(mean_of_heads, head=head))
+    relevance = through(looks[-1], relevance, *of_heads(looks[-1], head))
     return placed(model, pixel_values, recording.steps[: blocks[layer]], relevance)
 
 
@@ -64,7 +66,7 @@ def rolled_before(step: LayerCall, relevance: Tensor) -> Tensor:
     if is_a(step.module, MERGING):
         return through_merging(step, relevance)
     for looked in reversed(attentions_of(step)):
-        relevance = (relevance + through(looked, relevance, mean_of_heads)) / 2
+        relevance = (relevance + through(looked, relevance, *of_heads(looked))) / 2
     return relevance
 
 
@@ -87,14 +89,14 @@ def relevance_before(step: LayerCall, gradient: Tensor, held: Tensor) -> tuple[T
     gradient, looks, of_weights = go_back(step, gradient)
     if is_a(step.module, MERGING):
         return gradient, through_merging(step, held)
-    for looked, (groups, of_class) in reversed([*zip(looks, of_weights, strict=True)]):
-        held = held + through(looked, held, partial(helping, groups=groups, class_gradient=of_class))
+    for looked, (of_groups, of_class) in reversed([*zip(looks, of_weights, strict=True)]):
+        own = None if looked.of_class is None or of_class is None else helping(looked.of_class, of_class)
+        held = held + through(looked, held, helping(looked.weights, of_groups), own)
     return gradient, held
 
 
-def helping(weights: Tensor, of_class: bool, *, groups: Tensor, class_gradient: Tensor | None) -> Tensor:
-    """b heads q k -> b q k: weights times gradients, where that is positive, in the mean of the heads"""
-    gradient = class_gradient if of_class and class_gradient is not None else groups
+def helping(weights: Tensor, gradient: Tensor) -> Tensor:
+    """b heads q k, twice -> b q k: weights times gradients, where that is positive, in the mean of the heads"""
     return (weights.float() * gradient.float()).clamp(min=0).mean(1)
 
 
@@ -131,13 +133,9 @@ def read_by_head(model: Any, recording: Recording, count: int) -> Tensor:
     if last.shape[1] != count:
         return tokens.new_full((len(last), count), 1 / count, dtype=torch.float32)
     shares = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-    pool = next(pools_of(model), None)
+    pool = next((module for module in model.modules() if is_a(module, *READS)), None)
     reads = next((read for name, read in READS.items() if pool is not None and is_a(pool, name)), read_class_token)
     return of_all_frames(reads(pool, model, shares, tokens), last)
-
-
-def pools_of(model: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in model.modules() if is_a(module, *READS))
 
 
 def read_class_token(pool: Any, model: Any, shares: Tensor, tokens: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..models.clips import class_apart, frames_of, places_of
+from ..models.window_blocks import halved
 from ..models.windows import window_partition, window_reverse
 from .passes import AttentionCall, LayerCall, is_a
 
@@ -61,21 +62,19 @@ FLOWS: dict[str, Callable[[AttentionCall, Tensor, Tensor], Tensor]] = {
 }
 
 
-def through(looked: AttentionCall, relevance: Tensor, of_heads: Callable[[Tensor, bool], Tensor]) -> Tensor:
+def through(looked: AttentionCall, relevance: Tensor, weights: Tensor, of_class: Tensor | None) -> Tensor:
     """b n -> b n: what the tokens of a step are looked at, by those whose relevance is given.
 
-    of_heads: b heads q k, whether they are a class token's own -> b q k
+    weights, of_class: b q k, what has been made of those of the heads.
     """
     flow: Any = next(flow for name, flow in FLOWS.items() if is_a(looked.module, name))
-    found = flow(looked, of_heads(looked.weights, False), relevance)
-    if looked.of_class is not None:
-        found = found + looked_at(relevance[:, :1], of_heads(looked.of_class, True))
-    return found
+    found = flow(looked, weights, relevance)
+    return found if of_class is None else found + looked_at(relevance[:, :1], of_class)
 
 
 def through_merging(step: LayerCall, relevance: Tensor) -> Tensor:
     """b (h w) -> b (h 2 w 2): a quarter for each of the four patches that were merged, as far as they lie in the
     image"""
     rows, columns = step.context[0]
-    merged = relevance.unflatten(1, ((rows + 1) // 2, (columns + 1) // 2)) / 4
+    merged = relevance.unflatten(1, halved((rows, columns))) / 4
     return merged.repeat_interleave(2, 1)[:, :rows].repeat_interleave(2, 2)[:, :, :columns].flatten(1)

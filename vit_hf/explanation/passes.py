@@ -14,7 +14,8 @@ from torch.utils.hooks import RemovableHandle
 
 from ..errors import UserError
 from ..models.positions import Grid
-from ..models.shapes import pair
+from ..models.shapes import grid_of
+from ..models.window_blocks import halved
 
 BLOCK, MERGING, ATTENTION = "Block", "PatchMerging", "Attention"
 
@@ -217,13 +218,12 @@ class TokenLayout(NamedTuple):
 
 
 def patch_grid(model: Any, pixel_values: Tensor) -> Grid:
-    """(rows, columns) of patches: as the configuration cuts an image, or begun ones included."""
+    """(rows, columns) of patches, as the model or its configuration cuts an image into them."""
+    if hasattr(base := getattr(model, "base_model", model), "grid_of"):
+        return base.grid_of(pixel_values)
     if hasattr(model.config, "grid_of"):
         return model.config.grid_of(pixel_values.shape[-2:])
-    rows, columns = (
-        -(-side // patch) for side, patch in zip(pixel_values.shape[-2:], pair(model.config.patch_size), strict=True)
-    )
-    return rows, columns
+    return grid_of(pixel_values.shape[-2:], model.config.patch_size)
 
 
 def layout_of(model: nn.Module, pixel_values: Tensor, tokens: Tensor) -> TokenLayout:
@@ -233,7 +233,7 @@ def layout_of(model: nn.Module, pixel_values: Tensor, tokens: Tensor) -> TokenLa
     frames = tuple(pixel_values.shape[1:-3])
     if any(is_a(module, MERGING) for module in model.modules()):
         while grid[0] * grid[1] > count:
-            grid = (grid[0] + 1) // 2, (grid[1] + 1) // 2
+            grid = halved(grid)
     together = prod(frames) if tokens.shape[0] == pixel_values.shape[0] else 1
     prefix = count - together * grid[0] * grid[1]
     if prefix < 0 or tokens.ndim != 3:

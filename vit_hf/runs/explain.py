@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.batches.dataset import seen_by
-from ..data.decode.files import MAX_PIXELS, Reading
 from ..errors import UserError
 from ..explanation.explain import DEFAULT_METHOD, Explanation, explain
 from ..explanation.inside import attention_distance, features, filters, position_similarity
 from ..explanation.scoring import curves
-from ..modality import Modality, modality_of
+from ..modality import modality_of
 from ..plots.heat_maps import (
     animate_heat,
     draw_distances,
@@ -24,9 +22,9 @@ from ..plots.heat_maps import (
     draw_positions,
     draw_time,
 )
-from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from ..publishing.load_classifier import label_names_of, load_classifier
 from .evaluate import device_of_choice
-from .predict import find_images, read_some, refuse_missing
+from .predict import ViewsPredictor, find_images, read_some, refuse_missing
 
 SHOWN_INSIDE = 8
 COMPARED = ("relevance", "grad_cam", "rollout", "attention")
@@ -53,38 +51,29 @@ class Explanations:
     files: int
 
 
-@dataclass(frozen=True)
 class Subject:
-    """A model, and the files that it is looked at with."""
+    """A model, and the files that it is looked at with, which are read as for a prediction.
 
-    model: Any
-    modality: Modality
-    preparation: Any
-    reading: Reading
-    paths: Sequence[Path]
+    Raises: UserError for a model that cannot be loaded, and files that are not there.
+    """
 
-    @classmethod
-    def of(
-        cls, model_name: str, files: Sequence[str | Path], max_pixels: int | None, *, trust_remote_code: bool
-    ) -> "Subject":
-        """Raises: UserError for a model that cannot be loaded, and files that are not there."""
+    def __init__(
+        self, model_name: str, files: Sequence[str | Path], max_pixels: int | None, *, trust_remote_code: bool
+    ):
         refuse_missing(files)
         model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
-        modality, frames = modality_of(model.config), getattr(processor, "frames", None)
-        preparation: Any = modality.preparation(processor, channels_of(model))
-        limits = {"max_pixels": max_pixels or MAX_PIXELS, "frames": frames}
-        reading = Reading(pixel_range=preparation.pixel_range, **limits)
-        model.to(device_of_choice()).eval()
-        return cls(model, modality, preparation, reading, find_images(files, modality, frames))
+        self.model, self.modality = model.to(device_of_choice()).eval(), modality_of(model.config)
+        self.paths = find_images(files, self.modality, getattr(processor, "frames", None))
+        views = self.modality.views(None)
+        self.viewed = ViewsPredictor(self.modality, model, processor, views, max_pixels)
 
     def read(self, path: Path) -> tuple[list[Tensor], list[str]]:
         """-> 1 (t) c h w, bytes, or a line that says why not"""
-        views = self.modality.views(None)
+        return read_some([path], self.viewed.read)[1:]
 
-        def see(path: Path) -> Tensor:
-            return seen_by(views, self.preparation, self.modality.open(path, str(path), self.reading))
-
-        return read_some([path], see)[1:]
+    def inputs(self, shown: Tensor) -> Tensor:
+        """b (t) c h w, from 0 to 1 -> what the model takes"""
+        return self.viewed.preparation.normalize_(shown.clone()).to(self.model.device)
 
 
 def explain_files(
@@ -105,7 +94,7 @@ def explain_files(
 
     Raises: UserError for a model that cannot be loaded or explained, files that are not there, and what does not exist.
     """
-    subject = Subject.of(model_name, files, max_pixels, trust_remote_code=trust_remote_code)
+    subject = Subject(model_name, files, max_pixels, trust_remote_code=trust_remote_code)
     model, names = subject.model, label_names_of(subject.model)
     results, unreadable = [], []
     for path in subject.paths:
@@ -113,7 +102,7 @@ def explain_files(
         unreadable += lines
         for pixels in read:  # 1 (t) c h w, bytes
             shown = pixels.float().div(255)
-            inputs = subject.preparation.normalize_(shown.clone()).to(model.device)
+            inputs = subject.inputs(shown)
             found = {
                 method: explain(model, inputs, method=method, target=target, **options or {}) for method in methods
             }
@@ -146,12 +135,12 @@ def show_inside(
     examples = Path(model_name) / "examples"
     if not files and not examples.is_dir():
         raise UserError(f"{model_name} has no folder of examples; name images to look at.")
-    subject = Subject.of(model_name, files or [examples], max_pixels, trust_remote_code=trust_remote_code)
+    subject = Subject(model_name, files or [examples], max_pixels, trust_remote_code=trust_remote_code)
     read = [pixels for path in subject.paths[:SHOWN_INSIDE] for pixels in subject.read(path)[0]]
     if not read:
         raise UserError(f"None of {', '.join(map(str, subject.paths[:SHOWN_INSIDE]))} can be read.")
     shown = torch.cat(read).float().div(255)
-    inputs = subject.preparation.normalize_(shown.clone()).to(subject.model.device)
+    inputs = subject.inputs(shown)
     output.mkdir(parents=True, exist_ok=True)
     pictures = {name: output / f"{name}.png" for name in ("features", "filters", "positions", "attention_distance")}
     draw_features(shown, features(subject.model, inputs), pictures["features"])
