@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "name what is in images",
     "explain": "show what in images speaks for an answer",
     "convert": "bring a pretrained model from one library to another",
+    "export": "write a model for another runtime, once it is proven to say the same there",
     "publish": "put a trained model on the Hub, once it is proven to load",
     "benchmark": "measure speed and memory against other libraries",
     "recipes": "list the recipes and named sizes that come with the package",

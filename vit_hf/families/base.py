@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..modality import Modality
+from ..models.shapes import pair
 
 # Of a pretrained model's configuration, what only training looks at, or only the head.
 OF_TRAINING = (
@@ -67,6 +68,21 @@ class PublishedFiles(NamedTuple):
     find: Callable[[State, Mapping[str, Any]], Any]
     peer: Callable[..., Any] = lambda *given: None
     under: Callable[[State, Mapping[str, Any]], tuple[State, list[str]] | None] | None = None
+
+
+class Steps(NamedTuple):
+    """A size that stays open in a graph: a multiple of `step`, `fewest` to `most` times. name: what is counted."""
+
+    name: str
+    step: int
+    fewest: int
+    most: int
+
+
+def open_patches(config: Any, first: int, fewest: int = 2) -> dict[int, Steps]:
+    """Height and width, the dimensions `first` and the next, in whole patches."""
+    height, width = pair(config.patch_size)
+    return {first: Steps("rows", height, fewest, 512), first + 1: Steps("columns", width, fewest, 512)}
 
 
 class Family:
@@ -165,6 +181,11 @@ class Family:
             rows, columns = config.patch_grid
             inputs["bool_masked_pos"] = torch.zeros(batch, rows * columns, dtype=torch.bool, device=device)
         return inputs
+
+    def open_sizes(self, config: Any) -> Mapping[int, Steps]:
+        """By the dimensions of pixel_values, what one exported graph takes beside any batch; none where it is traced for
+        the configured size alone."""
+        return {}
 
     def timm_converter(self) -> Converter | None:
         """None where timm has no such models."""

@@ -1,6 +1,6 @@
 """The Swin Transformer (arXiv:2103.14030), and its second version (arXiv:2111.09883)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -21,7 +21,8 @@ from ..models.modeling_swin import (
     SwinTransformerModel,
 )
 from ..models.modeling_swin_heads import SwinTransformerForMaskedImageModeling
-from .base import OF_TRAINING, Converter, Family, PublishedFiles
+from ..models.shapes import pair
+from .base import OF_TRAINING, Converter, Family, PublishedFiles, Steps
 
 
 def check_stages(config: Any) -> None:
@@ -103,6 +104,14 @@ class SwinTransformer(Family):
 
     def layers_of(self, config: Any) -> str:
         return f"{sum(config.depths)} layers in {len(config.depths)} stages, which end {config.hidden_size} wide"
+
+    def open_sizes(self, config: Any) -> Mapping[int, Steps]:
+        """Any of which the last stage has more than one patch; none where positions are added, whose grid is compared
+        with that of the image."""
+        if config.ape:
+            return {}
+        down, across = (side << len(config.depths) - 1 for side in pair(config.patch_size))
+        return {2: Steps("height", 1, down + 1, 8192), 3: Steps("width", 1, across + 1, 8192)}
 
     def timm_converter(self) -> Converter:
         from ..conversion.timm import swin

@@ -1,6 +1,6 @@
 """TimeSformer (arXiv:2102.05095)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -20,7 +20,7 @@ from ..models.blocks import Block
 from ..models.configuration_timesformer import TimeSformerConfig
 from ..models.modeling_timesformer import TimeSformerForVideoClassification, TimeSformerModel
 from ..models.video_processing_timesformer import TimeSformerVideoProcessor
-from .base import Converter, Family, PublishedFiles
+from .base import Converter, Family, PublishedFiles, Steps, open_patches
 
 
 def check_timesformer_numbers(config: Any) -> None:
@@ -79,6 +79,13 @@ class TimeSformer(Family):
         adaptation.adapt_positions,
     )
     layer_classes = (Block,)
+
+    def open_sizes(self, config: Any) -> Mapping[int, Steps]:
+        """Frames and patches; of rotary positions frames alone, as their table of places is made while tracing."""
+        if config.position_embedding == "rotary":
+            return {1: Steps("frames", 1, 1, 1024)}
+        several = {1: Steps("frames", 1, 2, 1024)} if config.num_frames > 1 else {}
+        return {**several, **open_patches(config, 3)}
 
     def transformers_converter(self) -> Converter:
         from ..conversion.transformers import timesformer as one

@@ -1,6 +1,6 @@
 """The Vision Transformer (arXiv:2010.11929)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..completion import adaptation
@@ -20,7 +20,7 @@ from ..models.blocks import Block
 from ..models.configuration_vit import VisionTransformerConfig
 from ..models.modeling_vit import VisionTransformerForImageClassification, VisionTransformerModel
 from ..models.modeling_vit_heads import VisionTransformerBackbone, VisionTransformerForMaskedImageModeling
-from .base import OF_TRAINING, Converter, Family, PublishedFiles
+from .base import OF_TRAINING, Converter, Family, PublishedFiles, Steps, open_patches
 
 
 def check_numbers(config: Any) -> None:
@@ -110,6 +110,9 @@ class VisionTransformer(Family):
     )
     changeable = (*OF_TRAINING, "pooling", "add_pooling_layer", "partial_patches")
     layer_classes = (Block,)
+
+    def open_sizes(self, config: Any) -> Mapping[int, Steps]:
+        return {} if config.partial_patches == "cut" else open_patches(config, 2)
 
     def timm_converter(self) -> Converter:
         from ..conversion.timm import vit, vit_config

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig
 
 from ..errors import UserError
+from ..exporting.exported import is_exported, load_exported
 from ..finished_folder import move_in
 from ..hub.download import FACTS, fetch
 from ..hub.safety import refuse_unsafe
@@ -44,13 +45,16 @@ def refuse_strange_folder(name: str) -> None:
 
 
 def load_classifier(name: str, *, trust_remote_code: bool = False) -> tuple[Any, Any]:
-    """-> model and processor, of a folder or of an id on the Hub, owner/name or owner/name@revision.
+    """-> model and processor, of a folder or of an id on the Hub, owner/name or owner/name@revision; of an exported
+    folder what answers in their place (see exporting/exported.py).
 
     Raises: UserError for a folder that is no model, a repository that cannot be fetched or is not safe to load, or
     weights that are damaged or of another architecture.
     """
     if Path(name).is_dir():
         move_in(Path(name))
+        if is_exported(Path(name)):
+            return load_exported(Path(name))
     refuse_strange_folder(name)
     folder = model_folder(name, code=trust_remote_code)
     refuse_strange_folder(str(folder))

@@ -21,6 +21,7 @@ from ..data.settings import DataSettings, ProblemType
 from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
+from ..exporting.exported import PictureProcessor, Pictures
 from ..files import write_json
 from ..finished_folder import models_in
 from ..modality import modality_of
@@ -125,13 +126,18 @@ def evaluate(
     record = record_of_model(model_name)
     settings = data_settings(model_name, data, overrides, record)
     modality = modality_of(model.config)
-    preparation = modality.preparation(processor, channels_of(model))
+    whole = isinstance(processor, PictureProcessor)  # the graph prepares pictures itself
+    preparation = modality.preparation(processor.saved if whole else processor, channels_of(model))
     each = modality.views(views, tta)
     chosen = choose_images(settings, split, modality, record, own=data is None)
     known = label_names_of(model)
     table = in_the_models_order(chosen.table, chosen.label_names, known)
     images = load_batches(table, preparation, settings, split=chosen.name)
-    if each.count > 1:
+    if whole:
+        if each.count > 1:
+            raise UserError(f"{model_name} prepares whole pictures itself, and has no views of them to average.")
+        logits = logits_of_pictures(model, images.table, channels_of(model))
+    elif each.count > 1:
         viewed = ViewedItems(images.table, preparation, each)
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)
     else:
@@ -203,6 +209,14 @@ def refuse_broken_answers(logits: Tensor, names: Sequence[Any] | None = None) ->
             "weights are damaged, or the image_mean and image_std of its processor are not those that it was trained "
             "with. Copy or download the model again."
         )
+
+
+def logits_of_pictures(model: Any, table: ImageTable, channels: int) -> Tensor:
+    """-> b labels, of an exported graph that prepares pictures itself"""
+    pictures = table.each(lambda index: table.open(index).pixels(channels), "Predicting")
+    logits = torch.cat([model(pixel_values=Pictures([picture])).logits for picture in pictures])
+    refuse_broken_answers(logits)
+    return logits
 
 
 @torch.inference_mode()

@@ -1,0 +1,135 @@
+"""What of a model goes into a graph, its logits or all from a picture's bytes to probabilities, and what stays open."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from ..errors import UserError
+from ..explanation.attention_maps import rollout
+from ..explanation.passes import refuse_headless
+from ..families import find_family
+from ..modality import modality_of
+from ..models.fast_paths import plain_forms
+from ..training.calibration import MULTI_LABEL
+from .pixels import PixelPreparation
+
+PIXELS, PICTURE, LOGITS, PROBABILITIES, HEAT = "pixel_values", "images", "logits", "probabilities", "heat"
+MOST_AT_ONCE, LARGEST_SIDE = 4096, 16384
+
+
+class Logits(nn.Module):
+    """b (t) c h w -> b labels, and if asked b (t) h w, the rollout of attention over patches"""
+
+    def __init__(self, model: Any, *, heat: bool):
+        super().__init__()
+        self.model, self.heat = model, heat
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        logits = self.model(pixel_values=pixel_values).logits
+        return (logits, shares_of_largest(self.model, pixel_values)) if self.heat else (logits,)
+
+
+class Answer(nn.Module):
+    """h w c, bytes of a picture of any size -> labels, probabilities or of a regression numbers, and if asked h w, the
+    rollout of attention over patches"""
+
+    def __init__(self, model: Any, preparation: PixelPreparation, *, heat: bool):
+        super().__init__()
+        self.model, self.preparation, self.heat = model, preparation, heat
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        pixel_values = self.preparation(images)
+        answer = probabilities_of(self.model(pixel_values=pixel_values).logits, self.model.config.problem_type)[0]
+        return (answer, shares_of_largest(self.model, pixel_values)[0]) if self.heat else (answer,)
+
+
+def shares_of_largest(model: Any, pixel_values: Tensor) -> Tensor:
+    """b (t) c h w -> b (t) h w of patches, from 0 to 1"""
+    heat = rollout(model, pixel_values, pixel_values)  # which asks for no target
+    return heat / heat.amax(tuple(range(1, heat.ndim)), keepdim=True)
+
+
+def probabilities_of(logits: Tensor, problem_type: str | None) -> Tensor:
+    """b labels -> b labels, as a prediction says them"""
+    if problem_type == "regression":
+        return logits
+    return logits.sigmoid() if problem_type == MULTI_LABEL else logits.softmax(-1)
+
+
+class Graph(NamedTuple):
+    """What is exported, an example of what it takes, and which of its dimensions stay open.
+
+    open: a sentence on these for a card.
+    """
+
+    module: nn.Module
+    example: Tensor
+    sizes: Mapping[int, Any]
+    inputs: str
+    outputs: list[str]
+    open: str
+
+    def trace(self) -> ExportedProgram:
+        """Raises: UserError for a model whose code asks for what is only known when the graph runs."""
+        try:
+            # Attention to every token is part of the heat, and what is computed for it and for the logits is one.
+            with torch.no_grad(), without_warnings(), plain_forms() if HEAT in self.outputs else nullcontext():
+                return torch.export.export(
+                    self.module.eval(), (self.example,), dynamic_shapes=(dict(self.sizes),), strict=False
+                )
+        except (
+            torch._dynamo.exc.UserError,
+            torch.fx.experimental.symbolic_shapes.GuardOnDataDependentSymNode,
+        ) as error:
+            raise UserError(
+                f"The model's code does not go into one graph for {self.open} ({str(error).splitlines()[0]}); export "
+                "with --fixed-size."
+            ) from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Of what torch does in its own exporter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def graph_of(
+    model: Any, processor: Any, *, preprocessing: bool = False, heat: bool = False, fixed_size: bool = False
+) -> Graph:
+    """preprocessing: whether the graph begins with a picture's bytes, one picture at a time. heat: whether it also says
+    where attention went, which fixes the size. fixed_size: whether the configured size is all that it takes.
+
+    Raises: UserError for a model without a head, and a processor that does not go into a graph.
+    """
+    refuse_headless(model)
+    config = model.config
+    shape = modality_of(config).input_shape(config)
+    if preprocessing:
+        if len(shape) > 3:
+            raise UserError(
+                "Only pictures are prepared within a graph, and the model takes videos; export without --preprocessing."
+            )
+        preparation = PixelPreparation(processor, shape[0])
+        sizes = {0: Dim("height", min=2, max=LARGEST_SIDE), 1: Dim("width", min=2, max=LARGEST_SIDE)}
+        example = torch.zeros(37, 53, shape[0], dtype=torch.uint8)
+        module, outputs = Answer(model, preparation, heat=heat), [PROBABILITIES, *[HEAT] * heat]
+        return Graph(module, example, sizes, PICTURE, outputs, "one picture of any size")
+    family = find_family(getattr(config, "model_type", ""))
+    steps = {} if fixed_size or heat or family is None else family.open_sizes(config)
+    batch = Dim("batch", min=1, max=MOST_AT_ONCE)
+    sizes = {0: batch, **{at: one.step * Dim(one.name, min=one.fewest, max=one.most) for at, one in steps.items()}}
+    # Another size than the configured one, and no two sides alike, or the graph would hold for that alone.
+    example = torch.zeros(2, *shape)
+    for place, (at, one) in enumerate(steps.items()):
+        length = one.step * (max(one.fewest, -(-example.shape[at] // one.step)) + 1 + place)
+        example = example.narrow(at, 0, 1).repeat_interleave(length, at)
+    named = ", ".join(["any batch", *(f"any {one.name}" for one in steps.values())])
+    return Graph(Logits(model, heat=heat), example, sizes, PIXELS, [LOGITS, *[HEAT] * heat], named)

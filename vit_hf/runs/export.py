@@ -1,0 +1,246 @@
+"""From a classifier to a folder for another runtime, with a card that says how nearly it is the same there."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cards.export import export_card
+from ..data.batches.load_batches import reading_of
+from ..data.sources.split_record import SPLIT_FILE
+from ..data.sources.tables import ImageTable
+from ..errors import UserError
+from ..exporting.comparison import Measured, Trial
+from ..exporting.exported import ExportedClassifier, is_exported
+from ..exporting.formats import Format, Order, Precision, file_name, find_format, next_command
+from ..exporting.graphs import PICTURE, Graph, graph_of
+from ..exporting.runtimes import EXPORT
+from ..files import name_for_others, write_json, written_aside
+from ..hub.repository import CARD
+from ..modality import modality_of
+from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
+from ..version import __version__
+from .evaluate import data_settings, in_the_models_order
+from .recognize import choose_images, record_of_model
+
+RECIPE = "recipe.yaml"
+TRIED = 500  # real images, at most
+MEMORY = 400_000_000  # bytes of them
+CALIBRATION = 128  # real images, whose ranges int8 takes over
+AT_ONCE = 8
+RANDOM_PICTURES = ((37, 53), (240, 320), (64, 64))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. complaints: why it should not be used. next: the command that another tool takes it on with."""
+
+    dest: Path
+    files: dict[str, str]
+    measured: list[Measured]
+    open: str
+    complaints: list[str]
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Real:
+    """Real images or videos of a split, and as their labels the model's numbers; or none."""
+
+    table: ImageTable
+    labels: Tensor | None
+    preparation: Any
+
+    def some(self, count: int) -> "Real":
+        """Evenly of all of them, and no more than memory is for."""
+        count = min(count, len(self.table), max(1, MEMORY // (4 * self.preparation.bytes_per_image)))
+        chosen = np.unique(np.linspace(0, len(self.table) - 1, count).round().astype(int))
+        return replace(
+            self, table=self.table.select(chosen), labels=None if self.labels is None else self.labels[chosen]
+        )
+
+    def pixel_values(self, index: int) -> Tensor:
+        """-> (t) c h w, as the model takes it"""
+        return self.preparation.normalize_(self.preparation.pixels(self.table.open(index)).float().div_(255))
+
+    def picture(self, index: int) -> Tensor:
+        """-> h w c, bytes"""
+        return torch.from_numpy(np.ascontiguousarray(self.table.open(index).pixels(self.preparation.channels)))
+
+    def inputs(self, graph: Graph) -> dict[str, Tensor]:
+        """What the graph takes, by name: batches, or picture by picture."""
+        numbers = range(len(self.table))
+        if graph.inputs == PICTURE:
+            return {f"real {number}": self.picture(number) for number in numbers}
+        groups = (numbers[start : start + AT_ONCE] for start in numbers[::AT_ONCE])
+        return {f"real {group[0]}": torch.stack([self.pixel_values(number) for number in group]) for group in groups}
+
+
+def export(
+    model_name: str,
+    dest: Path,
+    to: str = "onnx",
+    *,
+    precisions: Sequence[Precision] = ("float32",),
+    preprocessing: bool = False,
+    heat: bool = False,
+    fixed_size: bool = False,
+    data: str | None = None,
+    images: int = TRIED,
+    allow_difference: bool = False,
+    overwrite: bool = False,
+    trust_remote_code: bool = False,
+) -> Exported:
+    """Write a classifier into the new folder `dest`, a file for each precision, and try each in its own runtime.
+
+    to: of `exporting.formats`. preprocessing, heat, fixed_size: as `graph_of`. data: real images to try it on, as
+    `data.name` of a recipe; None for the test images of the model's own recipe, if there are any. images: at most so
+    many of them. allow_difference: whether what differs too much is kept all the same.
+
+    Raises: UserError for a model that cannot be loaded or written so, a runtime that is missing or fails, and a folder
+    that is there already.
+    """
+    format_, handed = find_format(to)
+    refuse_precisions(to, format_, precisions)
+    refuse_unexported(dest, overwrite=overwrite)
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    if isinstance(model, ExportedClassifier):
+        raise UserError(f"{model_name} is an exported folder; export the model that it was made of.")
+    model = model.eval()
+    closed = fixed_size or not format_.opens_sizes
+    graph = graph_of(model, processor, preprocessing=preprocessing, heat=heat, fixed_size=closed)
+    real = real_images(model_name, model, processor, data)
+    if "int8" in precisions and format_.calibrated and real is None:
+        raise UserError(f"int8 for {to} is measured out on real images; name some with --data.")
+    names = label_names_of(model)
+    metadata = {
+        "labels": names,
+        "problem_type": model.config.problem_type or "single_label_classification",
+        "preprocessing": processor.to_dict(),
+    }
+    trial = trial_of(model, graph, real.some(images) if real and images else None)
+    calibration = calibration_of(graph, real) if format_.calibrated and real else ()
+    with written_aside(dest, replace=overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
+        save_facts(model, processor, folder)
+        for name in (RECIPE, SPLIT_FILE):  # which images it may be evaluated on
+            if (known := Path(model_name) / name).is_file():
+                shutil.copy(known, folder)
+        files = {precision: file_name(format_, precision) for precision in precisions}
+        record = {
+            "format": to if handed is None else handed.of,
+            "runtime": format_.runtime,
+            "file": files[precisions[0]],
+            "precision": precisions[0],
+            "files": files,
+            "input": graph.inputs,
+            "outputs": graph.outputs,
+            "open": graph.open,
+            "preprocessing": preprocessing,
+            "source": name_for_others(model_name),
+            "vit_hf": __version__,
+        }
+        write_json(folder / EXPORT, record)
+        order = Order(graph, metadata, calibration)
+        measured = []
+        for precision, name in files.items():
+            format_.write(order, precision, folder / name, Path(scratch))
+            measured.append(trial.measure(folder, name, precision, bytes_of(folder / name)))
+        complaints = [said for one in measured if (said := one.complaint())]
+        if complaints and not allow_difference:
+            raise UserError(
+                f"{'; '.join(complaints)}. Nothing is written to {dest}; --allow-difference writes it all the same."
+            )
+        write_json(folder / EXPORT, {**record, "measured": [asdict(one) for one in measured]})
+        export_card(dest.name, record, measured, names, model.config).save(folder / CARD)
+    shape = modality_of(model.config).input_shape(model.config)
+    command = None if handed is None else next_command(handed, dest / files[precisions[0]], graph.inputs, shape)
+    return Exported(dest, files, measured, graph.open, complaints, command)
+
+
+def refuse_precisions(to: str, found: Format, precisions: Sequence[Precision]) -> None:
+    for precision in precisions:
+        if precision not in found.precisions:
+            raise UserError(f"--to {to} writes {', '.join(found.precisions)}, and no {precision}.")
+
+
+def refuse_unexported(dest: Path, *, overwrite: bool) -> None:
+    """Raises: UserError for a folder with anything in it, but an earlier export where that may go."""
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return
+    if not overwrite or not dest.is_dir():
+        raise UserError(f"{dest} is there already; name a new folder, remove it first, or say --overwrite.")
+    if not is_exported(dest):
+        raise UserError(f"{dest} holds something else than an earlier export, which stays; name a new folder.")
+
+
+def save_facts(model: Any, processor: Any, folder: Path) -> None:
+    """config.json and preprocessor_config.json, without the code that a model brought."""
+    config = model.config.to_dict()
+    write_json(folder / "config.json", {name: config[name] for name in config if name != "auto_map"})
+    processor.save_pretrained(folder)
+    for code in folder.glob("*.py"):
+        code.unlink()
+
+
+def real_images(model_name: str, model: Any, processor: Any, data: str | None) -> Real | None:
+    """Those that are named, or the test images of the model's own recipe; None where nothing is known of any.
+
+    Raises: UserError for data that is named and cannot be read, or has other labels.
+    """
+    recipe, record = Path(model_name) / RECIPE, record_of_model(model_name)
+    if data is None and not recipe.is_file():
+        return None
+    settings, modality = data_settings(model_name, data, (), record), modality_of(model.config)
+    preparation = modality.preparation(processor, channels_of(model))
+    try:
+        chosen = choose_images(settings, None, modality, record, own=data is None)
+    except UserError:
+        if data is not None:
+            raise
+        return None  # the images of a recipe that came from another machine
+    table = in_the_models_order(chosen.table, chosen.label_names, label_names_of(model))
+    table = replace(table, reading=reading_of(settings, preparation))
+    classes = table.labels.ndim == 1
+    return Real(table, torch.from_numpy(table.labels) if classes else None, preparation)
+
+
+def trial_of(model: Any, graph: Graph, real: Real | None) -> Trial:
+    """Random inputs of the configured size and of others, and all real ones, with what PyTorch says to each."""
+    inputs = {**random_inputs(model, graph), **(real.inputs(graph) if real else {})}
+    module = graph.module.eval()
+    with torch.inference_mode():
+        expected = {name: [output.clone() for output in module(value)] for name, value in inputs.items()}
+    classes = (model.config.problem_type or "single_label_classification") == "single_label_classification"
+    return Trial(inputs, expected, graph.outputs, classes, real.labels if real and classes else None)
+
+
+def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shape = modality_of(model.config).input_shape(model.config)
+    if graph.inputs == PICTURE:
+        return {
+            f"random {height} x {width}": torch.randint(
+                256, (height, width, shape[0]), generator=generator, dtype=torch.uint8
+            )
+            for height, width in RANDOM_PICTURES
+        }
+    found = {"random": torch.randn(AT_ONCE, *shape, generator=generator)}
+    found["random, one"] = torch.randn(1, *shape, generator=generator)
+    other = tuple(graph.example.shape[1:])
+    return found if other == shape else {**found, "random, other size": torch.randn(3, *other, generator=generator)}
+
+
+def calibration_of(graph: Graph, real: Real) -> list[np.ndarray]:
+    return [values.numpy() for values in real.some(CALIBRATION).inputs(graph).values()]
+
+
+def bytes_of(path: Path) -> int:
+    """With the weights, where they lie in a file beside it."""
+    beside = path.with_suffix(".bin")
+    return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
