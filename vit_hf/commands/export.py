@@ -64,8 +64,8 @@ def main(words: Sequence[str] | None = None) -> int:
         "--to",
         default="onnx",
         metavar="FORMAT",
-        help="onnx (where not said), openvino, torch, aotinductor, transformers.js; or coreml, executorch, litert, ncnn, "
-        "tensorrt, whose own tools make them of what is written",
+        help="onnx (where not said), openvino, torch, aotinductor, transformers.js; or coreml, executorch, litert, "
+        "ncnn, tensorrt, whose own tools make them of what is written",
     )
     parse.add_argument("--precision", nargs="+", default=["float32"], choices=("float32", "float16", "int8"))
     parse.add_argument("--preprocessing", action="store_true", help="from a picture's bytes to probabilities")

@@ -1,1 +1,1 @@
-"""Change here where a model goes from here: graphs for other runtimes, how they are written, run and held to account."""
+"""Graphs of models for other runtimes: what goes into them, how they are written, run, and compared with PyTorch."""

@@ -23,9 +23,12 @@ LOSS_BOUND = 0.005  # of a share of right answers, where weights lose bits
 
 @dataclass(frozen=True)
 class Measured:
-    """A file beside PyTorch. seconds: a run of `items` together. random, real: the largest difference of a number, of
-    random inputs and of real ones. agreement: of the most probable labels of so many real images. accuracy, of_torch: of
-    these, where they have labels. heat: the largest difference of the heat map."""
+    """A file beside PyTorch. seconds: a run of `items` together.
+
+    random, real: the largest difference of a number, of random inputs and of real ones. agreement: of the most probable
+    labels of so many real images. accuracy, of_torch: of these, where they have labels. heat: the largest difference of
+    the heat map.
+    """
 
     precision: str
     size: int
@@ -51,8 +54,8 @@ class Measured:
         lost = self.of_torch - self.accuracy
         if self.precision != "float32" and lost > LOSS_BOUND:
             return (
-                f"the {self.precision} file names {self.accuracy:.2%} of {self.images:,} right, {100 * lost:.2f} points "
-                f"less than PyTorch, and {100 * LOSS_BOUND:g} are allowed"
+                f"the {self.precision} file names {self.accuracy:.2%} of {self.images:,} right, {100 * lost:.2f} "
+                f"points less than PyTorch, and {100 * LOSS_BOUND:g} are allowed"
             )
         return None
 

@@ -79,7 +79,7 @@ def load_exported(folder: Path) -> tuple[ExportedClassifier, Any]:
         wrong = f"has no {missing[0]}" if missing else f"names the runtime {record['runtime']!r}"
         raise UserError(f"{folder / EXPORT} {wrong}; export the model again.")
     file = folder / str(record["file"])
-    if not file.is_file() or file.resolve().parent != folder.resolve():
+    if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{folder} has no file {record['file']}, which {EXPORT} names; export the model again.")
     try:
         config = AutoConfig.from_pretrained(folder)

@@ -1,7 +1,7 @@
 """The formats that a model is written in, and those that another tool makes of one of them."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -14,6 +14,10 @@ from .graphs import Graph
 
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+NAMED: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
+OF_TRANSFORMERS_JS: Mapping[Precision, str] = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 
 
 class Order(NamedTuple):
@@ -29,6 +33,8 @@ class Format(NamedTuple):
 
     write: (order, precision, path, where other files may lie meanwhile). opens_sizes: whether sizes beside the batch
     may stay open. calibrated: whether int8 needs real images. needs: packages, and extra: of ours that brings them.
+    file: what a file is called behind the folder that it lies in. stock: whether configuration and processor are
+    those of transformers' own model, where it has the same.
     """
 
     runtime: str
@@ -39,6 +45,9 @@ class Format(NamedTuple):
     calibrated: bool = False
     needs: tuple[str, ...] = ()
     extra: str = ""
+    file: str = "model"
+    stock: bool = False
+    suffixes: Mapping[Precision, str] = NAMED
 
 
 def onnx_of(order: Order, scratch: Path) -> Path:
@@ -67,12 +76,15 @@ def write_openvino(order: Order, precision: Precision, path: Path, scratch: Path
         openvino_files.write_openvino(source, path, half=precision == "float16")
 
 
+ONNX = Format(
+    "onnxruntime", "onnx", write_onnx, PRECISIONS, needs=("onnx", "onnxscript", "onnxruntime"), extra="export"
+)
 FORMATS: dict[str, Format] = {
-    "onnx": Format(
-        "onnxruntime", "onnx", write_onnx, PRECISIONS, needs=("onnx", "onnxscript", "onnxruntime"), extra="export"
-    ),
+    "onnx": ONNX,
+    "transformers.js": ONNX._replace(file="onnx/model", stock=True, suffixes=OF_TRANSFORMERS_JS),
     "openvino": Format(
         *("openvino", "xml", write_openvino, PRECISIONS),
+        opens_sizes=False,  # it computes learned positions of other sizes wrongly
         calibrated=True,
         needs=("onnx", "onnxscript", "openvino", "nncf"),
         extra="openvino",
@@ -159,4 +171,4 @@ def next_command(handed: Handed, file: Path, inputs: str, shape: Sequence[int]) 
 
 
 def file_name(found: Format, precision: Precision) -> str:
-    return f"model{'' if precision == 'float32' else f'_{precision}'}.{found.ending}"
+    return f"{found.file}{found.suffixes[precision]}.{found.ending}"

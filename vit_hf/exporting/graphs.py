@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import UserError as TraceError
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from ..errors import UserError
 from ..explanation.attention_maps import rollout
@@ -82,10 +84,7 @@ class Graph(NamedTuple):
                 return torch.export.export(
                     self.module.eval(), (self.example,), dynamic_shapes=(dict(self.sizes),), strict=False
                 )
-        except (
-            torch._dynamo.exc.UserError,
-            torch.fx.experimental.symbolic_shapes.GuardOnDataDependentSymNode,
-        ) as error:
+        except (TraceError, GuardOnDataDependentSymNode) as error:
             raise UserError(
                 f"The model's code does not go into one graph for {self.open} ({str(error).splitlines()[0]}); export "
                 "with --fixed-size."
@@ -112,14 +111,15 @@ def graph_of(
     refuse_headless(model)
     config = model.config
     shape = modality_of(config).input_shape(config)
+    channels = shape[-3]
     if preprocessing:
         if len(shape) > 3:
             raise UserError(
                 "Only pictures are prepared within a graph, and the model takes videos; export without --preprocessing."
             )
-        preparation = PixelPreparation(processor, shape[0])
+        preparation = PixelPreparation(processor, channels)
         sizes = {0: Dim("height", min=2, max=LARGEST_SIDE), 1: Dim("width", min=2, max=LARGEST_SIDE)}
-        example = torch.zeros(37, 53, shape[0], dtype=torch.uint8)
+        example = torch.zeros(37, 53, channels, dtype=torch.uint8)
         module, outputs = Answer(model, preparation, heat=heat), [PROBABILITIES, *[HEAT] * heat]
         return Graph(module, example, sizes, PICTURE, outputs, "one picture of any size")
     family = find_family(getattr(config, "model_type", ""))

@@ -183,8 +183,8 @@ class Family:
         return inputs
 
     def open_sizes(self, config: Any) -> Mapping[int, Steps]:
-        """By the dimensions of pixel_values, what one exported graph takes beside any batch; none where it is traced for
-        the configured size alone."""
+        """By the dimensions of pixel_values, what one exported graph takes beside any batch: nothing where it is traced
+        for the configured size alone."""
         return {}
 
     def timm_converter(self) -> Converter | None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..cards.export import export_card
+from ..conversion.core.preprocessing import stock_processor
+from ..conversion.transformers.convert import convert_to_transformers
 from ..data.batches.load_batches import reading_of
 from ..data.sources.split_record import SPLIT_FILE
 from ..data.sources.tables import ImageTable
@@ -42,7 +44,7 @@ class Exported:
     """What was written. complaints: why it should not be used. next: the command that another tool takes it on with."""
 
     dest: Path
-    files: dict[str, str]
+    files: dict[Precision, str]
     measured: list[Measured]
     open: str
     complaints: list[str]
@@ -127,11 +129,11 @@ def export(
     trial = trial_of(model, graph, real.some(images) if real and images else None)
     calibration = calibration_of(graph, real) if format_.calibrated and real else ()
     with written_aside(dest, replace=overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
-        save_facts(model, processor, folder)
+        save_facts(*(stock_of(model, processor) if format_.stock else (model.config, processor)), folder)
         for name in (RECIPE, SPLIT_FILE):  # which images it may be evaluated on
             if (known := Path(model_name) / name).is_file():
                 shutil.copy(known, folder)
-        files = {precision: file_name(format_, precision) for precision in precisions}
+        files: dict[Precision, str] = {precision: file_name(format_, precision) for precision in precisions}
         record = {
             "format": to if handed is None else handed.of,
             "runtime": format_.runtime,
@@ -149,6 +151,7 @@ def export(
         order = Order(graph, metadata, calibration)
         measured = []
         for precision, name in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             format_.write(order, precision, folder / name, Path(scratch))
             measured.append(trial.measure(folder, name, precision, bytes_of(folder / name)))
         complaints = [said for one in measured if (said := one.complaint())]
@@ -179,10 +182,29 @@ def refuse_unexported(dest: Path, *, overwrite: bool) -> None:
         raise UserError(f"{dest} holds something else than an earlier export, which stays; name a new folder.")
 
 
-def save_facts(model: Any, processor: Any, folder: Path) -> None:
+def stock_of(model: Any, processor: Any) -> tuple[Any, Any]:
+    """-> configuration and processor of transformers' own model that is the same function
+
+    Raises: UserError where transformers has none.
+    """
+    try:
+        twin, _ = convert_to_transformers(model)
+        stock, changes = stock_processor(processor)
+        if stock is None:
+            raise UserError(f"{changes[0]}.")
+        twin.config.architectures = [type(twin).__name__]
+    except UserError as error:
+        raise UserError(
+            f"Transformers.js knows the models of transformers, and this one is none of them: {error} "
+            "`vit-hf demo MODEL --static DEST` makes a page that runs it in a browser without Transformers.js."
+        ) from error
+    return twin.config, stock
+
+
+def save_facts(config: Any, processor: Any, folder: Path) -> None:
     """config.json and preprocessor_config.json, without the code that a model brought."""
-    config = model.config.to_dict()
-    write_json(folder / "config.json", {name: config[name] for name in config if name != "auto_map"})
+    said = config.to_dict()
+    write_json(folder / "config.json", {name: said[name] for name in said if name != "auto_map"})
     processor.save_pretrained(folder)
     for code in folder.glob("*.py"):
         code.unlink()
