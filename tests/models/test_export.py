@@ -35,9 +35,8 @@ CLIP_KINDS = [
     if (attention, position) != ("joint_space_time", "rotary")
 ]
 OTHER_CLIPS = [(3, 1), (1, 2), (2, 4), (5, 9), (1, 20)]  # how many, and of how many frames
-BATCH, ROWS, COLUMNS = Dim("batch", min=1, max=64), Dim("rows", min=2, max=32), Dim("columns", min=2, max=32)
+BATCH = Dim("batch", min=1, max=64)
 FRAMES = Dim("frames", min=1, max=256)
-HEIGHT, WIDTH = Dim("height", min=5, max=512), Dim("width", min=5, max=512)
 
 pytestmark = [
     # torch's exporter pickles by an old name, is told of torchvision's operators without torchvision, and asks
@@ -141,39 +140,6 @@ def test_the_tokens_of_clips_of_any_length_come_out_of_one_graph():
     for frames in (1, 3, 8):
         pixels = clips(1, frames)
         torch.testing.assert_close(program.module()(pixels).last_hidden_state, model(pixels).last_hidden_state)
-
-
-# The model, what it is exported with, the sizes that are left open, and others that go through the same graph.
-PATCHES = {0: BATCH, 2: 8 * ROWS, 3: 8 * COLUMNS}
-OPEN = {
-    "vit": lambda: (tiny(Classifier), images(2, 48, 40), PATCHES, [images(3, 64, 24), images(1, 16, 80)]),
-    # Images that patches or windows do not divide, that one window holds, or that are smaller.
-    "swin": lambda: (
-        tiny_swin(SwinTransformerForImageClassification, depths=[2, 1]),
-        images(2, 48, 40),
-        {0: BATCH, 2: HEIGHT, 3: WIDTH},
-        [images(3, 33, 45), images(1), images(2, 5, 70), images(1, 8, 8), images(2, 7, 6)],
-    ),
-    "timesformer": lambda: (
-        tiny_timesformer(TimeSformerForVideoClassification),
-        clips(2, height=48, width=40),
-        {0: BATCH, 3: 8 * ROWS, 4: 8 * COLUMNS},
-        [clips(3, height=64, width=24), clips(1, height=16, width=80)],
-    ),
-}
-
-
-@pytest.mark.parametrize("family", OPEN)
-def test_one_graph_takes_images_of_any_size_in_torch_and_in_onnx(family, monkeypatch):
-    silence(monkeypatch)
-    model, example, sizes, others = OPEN[family]()
-    program = exported(model, example, sizes)
-    session = session_of(torch.onnx.export(program, dynamo=True, verbose=False))
-    graph = program.module()
-    for pixels in [example, *others]:
-        expected = model(pixels).logits
-        torch.testing.assert_close(graph(pixels).logits, expected)
-        torch.testing.assert_close(logits_of(session, pixels), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Measured:
         if self.accuracy is None or self.of_torch is None:
             return None
         lost = self.of_torch - self.accuracy
-        if self.precision != "float32" and lost > LOSS_BOUND:
+        if self.precision != "float32" and lost > LOSS_BOUND + 1e-9:
             return (
                 f"the {self.precision} file names {self.accuracy:.2%} of {self.images:,} right, {100 * lost:.2f} "
                 f"points less than PyTorch, and {100 * LOSS_BOUND:g} are allowed"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import UserError as TraceError
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from transformers import PreTrainedModel
 
 from ..errors import UserError
 from ..explanation.attention_maps import rollout
@@ -76,11 +77,15 @@ class Graph(NamedTuple):
     outputs: list[str]
     open: str
 
-    def trace(self) -> ExportedProgram:
-        """Raises: UserError for a model whose code asks for what is only known when the graph runs."""
+    def trace(self, *, attention: str | None = None) -> ExportedProgram:
+        """attention: the backend that is traced; None for the model's own.
+
+        Raises: UserError for a model whose code asks for what is only known when the graph runs.
+        """
         try:
             # Attention to every token is part of the heat, and what is computed for it and for the logits is one.
-            with torch.no_grad(), without_warnings(), plain_forms() if HEAT in self.outputs else nullcontext():
+            plain = plain_forms() if HEAT in self.outputs else nullcontext()
+            with torch.no_grad(), without_warnings(), plain, attending(self.module, attention):
                 return torch.export.export(
                     self.module.eval(), (self.example,), dynamic_shapes=(dict(self.sizes),), strict=False
                 )
@@ -89,6 +94,20 @@ class Graph(NamedTuple):
                 f"The model's code does not go into one graph for {self.open} ({str(error).splitlines()[0]}); export "
                 "with --fixed-size."
             ) from error
+
+
+@contextmanager
+def attending(module: nn.Module, backend: str | None) -> Iterator[None]:
+    """Within it the attention of all models in a module runs on this backend."""
+    models = [one for one in module.modules() if isinstance(one, PreTrainedModel)][:1] if backend else []
+    before = [model.config._attn_implementation for model in models]
+    try:
+        for model in models:
+            model.set_attn_implementation(backend or "")
+        yield
+    finally:
+        for model, own in zip(models, before, strict=True):
+            model.set_attn_implementation(own or "eager")
 
 
 @contextmanager

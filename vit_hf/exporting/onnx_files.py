@@ -20,7 +20,8 @@ def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, Any]) -> None:
     log = logging.getLogger(REGISTRATION)
     before = log.level
     log.setLevel(logging.ERROR)
-    traced = graph.trace()
+    # Written out, for of the fused one torch's exporter loses the strides where there are biases.
+    traced = graph.trace(attention="eager")
     try:
         with without_warnings():
             program: Any = torch.onnx.export(

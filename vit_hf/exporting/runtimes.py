@@ -28,7 +28,13 @@ def open_onnx(path: Path, threads: int | None) -> Run:
     options.log_severity_level = 3
     if threads:
         options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
+    faults: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    # Its exceptions have no class in common.
+    broken = tuple(kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
+    except broken as error:
+        raise ValueError(str(error)) from error
     (given,) = session.get_inputs()
     return lambda values: [np.asarray(found) for found in session.run(None, {given.name: values})]
 

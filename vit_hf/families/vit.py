@@ -112,9 +112,7 @@ class VisionTransformer(Family):
     layer_classes = (Block,)
 
     def open_sizes(self, config: Any) -> Mapping[int, Steps]:
-        """Whole patches; of relative biases torch's exporter to ONNX loses the size."""
-        closed = config.partial_patches == "cut" or config.position_embedding == "relative_bias"
-        return {} if closed else open_patches(config, 2)
+        return {} if config.partial_patches == "cut" else open_patches(config, 2)
 
     def timm_converter(self) -> Converter:
         from ..conversion.timm import vit, vit_config
