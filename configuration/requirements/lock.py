@@ -44,7 +44,8 @@ def write(name: str, purpose: str, lines: list[str]) -> None:
 def floors() -> list[str]:
     """Every `name>=version` that a run or its tests may meet, as `name==version`."""
     named = PROJECT["dependencies"] + [each for extra in ("fast", "video", "test") for each in EXTRAS[extra]]
-    tools = ("pyright", "ruff")  # which no test imports
+    # Which none of the tests at the floors imports.
+    tools = ("gradio", "litserve", "nncf", "openvino", "playwright", "pyright", "ruff")
     return sorted({each.replace(">=", "==") for each in named if not each.startswith(tools)})
 
 
