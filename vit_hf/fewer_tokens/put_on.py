@@ -37,7 +37,7 @@ class FewerTokens:
     whole: bool = False
 
 
-class Step(NamedTuple):
+class BlockInput(NamedTuple):
     """What a block is called with beside its tokens. queries: as in `VisionTransformerModel.queries_of_layers`."""
 
     grid: Grid
@@ -89,7 +89,7 @@ def computed_with_fewer(
     merged = Merged(None if seen is None else seen.float(), None, rotary, way.whole)
     queries_of_layers = self.queries_of_layers(alone=pooled_only and seen is None)
     for layer, r, queries in zip(self.layers, way.r, queries_of_layers, strict=True):
-        tokens, merged = layer(tokens, Step(grid, merged, r, prefix, queries))  # b n d, fewer and fewer
+        tokens, merged = layer(tokens, BlockInput(grid, merged, r, prefix, queries))  # b n d, fewer and fewer
     tokens, pooled = self.normalize_and_pool(tokens, read_by_pool(self.pool, tokens, merged, seen))
     if merged.members is not None and not (pooled_only or merged.whole):
         tokens = rows(tokens, merged.members)
@@ -98,7 +98,7 @@ def computed_with_fewer(
 
 def of_block(self: Any, tokens: Tensor, step: Any, *context: Any, **named: Any) -> Any:
     """b n d -> b (n - r) d, merged between attention and feed-forward, and what these stand for."""
-    if not isinstance(step, Step):
+    if not isinstance(step, BlockInput):
         return type(self).forward(self, tokens, step, *context, **named)
     merged = step.merged
     attended, _, keys = self.attention(
