@@ -72,6 +72,6 @@ if __name__ == "__main__":
         ours = importlib.import_module("vit_hf")
         print(
             json.dumps(
-                {"there": there, "errors": errors, "ours": [getattr(ours, n).__name__ for n in ours.__all__[:-1]]}
+                {"there": there, "errors": errors, "ours": [getattr(ours, n).__name__ for n in ours.__all__ if n != "__version__"]}
             )
         )
