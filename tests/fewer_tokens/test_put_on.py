@@ -324,6 +324,7 @@ def test_what_layers_cannot_show_and_backends_cannot_add_is_refused():
     for name in ("output_hidden_states", "output_attentions"):
         with pytest.raises(UserError, match=f"{name}: layers that merge"):
             model(images(), **{name: True})
-    model.config._attn_implementation_internal = "flash_attention_2"
-    with pytest.raises(UserError, match="'flash_attention_2' does not allow"):
-        model(images())
+    for backend in ("flash_attention_2", "flex_attention"):
+        model.config._attn_implementation_internal = backend
+        with pytest.raises(UserError, match=f"'{backend}' does not allow; .* one of eager, sdpa"):
+            model(images())

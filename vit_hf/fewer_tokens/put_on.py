@@ -11,19 +11,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import can_return_tuple
 
 from ..errors import UserError
-from ..models.attention import ATTENTION_FUNCTIONS, eager_attention, split_heads
+from ..models.attention import ATTENTION_FUNCTIONS, split_heads
 from ..models.modeling_base import check_pixels, seen_tokens
 from ..models.modeling_vit import rotary_angles
 from ..models.pooling import AttentionPool
 from ..models.positions import Angles, Grid, apply_rotary
 from .matching import Merged, chosen_patches, merge, rows
 from .schedule import TokenMergingSettings, settings_of
-
-FLEX = "flex_attention"
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def of_block(self: Any, tokens: Tensor, step: Any, *context: Any, **named: Any) 
     attended, _, keys = self.attention(
         self.attention_norm(tokens),
         step.grid,
-        mask_of(merged, tokens, self.attention.config._attn_implementation),
+        None if (bias := merged.bias(tokens.dtype)) is None else bias[:, None, None, :],
         merged.rotary,
         num_queries=step.queries,
         with_keys=True,
@@ -135,8 +132,7 @@ def of_attention(
     alike = key.detach().mean(1)
     if rotary is not None:
         query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
-    backend = "eager" if output_attentions else self.config._attn_implementation
-    attend = ATTENTION_FUNCTIONS.get(backend) or ALL_ATTENTION_FUNCTIONS.get_interface(backend, eager_attention)
+    attend = ATTENTION_FUNCTIONS["eager" if output_attentions else self.config._attn_implementation or "eager"]
     dropout = self.dropout_rate if self.training else 0.0
     mixed, weights = attend(self, query[:, :, :num_queries], key, value, mask, scaling=self.scaling, dropout=dropout)
     return self.dropout(self.output(mixed.flatten(-2))), weights, alike
@@ -150,15 +146,6 @@ def kept_of(
         cosines, sines = (turn[places][:, None] for turn in rotary)  # b 1 k e
         rotary = (cosines, sines)
     return rows(tokens, places), None if seen is None else seen.gather(1, places), rotary
-
-
-def mask_of(merged: Merged, tokens: Tensor, backend: str | None) -> Tensor | None:
-    """-> b 1 1 n, or for flex attention, which reads it by queries too, b 1 n n"""
-    bias = merged.bias(tokens.dtype)
-    if bias is None:
-        return None
-    bias = bias[:, None, None, :]
-    return bias.expand(-1, -1, tokens.shape[1], -1) if backend == FLEX else bias
 
 
 def read_by_pool(pool: nn.Module | None, tokens: Tensor, merged: Merged, seen: Tensor | None) -> Tensor | None:
@@ -284,10 +271,10 @@ def refuse_whole_grids(model: Any, field: str) -> None:
 
 
 def refuse_backend(backend: str | None) -> None:
-    if backend not in (None, *ATTENTION_FUNCTIONS, FLEX):
+    if backend not in (None, *ATTENTION_FUNCTIONS):  # flex attention would, but on CPUs torch 2.13 dies of it
         raise UserError(
-            f"Merged tokens add a term to the scores of attention, which {backend!r} does not allow; load the model "
-            f"with attn_implementation='sdpa' (or {FLEX}, or eager)."
+            f"Merged and left-out tokens need a term in attention's scores that {backend!r} does not allow; load the "
+            f"model with attn_implementation as one of {', '.join(ATTENTION_FUNCTIONS)}."
         )
 
 
