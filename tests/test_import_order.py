@@ -40,6 +40,7 @@ FLOORS = [
     ["models.modeling_*", "models.__init__", "completion.__init__"],
     ["modality"],
     ["families.*"],
+    ["fewer_tokens.*"],
     ["public"],
     ["__init__"],
     ["hub.*", "data.decode.*"],

@@ -1,6 +1,7 @@
 """What `import vit_hf` gives. Importing this registers every family."""
 
 from .families import register_installed, register_own
+from .fewer_tokens.put_on import drop_patches, merge_tokens
 from .models.configuration_swin import SwinTransformerConfig
 from .models.configuration_timesformer import TimeSformerConfig
 from .models.configuration_vit import VisionTransformerConfig
@@ -35,6 +36,8 @@ __all__ = [
     "VisionTransformerForMaskedImageModeling",
     "VisionTransformerModel",
     "__version__",
+    "drop_patches",
+    "merge_tokens",
 ]
 
 register_own()

@@ -195,7 +195,7 @@ def test_a_folder_of_peers_that_is_not_there_is_named():
 
 def test_the_whole_benchmark_measures_and_writes_what_it_measured(tmp_path: Path, capsys):
     out = tmp_path / "made" / "benchmark.json"
-    words = "--sizes ti --batch 2 --rounds 2 --image-size 32 --device cpu --json"
+    words = "--sizes ti --batch 2 --rounds 2 --image-size 32 --device cpu --token-merging 1 --json"
     assert main([*words.split(), str(out)]) == 0
     printed = capsys.readouterr().out
     record = json.loads(out.read_text())
@@ -203,7 +203,7 @@ def test_the_whole_benchmark_measures_and_writes_what_it_measured(tmp_path: Path
     assert record["versions"]["torch"] == torch.__version__
     for comparison in record["comparisons"]:
         libraries = {row["library"]: row for row in comparison["rows"]}
-        assert {OURS, "transformers"} <= set(libraries)
+        assert {OURS, f"{OURS}, merging 1", "transformers"} <= set(libraries)
         assert all(row["images_per_second"] > 0 and row["memory"] > 0 for row in libraries.values())
         assert libraries["transformers"]["ours_against_it"]["median"] > 0
     inference, training = record["comparisons"]

@@ -42,6 +42,12 @@ def test_labels_that_the_model_does_not_know_are_named(trained: Path, tmp_path: 
     assert "The model does not know the labels 'cat'; it knows '0', '1'" in capsys.readouterr().err
 
 
+def test_figures_of_merged_tokens_say_so(trained: Path, tmp_path: Path, capsys):
+    assert main([str(trained), "--token-merging", "4", "--output", str(tmp_path / "merged.json")]) == 0
+    assert "split of digits, merging 4 tokens a layer" in capsys.readouterr().out
+    assert json.loads((tmp_path / "merged.json").read_text())["token_merging"] == "4"
+
+
 def damaged(trained: Path, folder: Path, weights: bytes) -> Path:
     for path in trained.iterdir():
         if path.suffix in (".json", ".py", ".yaml"):

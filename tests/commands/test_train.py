@@ -129,6 +129,12 @@ def test_a_recipe_with_every_augmentation_trains_from_jpegs(tmp_path: Path, reci
         (["--data.mean", "[0.1, 0.2]"], "for 3 channels"),
         (["--data.train_split", "train", "--data.name", "./nowhere/x"], "no file or folder './nowhere/x'"),
         (["--data.name", "{empty}"], "no class folders"),
+        (["--optimization.token_merging.r", "-1"], "-1 tokens cannot be merged"),
+        (["--optimization.token_merging.r", "[1, 1, 1, 1, 1]"], "5 numbers of tokens are given for"),
+        (
+            ["--model.position_embedding", "relative_bias", "--optimization.patch_dropout", "0.5"],
+            "a bias for each step",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(tmp_path: Path, recipe: Path, capsys, words: list[str], message: str):

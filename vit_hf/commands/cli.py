@@ -30,6 +30,7 @@ COMMANDS = {
 EXPECTED = (UserError, OSError)
 FAILED, MISUSED = 1, 2
 OF_IMAGES = "average views of each image: flip (where not said), crops, flip,crops, or a number of them"
+OF_VIT = "tokens that each layer of a ViT merges (ToMe): a number, such as 13, or one for each layer, as 16,16,8"
 RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cli import OF_IMAGES, given_arguments, guarded, parser
+from .cli import OF_IMAGES, OF_VIT, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits --output outputs/digits/evaluation
@@ -34,13 +34,15 @@ def run(given: Namespace, overrides: Sequence[str]) -> int:
         views=given.views,
         tta=given.tta,
         batch_size=given.batch_size,
+        token_merging=given.token_merging,
         trust_remote_code=given.trust_remote_code,
     )
     plural = found.images.table.modality.plural
     if found.told:
         print(found.told)
     shown = figures(found.metrics, plural, found.intervals)
-    print(f"{found.model} on the {found.split} split of {found.settings.name}\n\n{shown}")
+    merging = "" if given.token_merging is None else f", merging {given.token_merging} tokens a layer"
+    print(f"{found.model} on the {found.split} split of {found.settings.name}{merging}\n\n{shown}")
     if given.output is not None:
         print(f"\nwritten to {given.output}: {', '.join(found.save(given.output, overwrite=given.overwrite))}")
         print("".join(f"{note}\n" for note in found.review(given.output)), end="")
@@ -63,6 +65,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 1x3")
     parse.add_argument("--tta", nargs="?", const="flip", metavar="VIEWS", help=OF_IMAGES)
     parse.add_argument("--batch-size", type=int, default=64)
+    parse.add_argument("--token-merging", metavar="R", help=OF_VIT)
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     given, overrides = parse.parse_known_args(given_arguments(words))
     return guarded(run, given, overrides)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .cli import FAILED, given_arguments, guarded, parser
+from .cli import FAILED, OF_VIT, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples
@@ -47,6 +47,7 @@ def run(given: Namespace) -> int:
         methods=methods,
         target=given.target,
         options=options,
+        token_merging=given.token_merging,
         **reading,
     )
     if given.json:
@@ -91,6 +92,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--target", help="the label to explain (the most probable one where not said)")
     parse.add_argument("--layer", type=layer_number_or_name, help="of attention a number, of grad_cam a module's name")
     parse.add_argument("--head", type=int, help="of attention one head (their mean where not said)")
+    parse.add_argument("--token-merging", metavar="R", help=OF_VIT)
     parse.add_argument("--output", type=Path, default=Path("explanations"), help="a folder for the pictures")
     parse.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parse.add_argument("--max-pixels", type=int, help="larger images are not read (179 million where not said)")

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from .cli import FAILED, OF_IMAGES, given_arguments, guarded, parser
+from .cli import FAILED, OF_IMAGES, OF_VIT, given_arguments, guarded, parser
 
 EXAMPLES = """\
   {program} outputs/digits outputs/digits/examples
@@ -29,6 +29,7 @@ def run(given: Namespace) -> int:
         tta=given.tta,
         batch_size=given.batch_size,
         max_pixels=given.max_pixels,
+        token_merging=given.token_merging,
         trust_remote_code=given.trust_remote_code,
     )
     if given.json:
@@ -62,6 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--views", metavar="CLIPSxCROPS", help="of each video, whose answers are averaged, such as 3x3")
     parse.add_argument("--tta", nargs="?", const="flip", metavar="VIEWS", help=OF_IMAGES)
     parse.add_argument("--batch-size", type=int, default=64)
+    parse.add_argument("--token-merging", metavar="R", help=OF_VIT)
     parse.add_argument("--max-pixels", type=int, help="larger images are not read (179 million where not said)")
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")
     return guarded(run, parse.parse_args(given_arguments(words)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..errors import UserError
+from ..fewer_tokens.put_on import token_for_each_patch
 from ..models.positions import Grid
 from ..models.shapes import grid_of
 from ..models.window_blocks import halved
@@ -104,7 +105,7 @@ def logits_behind(model: nn.Module, module: nn.Module, pixel_values: Tensor) -> 
         torch.set_grad_enabled(True)  # until the surrounding no_grad ends
         return (leaf, *output[1:]) if isinstance(output, tuple) else leaf
 
-    with evaluating(model), hooked_on(iter([module.register_forward_hook(begin_graph)])):
+    with evaluating(model), token_for_each_patch(model), hooked_on(iter([module.register_forward_hook(begin_graph)])):
         logits = model(pixel_values).logits
     if not leaves:
         raise UserError(f"The layer {type(module).__name__} takes no part in what the model makes of these images.")
@@ -159,13 +160,13 @@ def looks_in(step: LayerCall, tokens: Tensor) -> tuple[Tensor, list[AttentionCal
 
     def keep(module: Any, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> Any:
         arguments = inspect.signature(module.forward).bind(*given, **named).arguments
-        mixed, weights = output
+        mixed, weights, *rest = output
         of_class = None
         if getattr(module, "class_sees_all", False) and mixed.shape[1] == arguments["tokens"].shape[1]:
             first, of_class = class_among_all(module, arguments)
             mixed = torch.cat([first, mixed[:, 1:]], dim=1)
         found.append(AttentionCall(module, arguments, weights, of_class))
-        return mixed, weights
+        return mixed, weights, *rest
 
     def handles() -> Iterator[RemovableHandle]:
         for module in attentions:
@@ -173,7 +174,8 @@ def looks_in(step: LayerCall, tokens: Tensor) -> tuple[Tensor, list[AttentionCal
             yield module.register_forward_hook(keep, with_kwargs=True)
 
     with hooked_on(handles()):
-        return step.module(tokens, *step.context, **step.named), found
+        left = step.module(tokens, *step.context, **step.named)
+    return left[0] if isinstance(left, tuple) else left, found
 
 
 def class_among_all(module: Any, arguments: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ from ..data.sources.split_record import SplitRecord
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..exporting.exported import PictureProcessor, Pictures
+from ..fewer_tokens.put_on import merge_tokens
 from ..files import write_json
 from ..finished_folder import models_in
 from ..modality import modality_of
@@ -51,6 +52,7 @@ class Evaluation:
     labels: list[str]
     problem_type: ProblemType = "single_label_classification"
     thresholds: list[float] | None = None
+    token_merging: int | str | None = None
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class Evaluation:
         refuse_evaluated(folder, overwrite=overwrite)
         record = {"model": self.model, "data": self.settings.model_dump(), "split": self.split, **self.metrics}
         record |= {"intervals": self.intervals} | ({"views": self.views} if self.views else {})
+        record |= {"token_merging": self.token_merging} if self.token_merging is not None else {}
         alone = folder.suffix == ".json"
         (folder.parent if alone else folder).mkdir(parents=True, exist_ok=True)
         write_json(folder if alone else folder / "metrics.json", record)
@@ -111,6 +114,7 @@ def evaluate(
     views: str | None = None,
     tta: str | None = None,
     batch_size: int = 64,
+    token_merging: int | str | None = None,
     trust_remote_code: bool = False,
 ) -> Evaluation:
     """Measure a classifier: the output folder of a training, or an id on the Hub, owner/name or owner/name@revision.
@@ -119,10 +123,13 @@ def evaluate(
     split: train, validation, test or all; None as `choose_images` takes it.
     views: of each video, as "3x1", clips and crops.
     tta: of each image, "flip", "crops", "flip,crops" or a number of views.
+    token_merging: tokens that each layer of a Vision Transformer merges, "13" or one for each, as "16,16,8".
 
     Raises: UserError for a model that cannot be loaded, data that cannot be read, or labels that the model lacks.
     """
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    if token_merging is not None:
+        merge_tokens(model, token_merging)
     record = record_of_model(model_name)
     settings = data_settings(model_name, data, overrides, record)
     modality = modality_of(model.config)
@@ -145,7 +152,9 @@ def evaluate(
     kind = model.config.problem_type or "single_label_classification"
     thresholds = getattr(model.config, "thresholds", None)
     told, seen = chosen.told, views or tta
-    return Evaluation(model_name, settings, chosen.name, told, seen, images, logits, known, kind, thresholds)
+    return Evaluation(
+        model_name, settings, chosen.name, told, seen, images, logits, known, kind, thresholds, token_merging
+    )
 
 
 def data_settings(

@@ -12,6 +12,7 @@ from ..errors import UserError
 from ..explanation.explain import DEFAULT_METHOD, Explanation, explain
 from ..explanation.inside import attention_distance, features, filters, position_similarity
 from ..explanation.scoring import curves
+from ..fewer_tokens.put_on import merge_tokens
 from ..modality import modality_of
 from ..plots.heat_maps import (
     animate_heat,
@@ -84,6 +85,7 @@ def explain_files(
     methods: Sequence[str] = (DEFAULT_METHOD,),
     target: str | None = None,
     options: dict[str, Any] | None = None,
+    token_merging: int | str | None = None,
     max_pixels: int | None = None,
     trust_remote_code: bool = False,
 ) -> Explanations:
@@ -91,11 +93,14 @@ def explain_files(
     the model sees, and the heat of each method; of a video also an animation, and the heat of each frame.
 
     methods: several are drawn side by side. target: a label; None: the most probable one. options: of the one method.
+    token_merging: as `predict` takes it; every patch has the heat of the token that it is merged into.
 
     Raises: UserError for a model that cannot be loaded or explained, files that are not there, and what does not exist.
     """
     subject = Subject(model_name, files, max_pixels, trust_remote_code=trust_remote_code)
     model, names = subject.model, label_names_of(subject.model)
+    if token_merging is not None:
+        merge_tokens(model, token_merging)
     results, unreadable = [], []
     for path in subject.paths:
         read, lines = subject.read(path)

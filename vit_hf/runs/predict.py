@@ -15,6 +15,7 @@ from ..data.decode.images import as_image, open_picture
 from ..data.decode.preparation import range_of
 from ..data.sources.folders import items_under
 from ..errors import UserError
+from ..fewer_tokens.put_on import merge_tokens
 from ..modality import IMAGE, Modality, modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..training.calibration import MULTI_LABEL
@@ -42,6 +43,7 @@ def predict(
     tta: str | None = None,
     batch_size: int = 64,
     max_pixels: int | None = None,
+    token_merging: int | str | None = None,
     trust_remote_code: bool = False,
 ) -> Predictions:
     """Name what is in files of images or videos, folders of them, or (of videos) folders of frames.
@@ -49,11 +51,14 @@ def predict(
     model_name: the output folder of a training, or an id on the Hub. views: of each video, as "3x3", clips and crops.
     tta: of each image, "flip", "crops", "flip,crops" or a number of views, whose probabilities are averaged.
     max_pixels: of larger images not one is read; None: as many as Pillow reads.
+    token_merging: tokens that each layer of a Vision Transformer merges, "13" or one for each, as "16,16,8".
 
     Raises: UserError for a model that cannot be loaded and files that are not there.
     """
     refuse_missing(files)
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    if token_merging is not None:
+        merge_tokens(model, token_merging)
     modality = modality_of(model.config)
     each = modality.views(views, tta)
     paths = find_images(files, modality, getattr(processor, "frames", None))

@@ -19,6 +19,7 @@ from ..data.sources.open_data import open_data
 from ..data.sources.tables import ImageData, ImageTable, StreamedTable, read_in_order, refuse_empty_classes
 from ..errors import UserError
 from ..families import FAMILIES
+from ..fewer_tokens.put_on import refuse_whole_grids
 from ..files import refuse_no_folder
 from ..modality import modality_of
 from ..publishing.push_callback import HubPush
@@ -161,6 +162,15 @@ def settle_problem(run: PreparedRun) -> None:
     refuse_unknown_metric(run.arguments, recipe.optimization, figures)
 
 
+def refuse_fewer_tokens(model: Any, settings: OptimizationSettings) -> None:
+    """Raises: UserError where a model needs the tokens that training would merge or leave out."""
+    if settings.token_merging is not None:
+        refuse_whole_grids(model, "optimization.token_merging")
+        settings.token_merging.of_layers(model.config.num_hidden_layers)
+    if settings.patch_dropout:
+        refuse_whole_grids(model, "optimization.patch_dropout")
+
+
 def arguments_of(recipe: Recipe) -> tuple[TrainingArguments, list[str]]:
     """-> and a line for what was added, for the best weights to be chosen"""
     streaming = recipe.data.streaming
@@ -198,6 +208,7 @@ def prepare(
         model = build_masked_image_model(recipe.model.family, recipe.model.fields())
     else:
         model, recipe, loaded = initial_model(recipe, data.label_names, arguments.device.type)
+    refuse_fewer_tokens(model, recipe.optimization)
     recipe = recipe.model_copy(update={"data": with_pixel_range(recipe.data, data)})
     modality = modality_of(model.config)
     processor = modality.processor_for(model.config, recipe.data)

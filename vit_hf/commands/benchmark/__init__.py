@@ -36,6 +36,7 @@ def add_options(parse: ArgumentParser) -> None:
     parse.add_argument("--precision", choices=["float32", "bfloat16", "float16"])
     parse.add_argument("--compile", action="store_true", default=None, help="also on the CPU")
     parse.add_argument("--no-compile", dest="compile", action="store_false", help="not even on a GPU")
+    parse.add_argument("--token-merging", metavar="R", help="of ViT: beside it the same, merging R tokens a layer")
     parse.add_argument("--peers", type=Path, help="a folder of other libraries")
     parse.add_argument("--json", type=Path, help="a file for all that was measured")
 

@@ -1,13 +1,16 @@
 """Models of all libraries in turn: their speed, and their memory."""
 
 from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from ...errors import UserError, unknown_name
 from ...families import FAMILIES
+from ...fewer_tokens.put_on import merge_tokens
 from .measure import Mode, compare_libraries
-from .peers import installed_version, libraries_beside
+from .peers import OURS, Logits, installed_version, libraries_beside
 from .report import as_record, comparison_words, heading, write_record
 from .timing import threads
 from .workloads import Conditions
@@ -30,12 +33,19 @@ def conditions_of(given: Namespace) -> Conditions:
     return Conditions(device, getattr(torch, precision), on_gpu if given.compile is None else given.compile)
 
 
+def merging(build: Callable[[Any], Any], r: str) -> Callable[[Any], Logits]:
+    """What builds our model so that each layer merges r tokens."""
+    return lambda numbers: Logits(merge_tokens(build(numbers).model, r))
+
+
 def benchmark(given: Namespace) -> int:
     if given.family not in FAMILIES:
         raise UserError(unknown_name("model family", given.family, FAMILIES))
     family = FAMILIES[given.family]
     benchmarked = family.benchmark()
-    libraries, asked = benchmarked.builders, given.sizes or benchmarked.usual
+    libraries, asked = dict(benchmarked.builders), given.sizes or benchmarked.usual
+    if given.token_merging is not None:
+        libraries[f"{OURS}, merging {given.token_merging}"] = merging(libraries[OURS], given.token_merging)
     unknown = set(asked) - set(sizes := family.sizes())
     if unknown:
         raise UserError(f"There is no size {', '.join(sorted(unknown))}; there are {', '.join(sizes)}.")

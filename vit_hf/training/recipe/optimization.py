@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ...errors import UserError
+from ...fewer_tokens.schedule import TokenMergingSettings
 from ...settings import Section
 
 Freeze = Literal["none", "trunk"] | list[str]
@@ -136,6 +137,10 @@ class OptimizationSettings(Section):
     lora: LoraSettings | None = None
     masking: MaskingSettings | None = Field(default=None, description="for model.task: masked_image_modeling")
     progressive_resizing: ProgressiveResizingSettings | None = Field(default=None, description="smaller images first")
+    token_merging: TokenMergingSettings | None = Field(default=None, description="ViT: in training, not in the model")
+    patch_dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="ViT: share of the patches that each step leaves out of each image"
+    )
 
     @field_validator("class_weights", mode="before")
     @classmethod

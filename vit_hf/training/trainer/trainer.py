@@ -14,6 +14,7 @@ from transformers.trainer_callback import ProgressCallback
 from ...data.batches.dataset import ImageBatches, RawBatches, collate, in_sentences
 from ...data.batches.streaming import StreamedBatches, StreamedImages
 from ...errors import UserError
+from ...fewer_tokens.put_on import every_token, use_fewer_tokens
 from ..ema import MovingAverage
 from ..lora import add_adapters, merge_adapters
 from ..losses import Teacher, build_objective
@@ -189,6 +190,8 @@ class Trainer(FeedingTrainer):
         if resizing := self.optimization.progressive_resizing:
             refuse_unfit(resizing, self.model.config.patch_size)
             self.speed.operations = None  # which differ from step to step
+        if self.with_fewer_tokens:
+            self.speed.operations = None  # of which there are fewer than it counts
         self.average: MovingAverage | None = None
         if ema := self.optimization.ema:
             self.average = MovingAverage(self.model, decay=ema.decay, warm_up=ema.warm_up)
@@ -208,6 +211,13 @@ class Trainer(FeedingTrainer):
         if self.problem is not None:
             settle_targets(model, self.problem)
         prepare_model(model, self.optimization)
+        if self.with_fewer_tokens:
+            merging, dropped = self.optimization.token_merging, self.optimization.patch_dropout
+            use_fewer_tokens(model, merging, evaluation=False, dropped=dropped)
+
+    @property
+    def with_fewer_tokens(self) -> bool:
+        return self.optimization.token_merging is not None or self.optimization.patch_dropout > 0
 
     def train(self, *args: Any, **kwargs: Any):
         """Raises: OutOfMemory where a step does not fit into the device, once transformers has tried smaller batches if
@@ -335,6 +345,8 @@ class Trainer(FeedingTrainer):
             self.average.copy_to(self.model)
         if self.optimization.lora is not None:
             merge_adapters(self.model)
+        if self.with_fewer_tokens:
+            every_token(self.model)
         self.average = None
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
