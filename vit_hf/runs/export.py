@@ -35,7 +35,7 @@ RECIPE = "recipe.yaml"
 TRIED = 500  # real images, at most
 MEMORY = 400_000_000  # bytes of them
 CALIBRATION = 128  # real images, whose ranges int8 takes over
-AT_ONCE = 8
+ITEMS_AT_ONCE = 8
 RANDOM_PICTURES = ((37, 53), (240, 320), (64, 64))
 
 
@@ -80,7 +80,7 @@ class Real:
         numbers = range(len(self.table))
         if graph.inputs == PICTURE:
             return {f"real {number}": self.picture(number) for number in numbers}
-        groups = (numbers[start : start + AT_ONCE] for start in numbers[::AT_ONCE])
+        groups = (numbers[start : start + ITEMS_AT_ONCE] for start in numbers[::ITEMS_AT_ONCE])
         return {f"real {group[0]}": torch.stack([self.pixel_values(number) for number in group]) for group in groups}
 
 
@@ -252,7 +252,7 @@ def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
             )
             for height, width in RANDOM_PICTURES
         }
-    found = {"random": torch.randn(AT_ONCE, *shape, generator=generator)}
+    found = {"random": torch.randn(ITEMS_AT_ONCE, *shape, generator=generator)}
     found["random, one"] = torch.randn(1, *shape, generator=generator)
     other = tuple(graph.example.shape[1:])
     return found if other == shape else {**found, "random, other size": torch.randn(3, *other, generator=generator)}
