@@ -75,6 +75,8 @@ FLOORS = [
     ["cards.*", "plots.*"],
     ["publishing.*"],
     ["runs.*"],
+    ["serving.batching", "serving.bodies"],
+    ["serving.*"],
     ["commands.cli", "commands.__init__"],
     [
         "commands.convert",
@@ -85,6 +87,7 @@ FLOORS = [
         "commands.predict",
         "commands.publish",
         "commands.recipes",
+        "commands.serve",
         "commands.train",
     ],
     ["commands.benchmark.*"],
