@@ -53,10 +53,12 @@ def bound(host: str, port: int) -> socket.socket:
 
     Raises: UserError where the port is taken, may not be, or there is no such host.
     """
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port {port} is no port; they go from 0 (any that is free) to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (socket.gaierror, OverflowError) as error:
-        raise UserError(f"--host {host} --port {port} is no address ({error}); take 127.0.0.1, or 0.0.0.0.") from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise UserError(f"--host {host} is no address of this machine ({error}); take 127.0.0.1 or 0.0.0.0.") from error
     found = socket.socket(family, kind, protocol)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,13 +66,13 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         found.close()
         raise UserError(
-            f"Port {port} of {host} cannot be had ({error.strerror or error}); take another with --port, or 0 for any."
+            f"Port {port} of {host} cannot be had ({error.strerror}); take another with --port, or 0 for any."
         ) from error
     return found
 
 
-def listen(app: Any, place: socket.socket, *, timeout: float, greeting: str) -> None:
-    """Until SIGTERM or Ctrl-C, and then until what is under way is answered. timeout: seconds for that."""
+def make_server(app: Any, *, timeout: float, greeting: str) -> Any:
+    """A `uvicorn.Server` that says when it is ready. timeout: seconds for what is under way when it is to end."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -89,9 +91,14 @@ def listen(app: Any, place: socket.socket, *, timeout: float, greeting: str) -> 
         server_header=False,
         timeout_graceful_shutdown=math.ceil(timeout),
     )
+    return Server(config)
+
+
+def listen(app: Any, place: socket.socket, *, timeout: float, greeting: str) -> None:
+    """Until SIGTERM or Ctrl-C, and then until what is under way is answered."""
     # uvicorn sends itself the signal again once all is answered, to which the end of the program was the answer.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    Server(config).run([place])
+    make_server(app, timeout=timeout, greeting=greeting).run([place])
 
 
 def address_of(place: socket.socket) -> str:
