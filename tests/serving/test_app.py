@@ -34,12 +34,12 @@ def ask(client: httpx.Client, data: bytes, kind: str = "image/png") -> httpx.Res
     return client.post("/predict", content=data, headers={"Content-Type": kind})
 
 
-def probabilities(answer: Any) -> list[tuple[str, float]]:
+def probabilities(answer: Any) -> list[tuple[str, Any]]:
     return [(one["label"], pytest.approx(one["probability"], abs=1e-6)) for one in answer["predictions"]]
 
 
 @pytest.fixture(scope="module")
-def expected(saved: Path, pictures: list[Path]) -> dict[str, list[tuple[str, float]]]:
+def expected(saved: Path, pictures: list[Path]) -> dict[str, list[tuple[str, Any]]]:
     """By `vit-hf predict`, of each picture by its name."""
     return {Path(one["image"]).name: probabilities(one) for one in predict(str(saved), pictures).results}
 

@@ -240,7 +240,7 @@ def make_app(served: ServedModel, settings: Serving) -> FastAPI:
         return Response(generate_latest(predicting.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     answer_mistakes(app)
-    paths = {route.path for route in app.routes if hasattr(route, "path")}
+    paths = {getattr(route, "path", "") for route in app.routes}
     app.add_middleware(BoundedBodies, most=int(settings.max_bytes))  # pyright: ignore[reportArgumentType]
     app.add_middleware(Measured, metrics=predicting.metrics, paths=frozenset(paths))  # pyright: ignore[reportArgumentType]
     return app

@@ -104,7 +104,7 @@ class Batcher:
     async def answer_together(self, batch: Sequence[Waiting]) -> None:
         self.seen(len(batch))
         try:
-            found: Sequence[Any] = await asyncio.get_running_loop().run_in_executor(
+            found = await asyncio.get_running_loop().run_in_executor(
                 self.thread, lambda: self.answer(torch.cat([one.pixels for one in batch]))
             )
         except Exception as error:  # noqa: BLE001, whoever asked is told, and the next batch is another

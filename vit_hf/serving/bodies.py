@@ -83,13 +83,13 @@ class Metrics:
 
     def __init__(self, queued: Callable[[], float]):
         self.registry = CollectorRegistry()
-        known = {"registry": self.registry}
-        self.requests = Counter("vit_hf_requests", "Answered requests", ["path", "status"], **known)
-        self.seconds = Histogram("vit_hf_request_seconds", "From a request's head to its answer", ["path"], **known)
-        self.batches = Histogram("vit_hf_batch_size", "Items answered at once", buckets=SIZES, **known)
-        self.under_way = Gauge("vit_hf_requests_under_way", "Requests to /predict without an answer yet", **known)
-        Gauge("vit_hf_queued", "Prepared items that wait for the model", **known).set_function(queued)
-        ProcessCollector(registry=self.registry)
+        known = self.registry
+        self.requests = Counter("vit_hf_requests", "Answered requests", ["path", "status"], registry=known)
+        self.seconds = Histogram("vit_hf_request_seconds", "From head to answer", ["path"], registry=known)
+        self.batches = Histogram("vit_hf_batch_size", "Items answered at once", buckets=SIZES, registry=known)
+        self.under_way = Gauge("vit_hf_requests_under_way", "Requests to /predict without an answer", registry=known)
+        Gauge("vit_hf_queued", "Prepared items that wait for the model", registry=known).set_function(queued)
+        ProcessCollector(registry=known)
 
 
 class Measured:
