@@ -197,8 +197,8 @@ def test_more_requests_than_may_wait_are_told_to_come_again(start: Callable[...,
 
 
 def test_who_waits_too_long_for_the_model_is_told_so(served: ServedModel, start: Callable[..., str], monkeypatch):
-    answer = served.predictor.answer
-    monkeypatch.setattr(served.predictor, "answer", lambda pixels: (time.sleep(0.4), answer(pixels))[1])
+    answer = served.answer
+    monkeypatch.setattr(served, "answer", lambda items: (time.sleep(0.4), answer(items))[1])
     with httpx.Client(base_url=start(timeout=0.2)) as client:
         late = ask(client, png(noise(0)))
         assert late.status_code == 503

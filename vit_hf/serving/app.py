@@ -97,7 +97,7 @@ class Predicting:
         self.served, self.settings, self.modality = served, settings, served.modality
         self.metrics = Metrics(lambda: self.batcher.queue.qsize())
         self.batcher = Batcher(
-            served.predictor.answer,
+            served.answer,
             largest=settings.max_batch,
             wait=settings.batch_wait_ms / 1000,
             seen=self.metrics.batches.observe,

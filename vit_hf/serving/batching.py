@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -11,12 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError, first_line
+from ..exporting.exported import Pictures
 from ..files import name_for_others
 from ..modality import modality_of
 from ..models.shapes import pair
 from ..publishing.load_classifier import label_names_of, load_classifier
 from ..runs.evaluate import device_of_choice, refuse_broken_answers
 from ..runs.predict import answers_of
+
+Prepared = Tensor | Pictures
 
 
 class ServedModel:
@@ -40,13 +44,19 @@ class ServedModel:
         blank = BytesIO()
         Image.new("L", (width, height)).save(blank, "PNG")
         try:
-            self.answers(self.predictor.answer(self.prepare(blank.getvalue(), "an empty image"))[0])
+            self.answers(self.answer([self.prepare(blank.getvalue(), "an empty image")])[0])
         except Exception as error:
             raise UserError(f"{self.name} does not answer for an empty image: {first_line(error)}") from error
 
-    def prepare(self, data: bytes, name: str) -> Tensor:
-        """The bytes of a file -> 1 (t) c h w. Raises: UnreadableImage."""
+    def prepare(self, data: bytes, name: str) -> Prepared:
+        """The bytes of a file -> 1 (t) c h w, or its picture where the graph prepares it. Raises: UnreadableImage."""
         return self.predictor.prepare([self.predictor.read(data, name)])
+
+    def answer(self, items: Sequence[Prepared]) -> Tensor:
+        """What is prepared, all of one size -> b labels"""
+        if isinstance(items[0], Pictures):
+            return self.predictor.answer(Pictures(chain.from_iterable(items)))
+        return self.predictor.answer(torch.cat([*items]))
 
     def answers(self, logits: Tensor) -> list[dict[str, Any]]:
         """labels -> as `vit-hf predict --json` says them. Raises: UserError where they are no numbers."""
@@ -55,9 +65,9 @@ class ServedModel:
 
 
 class Waiting(NamedTuple):
-    """1 ..., since when it waits on the clock of the loop, and where its labels are wanted."""
+    """What is prepared, since when it waits on the clock of the loop, and where its labels are wanted."""
 
-    pixels: Tensor
+    item: Prepared
     since: float
     logits: asyncio.Future[Tensor]
 
@@ -65,21 +75,21 @@ class Waiting(NamedTuple):
 class Batcher:
     """Prepared items -> their logits, of several at once what the model answers for all of them together.
 
-    answer: b ... -> b labels. largest: items in a batch. wait: seconds that the first of a batch waits for others.
-    seen: is told the size of each batch.
+    answer: items of one size -> b labels. largest: items in a batch. wait: seconds that the first of a batch waits for
+    others. seen: is told the size of each batch.
     """
 
     def __init__(
-        self, answer: Callable[[Tensor], Tensor], *, largest: int, wait: float, seen: Callable[[int], Any]
+        self, answer: Callable[[Sequence[Prepared]], Tensor], *, largest: int, wait: float, seen: Callable[[int], Any]
     ) -> None:
         self.answer, self.largest, self.wait, self.seen = answer, largest, wait, seen
         self.queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self.thread = ThreadPoolExecutor(1, "model")
 
-    async def __call__(self, pixels: Tensor) -> Tensor:
-        """1 ... -> labels"""
+    async def __call__(self, item: Prepared) -> Tensor:
+        """-> labels"""
         loop = asyncio.get_running_loop()
-        waiting = Waiting(pixels, loop.time(), loop.create_future())
+        waiting = Waiting(item, loop.time(), loop.create_future())
         self.queue.put_nowait(waiting)
         return await waiting.logits
 
@@ -105,7 +115,7 @@ class Batcher:
         self.seen(len(batch))
         try:
             found = await asyncio.get_running_loop().run_in_executor(
-                self.thread, lambda: self.answer(torch.cat([one.pixels for one in batch]))
+                self.thread, self.answer, [one.item for one in batch]
             )
         except Exception as error:  # noqa: BLE001, whoever asked is told, and the next batch is another
             for one in batch:
@@ -119,7 +129,7 @@ class Batcher:
 
 def of_one_size(batch: Sequence[Waiting]) -> list[list[Waiting]]:
     """In groups that fit into one tensor, for some processors leave images the shape that they are."""
-    groups: dict[torch.Size, list[Waiting]] = {}
+    groups: dict[torch.Size | None, list[Waiting]] = {}
     for one in batch:
-        groups.setdefault(one.pixels.shape, []).append(one)
+        groups.setdefault(None if isinstance(one.item, Pictures) else one.item.shape, []).append(one)
     return [*groups.values()]

@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 from ..errors import UserError, require_library
 from ..files import refuse_no_folder
 
-EXPORTED = "export.json"  # what lies in an exported folder, and in no other
 NEEDED = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
 NEEDED |= {"prometheus_client": "prometheus-client"}
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
@@ -37,13 +35,15 @@ def require_libraries() -> None:
 @contextmanager
 def exported(model: str, *, trust_remote_code: bool = False) -> Iterator[str]:
     """A folder that is exported, or else one that is made of the model and goes with the context."""
-    if (Path(model) / EXPORTED).is_file():
+    from ..exporting.exported import is_exported
+    from ..runs.export import export
+
+    if is_exported(Path(model)):
         yield model
         return
     print(f"{model} is exported to ONNX first, and compared (--pytorch serves it as it is).", flush=True)
     with TemporaryDirectory(prefix="vit_hf-serve-") as folder:
         dest = Path(folder) / "model"
-        export: Any = import_module("..runs.export", __package__).export
         export(model, dest, trust_remote_code=trust_remote_code)
         yield str(dest)
 
