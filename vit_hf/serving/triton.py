@@ -1,4 +1,4 @@
-"""An exported model as a model repository of Triton Inference Server, which batches requests by itself.
+"""A model as a model repository of Triton Inference Server, which batches requests by itself.
 
 NAME/config.pbtxt, NAME/labels.txt and NAME/1/model.onnx, with what lies beside it. Source: the server's "Model
 Configuration" and model_config.proto (https://github.com/triton-inference-server/common).
@@ -8,10 +8,24 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
 from ..errors import UserError, require_library
-from ..files import read_json, refuse_no_folder
+from ..explanation.passes import refuse_headless
+from ..exporting.comparison import Trial
+from ..exporting.exported import ExportedClassifier, is_exported
+from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE, PROBABILITIES, Graph, probabilities_of
+from ..exporting.onnx_files import write_onnx
+from ..exporting.pixels import PixelPreparation
+from ..exporting.runtimes import EXPORT
+from ..files import read_json, refuse_no_folder, write_json
+from ..publishing.load_classifier import channels_of, load_classifier
+from ..runs.export import export, save_facts
 
 # As Triton calls what ONNX calls a tensor's elements.
 TYPES = {
@@ -100,7 +114,7 @@ def write_triton(
     Raises: UserError for a folder that holds no ONNX file, a name that Triton does not take, or one that is there.
     """
     onnx: Any = require_library("onnx", "onnx")
-    said = read_json(exported / "export.json") if (exported / "export.json").is_file() else {}
+    said = read_json(exported / EXPORT) if is_exported(exported) else {}
     graph = exported / str(said.get("file", "model.onnx"))
     if graph.suffix != ".onnx" or not graph.is_file():
         raise UserError(f"{exported} holds no ONNX file ({graph.name}), which Triton is given; export --to onnx first.")
@@ -122,3 +136,72 @@ def write_triton(
     (folder / LABELS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "config.pbtxt").write_text(config, encoding="utf-8")
     return folder
+
+
+class PicturesAnswered(nn.Module):
+    """b h w c, bytes of pictures of one size, whichever -> b labels, as a prediction says them"""
+
+    def __init__(self, model: Any, preparation: PixelPreparation):
+        super().__init__()
+        self.model, self.preparation = model, preparation
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.model(pixel_values=self.preparation(images)).logits
+        return probabilities_of(logits, self.model.config.problem_type)
+
+
+def export_for_triton(
+    model_name: str,
+    dest: Path,
+    *,
+    preprocessing: bool = True,
+    name: str | None = None,
+    max_batch: int = 16,
+    batch_wait_ms: float = 5,
+    trust_remote_code: bool = False,
+) -> Path:
+    """As `write_triton`, of a model of PyTorch, which is compared with what is written in a process of its own.
+
+    preprocessing: from the bytes of pictures to probabilities, of as many at once as are of one size; else as
+    `runs.export.export`, from pixel_values to logits. name: that of the model's folder where not said.
+
+    Raises: UserError, as `write_triton` and `export`; of videos, that pictures alone are prepared within a graph.
+    """
+    name = name or re.sub(r"[^\w.-]", "_", Path(model_name).name, flags=re.ASCII)
+    how: dict[str, Any] = {"name": name, "max_batch": max_batch, "batch_wait_ms": batch_wait_ms}
+    with TemporaryDirectory(prefix="vit_hf-triton-") as scratch:
+        folder = Path(scratch) / name
+        if preprocessing:
+            write_batched_pictures(model_name, folder, trust_remote_code=trust_remote_code)
+        else:
+            export(model_name, folder, trust_remote_code=trust_remote_code)
+        return write_triton(folder, dest, **how)
+
+
+def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: bool) -> None:
+    """An exported folder whose graph takes pictures by the batch. Raises: UserError where it says something else than
+    PyTorch."""
+    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
+    if isinstance(model, ExportedClassifier):
+        raise UserError(f"{model_name} is an exported folder; name the model that it was made of.")
+    refuse_headless(model)
+    channels = channels_of(model)
+    module = PicturesAnswered(model.eval(), PixelPreparation(processor, channels)).eval()
+    sides = (Dim(side, min=2, max=LARGEST_SIDE) for side in ("height", "width"))
+    sizes = dict(enumerate([Dim("batch", min=1, max=MOST_AT_ONCE), *sides]))
+    example = torch.zeros(2, 37, 53, channels, dtype=torch.uint8)
+    graph = Graph(module, example, sizes, PICTURE, [PROBABILITIES], "any batch of pictures of one size")
+    folder.mkdir()
+    write_onnx(graph, folder / "model.onnx", {})
+    save_facts(model, processor, folder)
+    write_json(folder / EXPORT, {"runtime": "onnxruntime", "file": "model.onnx", "preprocessing": True})
+    inputs = {
+        f"random {shape}": torch.randint(256, (*shape, channels), dtype=torch.uint8)
+        for shape in ((1, 37, 53), (3, 240, 320))
+    }
+    with torch.inference_mode():
+        expected = {key: [module(pictures)] for key, pictures in inputs.items()}
+    trial = Trial(inputs, expected, graph.outputs, classes=False)
+    measured = trial.measure(folder, "model.onnx", "float32", (folder / "model.onnx").stat().st_size)
+    if complaint := measured.complaint():
+        raise UserError(f"{complaint}. Nothing is written.")
