@@ -1,9 +1,6 @@
-"""Servers in threads of this process, on ports of their own."""
+"""One server for the tests of this folder, and others with other settings."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +11,13 @@ for needed in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
 
 import httpx  # noqa: E402
 from made_images import noise, png  # noqa: E402
+from running_apps import running  # noqa: E402
 
 from vit_hf.serving.app import Serving, make_app  # noqa: E402
 from vit_hf.serving.batching import ServedModel  # noqa: E402
-from vit_hf.serving.server import address_of, bound, make_server  # noqa: E402
 
 SETTINGS: dict[str, Any] = {"max_batch": 8, "batch_wait_ms": 20, "max_bytes": 500_000, "max_count": 3}
 SETTINGS |= {"max_pixels": 100_000}
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """The address where it answers."""
-    place = bound("127.0.0.1", 0)
-    address = address_of(place)
-    server = make_server(app, timeout=5, greeting="")
-    thread = threading.Thread(target=server.run, args=([place],))
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield address
-    finally:
-        server.should_exit = True
-        thread.join()
-        place.close()
 
 
 @pytest.fixture(scope="session")

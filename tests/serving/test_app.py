@@ -12,18 +12,23 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import torch
 from made_images import noise, png
+from PIL import Image
+from running_apps import running
 from tiny import tiny_timesformer
 
 from vit_hf import TimeSformerForVideoClassification
 from vit_hf.data.decode.processors import make_video_processor
 from vit_hf.errors import UserError
+from vit_hf.exporting.exported import PictureProcessor, Pictures
 from vit_hf.runs.predict import predict
-from vit_hf.serving import bodies
+from vit_hf.serving import batching, bodies
 from vit_hf.serving.app import Serving, make_app
 from vit_hf.serving.batching import ServedModel
 
@@ -294,3 +299,31 @@ def test_a_model_that_fails_over_an_empty_image_is_not_served(saved: Path, tmp_p
     (folder / "preprocessor_config.json").write_text(settings.replace('"do_resize": true', '"do_resize": false'))
     with pytest.raises(UserError, match="does not answer for an empty image"):
         ServedModel(str(folder), top=1, max_pixels=1)
+
+
+def test_pictures_that_a_graph_prepares_itself_are_served_whatever_their_sizes(served: ServedModel, monkeypatch):
+    class Grays:
+        """Of each picture, more than 127 on average or not."""
+
+        config, device = served.config, torch.device("cpu")
+
+        def eval(self):
+            return self
+
+        def to(self, device):
+            return self
+
+        def __call__(self, pixel_values: Pictures):
+            sizes.append(len(pixel_values))
+            logits = [[0, picture.mean() - 127.0, 0, 0, 0] for picture in pixel_values]
+            return SimpleNamespace(logits=torch.tensor(logits))
+
+    sizes: list[int] = []
+    monkeypatch.setattr(batching, "load_classifier", lambda *name, **remote: (Grays(), PictureProcessor(None)))
+    app = make_app(ServedModel("grays", top=1, max_pixels=10_000), Serving(max_batch=3, batch_wait_ms=2000))
+    shades = [Image.new("RGB", (20 + level, 30), (level,) * 3) for level in (10, 150, 250)]
+    with running(app) as address, httpx.Client(base_url=address) as client:
+        files = [("f", (f"{number}.png", png(image), "image/png")) for number, image in enumerate(shades)]
+        answers = client.post("/predict", files=files).json()
+    assert [one["predictions"][0]["probability"] > 0.99 for one in answers] == [False, True, True]
+    assert sizes == [1, 3]  # the empty image, and all of the form

@@ -6,12 +6,19 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from made_images import photo
 from onnx import TensorProto, helper
+from PIL import Image
 
+from vit_hf.commands.export import main
 from vit_hf.errors import UserError
+from vit_hf.exporting.pixels import PixelPreparation
 from vit_hf.files import write_json
-from vit_hf.serving.triton import write_triton
+from vit_hf.publishing.load_classifier import load_classifier
+from vit_hf.runs.predict import predict
+from vit_hf.serving.triton import PicturesAnswered, export_for_triton, write_triton
 
 # Of model_config.proto, the fields that are written: (name, number, type, repeated). Another name does not parse.
 STRING, INT32, INT64, UINT64, ENUM, MESSAGE = 9, 5, 3, 4, 14, 11
@@ -114,3 +121,29 @@ def test_what_cannot_be_a_model_of_triton_is_refused(tmp_path: Path):
     write_triton(folder, tmp_path / "repository", name="photos")
     with pytest.raises(UserError, match="is there already"):
         write_triton(folder, tmp_path / "repository", name="photos")
+
+
+def test_a_batch_of_pictures_is_answered_as_predict_answers_each(saved: Path, tmp_path: Path):
+    """In PyTorch; that the written graph says the same is compared whenever one is written."""
+    model, processor = load_classifier(str(saved))
+    shown = np.stack([np.asarray(photo().rotate(angle)) for angle in (0, 90, 180)])
+    for number, picture in enumerate(shown):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    expected = predict(str(saved), [tmp_path], top=5).results
+    with torch.inference_mode():
+        answers = PicturesAnswered(model.eval(), PixelPreparation(processor, 3))(torch.from_numpy(shown))
+    for row, answer in zip(answers, expected, strict=True):
+        of_labels = {one["label"]: one["probability"] for one in answer["predictions"]}
+        assert [of_labels[name] for name in model.config.id2label.values()] == pytest.approx(row.tolist(), abs=2e-3)
+
+
+def test_an_exported_folder_is_written_as_it_is(tmp_path: Path):
+    size = (TensorProto.FLOAT16, ["batch", 3])
+    folder = exported(tmp_path / "half", {"pixel_values": size}, {"logits": size})
+    config = read(export_for_triton(str(folder), tmp_path / "repository"))
+    assert (config.name, config.input[0].data_type) == ("half", DATA_TYPES["TYPE_FP16"])
+
+
+def test_the_command_says_what_triton_is_not_given(tmp_path: Path, capsys):
+    assert main(["model", str(tmp_path), "--to", "triton", "--precision", "int8"]) == 2
+    assert "export --to onnx first" in capsys.readouterr().err

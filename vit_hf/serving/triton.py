@@ -18,7 +18,7 @@ from torch.export import Dim
 from ..errors import UserError, require_library
 from ..explanation.passes import refuse_headless
 from ..exporting.comparison import Trial
-from ..exporting.exported import ExportedClassifier, is_exported
+from ..exporting.exported import is_exported
 from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE, PROBABILITIES, Graph, probabilities_of
 from ..exporting.onnx_files import write_onnx
 from ..exporting.pixels import PixelPreparation
@@ -154,13 +154,14 @@ def export_for_triton(
     model_name: str,
     dest: Path,
     *,
-    preprocessing: bool = True,
+    preprocessing: bool = False,
     name: str | None = None,
     max_batch: int = 16,
     batch_wait_ms: float = 5,
     trust_remote_code: bool = False,
 ) -> Path:
-    """As `write_triton`, of a model of PyTorch, which is compared with what is written in a process of its own.
+    """As `write_triton`, of a model of PyTorch, which is compared with what is written in a process of its own; or of a
+    folder that is exported already, as it is.
 
     preprocessing: from the bytes of pictures to probabilities, of as many at once as are of one size; else as
     `runs.export.export`, from pixel_values to logits. name: that of the model's folder where not said.
@@ -169,6 +170,8 @@ def export_for_triton(
     """
     name = name or re.sub(r"[^\w.-]", "_", Path(model_name).name, flags=re.ASCII)
     how: dict[str, Any] = {"name": name, "max_batch": max_batch, "batch_wait_ms": batch_wait_ms}
+    if is_exported(Path(model_name)):
+        return write_triton(Path(model_name), dest, **how)
     with TemporaryDirectory(prefix="vit_hf-triton-") as scratch:
         folder = Path(scratch) / name
         if preprocessing:
@@ -182,8 +185,6 @@ def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: 
     """An exported folder whose graph takes pictures by the batch. Raises: UserError where it says something else than
     PyTorch."""
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
-    if isinstance(model, ExportedClassifier):
-        raise UserError(f"{model_name} is an exported folder; name the model that it was made of.")
     refuse_headless(model)
     channels = channels_of(model)
     module = PicturesAnswered(model.eval(), PixelPreparation(processor, channels)).eval()
