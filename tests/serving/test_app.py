@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from fastapi.responses import JSONResponse
 from made_images import noise, png
 from PIL import Image
 from running_apps import running
@@ -327,3 +328,23 @@ def test_pictures_that_a_graph_prepares_itself_are_served_whatever_their_sizes(s
         answers = client.post("/predict", files=files).json()
     assert [one["predictions"][0]["probability"] > 0.99 for one in answers] == [False, True, True]
     assert sizes == [1, 3]  # the empty image, and all of the form
+
+
+def test_what_is_left_of_a_refused_body_is_thrown_away_before_the_answer_ends():
+    """Or its sender, who still sends, would find the connection broken and no answer."""
+    left = [{"type": "http.request", "body": b"x", "more_body": more} for more in (True, True, False)]
+    sent: list[tuple[str, bool, int]] = []
+
+    async def receive():
+        return left.pop(0)
+
+    async def send(message):
+        sent.append((message["type"], message.get("more_body", False), len(left)))
+
+    async def refuse(scope, receive, send):
+        await JSONResponse({"detail": "no"}, 415)(scope, receive, send)
+
+    scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}
+    asyncio.run(bodies.BoundedBodies(refuse, 10)(scope, receive, send))
+    start, body = "http.response.start", "http.response.body"
+    assert sent == [(start, False, 3), (body, True, 3), (body, False, 0)]

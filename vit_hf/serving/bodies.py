@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LINGER = 2.0  # seconds that a refused body is read and thrown away, so that its sender comes to read the answer
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class BoundedBodies:
@@ -86,13 +86,13 @@ class Metrics:
         known = self.registry
         self.requests = Counter("vit_hf_requests", "Answered requests", ["path", "status"], registry=known)
         self.seconds = Histogram("vit_hf_request_seconds", "From head to answer", ["path"], registry=known)
-        self.batches = Histogram("vit_hf_batch_size", "Items answered at once", buckets=SIZES, registry=known)
+        self.batches = Histogram("vit_hf_batch_size", "Items answered at once", buckets=BATCH_SIZES, registry=known)
         self.under_way = Gauge("vit_hf_requests_under_way", "Requests to /predict without an answer", registry=known)
         Gauge("vit_hf_queued", "Prepared items that wait for the model", registry=known).set_function(queued)
         ProcessCollector(registry=known)
 
 
-class Measured:
+class Counted:
     """An application whose answers are counted. paths: those that have figures of their own."""
 
     def __init__(self, app: Application, metrics: Metrics, paths: frozenset[str]):

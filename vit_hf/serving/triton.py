@@ -38,7 +38,7 @@ TYPES = {
     "INT64": "TYPE_INT64",
 }
 OPEN = -1  # as Triton writes a size that a request says
-LABELS = "labels.txt"
+LABEL_FILE = "labels.txt"
 OF_LABELS = ("logits", "probabilities")  # outputs with a number for each label
 
 
@@ -70,9 +70,9 @@ def are_batched(inputs: Sequence[Port], outputs: Sequence[Port]) -> bool:
     return len(first) == 1 and isinstance(first.pop(), str)
 
 
-def described(port: Port, batched: bool, labeled: bool = False) -> str:
+def port_text(port: Port, batched: bool, labeled: bool = False) -> str:
     sizes = [size if isinstance(size, int) else OPEN for size in port.sizes[1 if batched else 0 :]]
-    labels = f'\n    label_filename: "{LABELS}"' if labeled else ""
+    labels = f'\n    label_filename: "{LABEL_FILE}"' if labeled else ""
     return f"""\
   {{
     name: "{port.name}"
@@ -86,8 +86,8 @@ def triton_config(
 ) -> str:
     """config.pbtxt, in protobuf's text format. Of a graph that takes one item and no batch, max_batch_size is 0."""
     batched = are_batched(inputs, outputs)
-    ins = ",\n".join(described(port, batched) for port in inputs)
-    outs = ",\n".join(described(port, batched, port.name in OF_LABELS) for port in outputs)
+    ins = ",\n".join(port_text(port, batched) for port in inputs)
+    outs = ",\n".join(port_text(port, batched, port.name in OF_LABELS) for port in outputs)
     batching = (
         f"dynamic_batching {{ max_queue_delay_microseconds: {round(1000 * batch_wait_ms)} }}\n" if batched else ""
     )
@@ -133,7 +133,7 @@ def write_triton(
         shutil.copyfile(file, folder / "1" / (f"model.onnx{file.name.removeprefix(graph.name)}"))
     labels = read_json(exported / "config.json")["id2label"]
     lines = [str(labels[number]).replace("\n", " ") for number in sorted(labels, key=int)]
-    (folder / LABELS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / LABEL_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "config.pbtxt").write_text(config, encoding="utf-8")
     return folder
 
