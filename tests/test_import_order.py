@@ -76,6 +76,8 @@ FLOORS = [
     ["cards.*", "plots.*"],
     ["publishing.*"],
     ["runs.*"],
+    ["serving.batching", "serving.bodies"],
+    ["serving.*"],
     ["commands.cli", "commands.__init__"],
     [
         "commands.convert",
@@ -86,6 +88,7 @@ FLOORS = [
         "commands.predict",
         "commands.publish",
         "commands.recipes",
+        "commands.serve",
         "commands.train",
     ],
     ["commands.benchmark.*"],

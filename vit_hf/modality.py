@@ -29,6 +29,7 @@ class Modality(ABC):
     shown, mistakes_shown, frames_shown: how many items, wrongly named ones, and frames of each a picture shows.
     compared: whether parts of a split are searched for items that are nearly the same.
     published_serves: whether a processor of transformers that was published with a model serves as it is.
+    media_types: what begins the Content-Type of a file of one.
     """
 
     noun: ClassVar[str]
@@ -49,6 +50,7 @@ class Modality(ABC):
     frames_shown: ClassVar[int]
     compared: ClassVar[bool] = False
     published_serves: ClassVar[bool] = False
+    media_types: ClassVar[tuple[str, ...]]
 
     def __reduce__(self) -> str:
         """One object in all processes: it travels by the name that it has in this module."""
@@ -178,6 +180,7 @@ class ImageModality(Modality):
     shown, mistakes_shown, frames_shown = 32, 16, 1
     compared = True
     published_serves = True
+    media_types = ("image/",)
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         return not path.is_dir()
@@ -274,6 +277,7 @@ class VideoModality(Modality):
     bundled = "moving_digits"
     example_file, example_path = "one.mp4", "wave/1.mp4"
     shown, mistakes_shown, frames_shown = 12, 12, 4
+    media_types = ("video/", "image/")  # animations among the latter
 
     def is_item(self, path: "Path | DirEntry[str]") -> bool:
         """A folder of images alone is one video, of a frame in each."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "measure a model on labeled images",
     "predict": "name what is in images",
     "explain": "show what in images speaks for an answer",
+    "serve": "answer over HTTP what is in images",
     "convert": "bring a pretrained model from one library to another",
     "export": "write a model for another runtime, once it is proven to say the same there",
     "publish": "put a trained model on the Hub, once it is proven to load",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError
 from .cli import given_arguments, guarded, parser, program
 
 EXAMPLES = """\
@@ -14,11 +15,14 @@ EXAMPLES = """\
   {program} outputs/photos photos-openvino --to openvino --precision int8 --data more_photos/
   {program} outputs/photos photos-app --preprocessing --heat
   {program} outputs/photos photos-trt --to tensorrt
+  {program} outputs/photos repository --to triton --preprocessing
 
 Every file is run in its own runtime, in a process of its own, beside PyTorch: on random inputs, and on the test images
 that the model's recipe names. Nothing is written where float32 differs by more than 1e-3, or where int8 or float16
 names half a point less of them right.
 """
+
+TRITON = "triton"  # a repository of models, into which one more is written
 
 
 def run(given: Namespace) -> int:
@@ -26,6 +30,8 @@ def run(given: Namespace) -> int:
     from ..runs.export import export
 
     refuse_no_folder(given.dest, "DEST")
+    if given.to == TRITON:
+        return run_for_triton(given)
     done = export(
         given.model,
         given.dest,
@@ -49,6 +55,20 @@ def run(given: Namespace) -> int:
     return 0
 
 
+def run_for_triton(given: Namespace) -> int:
+    from ..serving.triton import export_for_triton
+
+    if given.heat or given.precision != ["float32"]:
+        raise UserError(
+            "--to triton writes logits or probabilities in float32; for anything else export --to onnx first, and then "
+            "that folder --to triton."
+        )
+    remote = given.trust_remote_code
+    folder = export_for_triton(given.model, given.dest, preprocessing=given.preprocessing, trust_remote_code=remote)
+    print(f"Written to {folder}, and compared.\nNext: tritonserver --model-repository={given.dest}")
+    return 0
+
+
 def measured_table(measured: Sequence[Any]) -> str:
     from ..cards.export import COLUMNS, cells_of
     from ..runs.report import table
@@ -64,8 +84,8 @@ def main(words: Sequence[str] | None = None) -> int:
         "--to",
         default="onnx",
         metavar="FORMAT",
-        help="onnx (where not said), openvino, torch, aotinductor, transformers.js; or coreml, executorch, litert, "
-        "ncnn, tensorrt, whose own tools make them of what is written",
+        help="onnx (where not said), openvino, torch, aotinductor, transformers.js, triton; or coreml, executorch, "
+        "litert, ncnn, tensorrt, whose own tools make them of what is written",
     )
     parse.add_argument("--precision", nargs="+", default=["float32"], choices=("float32", "float16", "int8"))
     parse.add_argument("--preprocessing", action="store_true", help="from a picture's bytes to probabilities")

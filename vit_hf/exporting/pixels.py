@@ -68,7 +68,8 @@ def resampling_weights(
 
 
 class PixelPreparation(nn.Module):
-    """h w c, bytes -> 1 c h w, as the processor prepares a picture: within two gray levels of what Pillow makes of it.
+    """(b) h w c, bytes -> b c h w, as the processor prepares a picture: within two gray levels of what Pillow makes of
+    it. One picture is a batch of one.
 
     Raises: UserError for a processor that does anything else than resize, cut out the middle or add a border, and
     normalize, or whose filter is none of box, bilinear, bicubic and lanczos.
@@ -98,20 +99,21 @@ class PixelPreparation(nn.Module):
         self.border = nn.Buffer(border.expand(channels).reshape(-1, 1, 1).clone())
 
     def forward(self, images: Tensor) -> Tensor:
-        rows, columns = (torch.arange(side, dtype=torch.float64) for side in images.shape[:2])
+        rows, columns = (torch.arange(side, dtype=torch.float64) for side in images.shape[-3:-1])
         height, width = rows[-1] + 1, columns[-1] + 1
         resized = self.resized(height, width)
         down, across = (
             resampling_weights(length, after, self.first(after, wanted), wanted, pixels, self.filter)
             for length, after, wanted, pixels in zip((height, width), resized, self.size, (rows, columns), strict=True)
         )
-        pixels = rearrange(images.float(), "h w c -> c h w")
+        pixels = rearrange(images.float(), "... h w c -> ... c h w")
         pixels = in_bytes(pixels @ across.float().T)  # across first, and bytes between both, as Pillow
         pixels = in_bytes(down.float() @ pixels)
         if self.sizing.border is not None:
             inside = (down.sum(1)[:, None] * across.sum(1)[None]) > 0.5
             pixels = torch.where(inside, pixels, self.border)
-        return ((pixels / 255 - self.mean) / self.std)[None]
+        pixel_values = (pixels / 255 - self.mean) / self.std
+        return pixel_values if images.ndim == 4 else pixel_values[None]
 
     def resized(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """As `Sizing.resized`, of sizes that are only known when the graph runs."""

@@ -104,10 +104,9 @@ def batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
 
 
 @torch.inference_mode()
-def logits_of(model: Any, processor: Any, images: Sequence[Any]) -> Tensor:
-    """-> b labels"""
-    pixels = processor([with_channels(image, channels_of(model)) for image in images], return_tensors="pt")
-    return model(pixel_values=pixels["pixel_values"].to(model.device)).logits.float().cpu()
+def logits_of(model: Any, pixels: Tensor) -> Tensor:
+    """b (t) c h w, as the model takes them -> b labels"""
+    return model(pixel_values=pixels.to(model.device)).logits.float().cpu()
 
 
 def answers_of(logits: Tensor, names: Sequence[str], config: Any, top: int) -> list[dict[str, Any]]:
@@ -140,12 +139,21 @@ class ImagePredictor:
         self.model, self.processor = model, processor
         self.reading = Reading(pixel_range=range_of(processor), max_pixels=max_pixels or MAX_PIXELS)
 
-    def read(self, path: Path) -> Any:
-        return as_image(open_picture(path, str(path), self.reading).pixels(channels_of(self.model)))
+    def read(self, source: Path | bytes, name: str | None = None) -> Any:
+        return as_image(open_picture(source, name or str(source), self.reading).pixels(channels_of(self.model)))
+
+    def prepare(self, images: Sequence[Any]) -> Tensor:
+        """-> b c h w, as the model takes them"""
+        colored = [with_channels(image, channels_of(self.model)) for image in images]
+        return self.processor(colored, return_tensors="pt")["pixel_values"]
+
+    def answer(self, pixels: Tensor) -> Tensor:
+        """b c h w -> b labels"""
+        return logits_of(self.model, pixels)
 
     def __call__(self, images: Sequence[Any]) -> Tensor:
         """-> b labels"""
-        return logits_of(self.model, self.processor, images)
+        return self.answer(self.prepare(images))
 
 
 class ViewsPredictor:
@@ -159,16 +167,21 @@ class ViewsPredictor:
         self.reading = Reading(pixel_range=self.preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
         self.reading = replace(self.reading, frames=getattr(processor, "frames", None))
 
-    def read(self, path: Path) -> Tensor:
+    def read(self, source: Path | bytes, name: str | None = None) -> Tensor:
         """-> v (t) c h w, bytes"""
-        return seen_by(self.views, self.preparation, self.modality.open(path, str(path), self.reading))
+        return seen_by(self.views, self.preparation, self.modality.open(source, name or str(source), self.reading))
 
-    @torch.inference_mode()
+    def prepare(self, items: Sequence[Tensor]) -> Tensor:
+        """v (t) c h w, several times -> (b v) (t) c h w, as the model takes them"""
+        return self.preparation.normalize_(torch.cat([*items]).float().div_(255))
+
+    def answer(self, pixels: Tensor) -> Tensor:
+        """(b v) (t) c h w -> b labels"""
+        return mean_of_views(logits_of(self.model, pixels), self.views.count, self.model.config.problem_type)
+
     def __call__(self, items: Sequence[Tensor]) -> Tensor:
         """v (t) c h w, several times -> b labels"""
-        pixels = self.preparation.normalize_(torch.cat([*items]).float().div_(255))
-        logits = self.model(pixel_values=pixels.to(self.model.device)).logits.float().cpu()
-        return mean_of_views(logits, self.views.count, self.model.config.problem_type)
+        return self.answer(self.prepare(items))
 
 
 def read_some(paths: Sequence[Path], read: Callable[[Path], Any]) -> tuple[list[Path], list[Any], list[str]]:

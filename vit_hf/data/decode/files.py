@@ -72,7 +72,7 @@ def refuse_large(pixels: int, reading: Reading) -> None:
     if pixels > reading.max_pixels:
         raise UserError(
             f"it has {pixels:,} pixels, and no more than {reading.max_pixels:,} are read; set max_pixels to {pixels} "
-            "or more (--data.max_pixels, of predict --max-pixels)"
+            "or more (--data.max_pixels, of predict and serve --max-pixels)"
         )
 
 
