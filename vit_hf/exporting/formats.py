@@ -16,7 +16,7 @@ Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-NAMED: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
+SUFFIXES: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
 OF_TRANSFORMERS_JS: Mapping[Precision, str] = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 
 
@@ -47,7 +47,7 @@ class Format(NamedTuple):
     extra: str = ""
     file: str = "model"
     stock: bool = False
-    suffixes: Mapping[Precision, str] = NAMED
+    suffixes: Mapping[Precision, str] = SUFFIXES
 
 
 def onnx_of(order: Order, scratch: Path) -> Path:
