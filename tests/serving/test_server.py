@@ -80,7 +80,7 @@ def test_addresses_are_written_as_browsers_want_them():
 
 
 def test_what_is_not_installed_is_named_with_the_way_to_it(monkeypatch, capsys):
-    monkeypatch.setitem(server.LIBRARIES, "no_such_server", "no-such-server")
+    monkeypatch.setitem(server.SERVERS_NEED, "no_such_server", "no-such-server")
     assert main(["model"]) == 2
     assert "Serving needs no-such-server; install it with: pip install 'vit_hf[serve]'" in capsys.readouterr().err
 

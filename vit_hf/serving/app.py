@@ -20,7 +20,7 @@ from ..errors import UserError
 from ..settings import Section
 from ..version import __version__
 from .batching import Batcher, ServedModel
-from .bodies import BoundedBodies, Counted, Metrics
+from .bodies import BoundedBodies, CountedAnswers, Metrics
 
 ANY_TYPE = "application/octet-stream"
 MOST_PARTS = 1000  # of a form, whatever the number of images that are taken
@@ -242,7 +242,7 @@ def make_app(served: ServedModel, settings: Serving) -> FastAPI:
     answer_mistakes(app)
     paths = {getattr(route, "path", "") for route in app.routes}
     app.add_middleware(BoundedBodies, most=int(settings.max_bytes))  # pyright: ignore[reportArgumentType]
-    app.add_middleware(Counted, metrics=predicting.metrics, paths=frozenset(paths))  # pyright: ignore[reportArgumentType]
+    app.add_middleware(CountedAnswers, metrics=predicting.metrics, paths=frozenset(paths))  # pyright: ignore[reportArgumentType]
     return app
 
 

@@ -54,9 +54,9 @@ class ServedModel:
 
     def answer(self, items: Sequence[Prepared]) -> Tensor:
         """What is prepared, all of one size -> b labels"""
-        if isinstance(items[0], Pictures):
-            return self.predictor.answer(Pictures(chain.from_iterable(items)))
-        return self.predictor.answer(torch.cat([*items]))
+        pictures = [one for one in items if isinstance(one, Pictures)]
+        tensors = [one for one in items if isinstance(one, Tensor)]
+        return self.predictor.answer(Pictures(chain.from_iterable(pictures)) if pictures else torch.cat(tensors))
 
     def answers(self, logits: Tensor) -> list[dict[str, Any]]:
         """labels -> as `vit-hf predict --json` says them. Raises: UserError where they are no numbers."""

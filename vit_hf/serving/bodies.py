@@ -92,7 +92,7 @@ class Metrics:
         ProcessCollector(registry=known)
 
 
-class Counted:
+class CountedAnswers:
     """An application whose answers are counted. paths: those that have figures of their own."""
 
     def __init__(self, app: Application, metrics: Metrics, paths: frozenset[str]):

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import UserError, require_library
 from ..files import refuse_no_folder
 
-LIBRARIES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
-LIBRARIES |= {"prometheus_client": "prometheus-client"}
+SERVERS_NEED = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
+SERVERS_NEED |= {"prometheus_client": "prometheus-client"}
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 WHEELS = """\
 A wheel of vit_hf that lies here is installed in place of PyPI's, with what it needs from there:
@@ -25,7 +25,7 @@ A wheel of vit_hf that lies here is installed in place of PyPI's, with what it n
 
 def require_libraries() -> None:
     """Before a model is loaded. Raises: UserError that says how to install what is missing."""
-    for module, package in LIBRARIES.items():
+    for module, package in SERVERS_NEED.items():
         try:
             require_library(module, package)
         except UserError as error:

@@ -194,7 +194,7 @@ def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: 
     graph = Graph(module, example, sizes, PICTURE, [PROBABILITIES], "any batch of pictures of one size")
     folder.mkdir()
     write_onnx(graph, folder / "model.onnx", {})
-    save_facts(model, processor, folder)
+    save_facts(model.config, processor, folder)
     write_json(folder / EXPORT, {"runtime": "onnxruntime", "file": "model.onnx", "preprocessing": True})
     inputs = {
         f"random {shape}": torch.randint(256, (*shape, channels), dtype=torch.uint8)
