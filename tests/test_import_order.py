@@ -68,6 +68,7 @@ FLOORS = [
     ["explanation.attention_maps"],
     ["explanation.gradient_maps", "explanation.inside"],
     ["explanation.explain", "explanation.__init__"],
+    ["explanation.comparison"],
     ["cards.*", "plots.*"],
     ["publishing.*"],
     ["runs.*"],
