@@ -73,6 +73,7 @@ FLOORS = [
     ["exporting.graphs", "exporting.exported"],
     ["exporting.comparison", "exporting.*_files"],
     ["exporting.formats", "exporting.__init__"],
+    ["explanation.comparison"],
     ["cards.*", "plots.*"],
     ["publishing.*"],
     ["runs.*"],

@@ -30,6 +30,7 @@ OF_A_RUN = (
     "confusion_matrix.png",
     "predictions.png",
     "mistakes.png",
+    "explained.png",
     "label_scores.png",
     "predicted_and_true.png",
     "reconstructions.png",

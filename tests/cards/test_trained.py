@@ -127,6 +127,14 @@ def test_the_card_says_how_large_how_fast_and_how_sure():
     assert "version = {0." in text
 
 
+def test_a_panel_of_explained_answers_stands_under_its_sentence_and_a_sentence_alone_where_there_is_none():
+    with_panel = str(render_model_card(facts(explained="By grad_cam <b>.", pictures=["explained.png"])))
+    assert "By grad_cam &lt;b&gt;.\n\n![What speaks for some of its answers](explained.png)\n\n## How" in with_panel
+    alone = str(render_model_card(facts(explained="Not drawn here.")))
+    assert "Not drawn here.\n\n## How it was trained" in alone
+    assert "explained.png" not in alone
+
+
 def test_of_two_or_three_classes_no_best_few_are_published():
     assert "Top-" not in str(render_model_card(facts()))
 

@@ -8,7 +8,8 @@ from PIL import Image
 from tiny import tiny_timesformer
 
 from vit_hf import TimeSformerForVideoClassification
-from vit_hf.commands.explain import main
+from vit_hf.commands.explain import comparison_table, main
+from vit_hf.explanation.comparison import MethodGains
 from vit_hf.modality import modality_of
 
 
@@ -41,10 +42,24 @@ def test_methods_are_compared_side_by_side(trained: Path, tmp_path: Path, capsys
     noise(0).save(tmp_path / "a.png")
     assert main([str(trained), str(tmp_path / "a.png"), "--output", str(tmp_path), "--compare", "--target", "7"]) == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in ("relevance", "grad_cam", "rollout", "attention"))
+    assert all(name in said for name in ("relevance", "grad_cam", "rollout", "attention", "chance"))
     # What is there keeps its name.
     assert size_of(tmp_path / "a.png") == noise(0).size
     assert size_of(tmp_path / "a_2.png")[0] > 900
+
+
+def test_over_all_images_methods_have_mean_gains_with_intervals(trained: Path, tmp_path: Path, capsys):
+    pictures = [str(trained / "examples" / f"{number}.png") for number in range(3)]
+    assert main([str(trained), *pictures, "--output", str(tmp_path), "--compare", "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    means = {name: sum(one["gains"][name] for one in results) / 3 for name in results[0]["gains"]}
+    assert [*means] == ["relevance", "grad_cam", "rollout", "attention", "chance"]
+    gains = {name: torch.tensor([one["gains"][name] for one in results]) for name in means}
+    lines = comparison_table(MethodGains(gains)).splitlines()
+    assert "more than relevance" in lines[0]
+    for line, (name, mean) in zip(lines[2:], means.items(), strict=True):
+        assert line.split()[:2] == [name, f"{mean:+.3f}"]
+        assert line.count(" to ") == (1 if name == "relevance" else 2)
 
 
 def test_of_a_video_there_is_an_animation_and_a_curve_over_time(video_model: Path, tmp_path: Path, capsys):

@@ -48,8 +48,13 @@ def test_the_card_tells_the_figures_of_the_run(trained: Path):
     assert results["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
     assert "| train | 1,215 | `" in card.text
     assert "each by the hash of its content, class by class (seed 0)" in card.text
-    for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png"):
+    for picture in ("training_curve.png", "confusion_matrix.png", "predictions.png", "explained.png"):
         assert f"]({picture})" in card.text
+    explanation = metrics["explanation"]
+    assert explanation["images"] == 24
+    assert f"by the method {explanation['method']}. Of the methods it does best on 24 images" in card.text
+    gains = {name: gain["mean"] for name, gain in explanation["gains"].items()}
+    assert gains[explanation["method"]] == max(gains.values())
 
 
 def test_the_saved_recipe_has_the_overrides_in_it(trained: Path):

@@ -41,10 +41,15 @@ def weighed(model, pixels: Tensor, targets: Tensor, *, helping: bool) -> tuple[l
     logit = outputs.logits.gather(1, targets[:, None]).sum()
     *gradients, of_last = torch.autograd.grad(logit, [*flat, last])
     found = iter(
-        (one * gradient).clamp(min=0).mean(1, keepdim=True) if helping else one.mean(1, keepdim=True)
+        scaled((one * gradient).clamp(min=0).mean(1, keepdim=True)) if helping else one.mean(1, keepdim=True)
         for one, gradient in zip(flat, gradients, strict=True)
     )
     return [[next(found).detach() for _ in kind] for kind in kinds], last.detach(), of_last
+
+
+def scaled(groups: Tensor) -> Tensor:
+    """g 1 q k -> g 1 q k: the largest sum of a row of each group is 1"""
+    return torch.stack([group / group.sum(-1).max() for group in groups])
 
 
 def rolled(matrices: Sequence[Tensor], start: Tensor, *, halve: bool) -> Tensor:
@@ -106,6 +111,14 @@ def test_a_mean_reads_every_patch_as_much():
     weights = model(pixels, output_attentions=True).attentions[-1].mean(1)
     found = attention(model, pixels, best(model, pixels))
     torch.testing.assert_close(found.flatten(1), weights[:, 1:].mean(1)[:, 1:])
+
+
+def test_relevance_does_not_ask_how_large_logits_are():
+    model, pixels = tiny_vit(), images()
+    found = relevance(model, pixels, torch.tensor([1, 3]))
+    with torch.no_grad():
+        model.classifier.weight *= 100
+    torch.testing.assert_close(relevance(model, pixels, torch.tensor([1, 3])), found, **CLOSE)
 
 
 @pytest.mark.parametrize("fields", [{}, V2, {"window_size": 5}, {"depths": [1, 2, 1], "num_heads": [2, 2, 2]}])

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from tiny import clips, images, tiny, tiny_swin, tiny_timesformer
 from torch import nn
 
@@ -13,7 +15,9 @@ from vit_hf import (
     TimeSformerForVideoClassification,
     VisionTransformerForImageClassification,
 )
-from vit_hf.explanation.scoring import area, curves, over_pixels, points_at, ranks_of
+from vit_hf.explanation.comparison import CHANCE, MethodGains, compare_methods
+from vit_hf.explanation.explain import explain
+from vit_hf.explanation.scoring import area, curves, gained_over, mean_gain, over_pixels, points_at, ranks_of
 
 
 def test_areas_are_those_of_trapezoids():
@@ -100,3 +104,54 @@ def test_pointing_asks_where_the_hottest_place_lies():
     maps = torch.tensor([[[0.0, 1], [0, 0]], [[0.0, 1], [0, 0]]])
     objects = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [1, 1]]])
     assert points_at(maps, objects).tolist() == [True, False]
+
+
+def test_a_mean_has_the_interval_of_its_resamples():
+    """Of 0 and 1, half each: a resample of n has binomially many ones."""
+    gains = torch.tensor([0.0, 1.0] * 200)
+    mean, interval = mean_gain(gains)
+    assert mean == 0.5
+    assert interval is not None
+    low, high = binom.ppf([0.025, 0.975], 400, 0.5) / 400
+    torch.testing.assert_close(torch.tensor(interval), torch.tensor([low, high]).float(), rtol=0, atol=0.003)
+    assert mean_gain(gains) == mean_gain(gains)
+
+
+def test_what_makes_an_image_hard_for_both_methods_does_not_blur_their_difference():
+    hard = torch.linspace(-1, 1, 50)
+    better = gained_over(hard + 0.25, hard)
+    assert better.mean == pytest.approx(0.25)
+    assert better.interval == pytest.approx((0.25, 0.25), abs=1e-6)
+    alone = mean_gain(hard + 0.25).interval
+    assert alone is not None
+    assert alone[0] < 0.1
+    apart = gained_over(torch.tensor([0.5, 0.1, 0.3]), torch.tensor([0.1, 0.2, 0.1]))
+    assert apart.mean == pytest.approx((0.4 - 0.1 + 0.2) / 3)
+    assert apart.interval == pytest.approx((-0.1, 0.4), abs=1e-6)  # of 27 resamples one each has only the extreme
+
+
+def test_one_image_has_a_gain_and_no_interval():
+    assert str(mean_gain(torch.tensor([0.25]))) == "+0.250"
+    assert str(mean_gain(torch.tensor([0.25, 0.25]))) == "+0.250 (95% interval +0.250 to +0.250)"
+
+
+def test_methods_are_compared_image_by_image():
+    model, pixels = tiny(VisionTransformerForImageClassification), images(batch=5)
+    found = compare_methods(model, pixels, ("rollout", CHANCE, "attention"), steps=3, batch=2)
+    assert found.images == 5
+    alone = explain(model, pixels[3:4], method="rollout")
+    expected = curves(model, pixels[3:4], alone.maps, alone.targets, steps=3).gain
+    torch.testing.assert_close(found.gains["rollout"][3:4], expected)
+    asked = compare_methods(model, pixels, ("rollout",), targets=torch.arange(5), steps=3, batch=2)
+    other = explain(model, pixels[3:4], method="rollout", target=3)
+    torch.testing.assert_close(
+        asked.gains["rollout"][3:4], curves(model, pixels[3:4], other.maps, other.targets, steps=3).gain
+    )
+
+
+def test_the_best_method_gains_most_and_the_first_of_equals_is_taken():
+    gains = {"a": torch.tensor([0.0, 0.2]), "b": torch.tensor([0.2, 0.2]), "c": torch.tensor([0.3, 0.1])}
+    found = MethodGains({CHANCE: torch.ones(2), **gains})
+    assert found.best == "b"
+    assert found.over("b", "a").mean == pytest.approx(0.1)
+    assert [name for name, _, more in found.rows() if more is None] == [CHANCE]

@@ -23,6 +23,7 @@ PICTURES = {
     "training_curve.png": "Figures during training",
     "confusion_matrix.png": "Confusion matrix",
     "mistakes.png": "The mistakes that the model was surest of",
+    "explained.png": "What speaks for some of its answers",
     "label_scores.png": "F1 of each label",
     "predicted_and_true.png": "What is predicted, over what is true",
 }
@@ -36,6 +37,7 @@ class CardFacts:
     and the batches of the measurement. split_hashes: SHA-256 of the names and labels of each split.
     intervals: 95%, in the places of the figures among the metrics. headline: the figure that is said first. notes: what
     has to be known of the data to read it. calibration: a sentence on the temperature.
+    explained: sentences on what speaks for its answers.
     """
 
     name: str
@@ -69,6 +71,7 @@ class CardFacts:
     headline: str = "accuracy"
     notes: list[str] = field(default_factory=list)
     calibration: str | None = None
+    explained: str | None = None
     revision: str = "main"
     weights_sha256: str | None = None  # of the tensors, as weight_hash gives it
 

@@ -54,15 +54,18 @@ def run(given: Namespace) -> int:
         print(json.dumps([asdict(result) for result in found.results], indent=2, ensure_ascii=False))
     elif found.results:
         print(explanations_table(found.results, found.thing))
+        if found.comparison is not None:
+            print(f"\n{comparison_table(found.comparison)}")
     if found.unreadable:
         print(describe_unreadable(found.unreadable, found.files, f"{found.thing}s"), file=sys.stderr)
     return FAILED if found.unreadable else 0
 
 
 def explanations_table(results: Sequence[Any], thing: str) -> str:
+    from ..explanation.comparison import CHANCE
     from ..runs.report import table
 
-    methods = [*results[0].gains]
+    methods = [name for name in results[0].gains if name != CHANCE]
     heads = ["gain"] if len(methods) == 1 else methods
     rows = [
         [
@@ -75,6 +78,19 @@ def explanations_table(results: Sequence[Any], thing: str) -> str:
         for one in results
     ]
     return table([thing, "label", "probability", *heads, "picture"], rows)
+
+
+def comparison_table(found: Any) -> str:
+    """Of each method the mean over all files, and how much more that is than of the first."""
+    from ..runs.report import table
+
+    rows, first = [*found.rows()], found.methods[0]
+    lines = [[name, *in_columns(mean), *([""] * 2 if more is None else in_columns(more))] for name, mean, more in rows]
+    return table(["method", "mean gain", "95% interval", f"more than {first}", "95% interval"], lines)
+
+
+def in_columns(gain: Any) -> list[str]:
+    return [f"{gain.mean:+.3f}", "–" if gain.interval is None else "{:+.3f} to {:+.3f}".format(*gain.interval)]
 
 
 def layer_number_or_name(text: str) -> int | str:

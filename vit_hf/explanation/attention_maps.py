@@ -74,7 +74,8 @@ def relevance(model: Any, pixel_values: Tensor, targets: Tensor) -> Tensor:
     """b (t) c h w, b -> b (t) h w: as rollout, of what the attention does for the target: weights times their gradient,
     where that is positive, in the mean of the heads.
 
-    It begins with what each token that the head reads adds to the logit. Source: arXiv:2103.15679, eq. 5 and 6.
+    It begins with what each token that the head reads adds to the logit. Source: arXiv:2103.15679, eq. 5 and 6, but for
+    the scale of each layer (`helping`).
     """
     recording = record(model, pixel_values)
     gradient, of_read = gradients_of(recording.logits, targets, [recording.last, recording.read])
@@ -96,8 +97,14 @@ def relevance_before(step: LayerCall, gradient: Tensor, held: Tensor) -> tuple[T
 
 
 def helping(weights: Tensor, gradient: Tensor) -> Tensor:
-    """b heads q k, twice -> b q k: weights times gradients, where that is positive, in the mean of the heads"""
-    return (weights.float() * gradient.float()).clamp(min=0).mean(1)
+    """b heads q k, twice -> b q k: weights times gradients, where that is positive, in the mean of the heads; brought to
+    a scale on which the token that finds most help in its group passes on as much as it holds.
+
+    Gradients are as large as the logits happen to be. Without a scale of its own a layer counts for next to nothing
+    beside what tokens hold already, or for all.
+    """
+    found = (weights.float() * gradient.float()).clamp(min=0).mean(1)
+    return found / found.sum(-1, keepdim=True).amax(-2, keepdim=True).clamp(min=torch.finfo(found.dtype).tiny)
 
 
 def contribution(tokens: Tensor, gradient: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """How good a heat map is: what the answer does as the hottest patches are taken away or put in first, and whether the
-hottest place lies in the object."""
+hottest place lies in the object; and how sure a mean of that is, or a difference between two methods."""
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -76,3 +77,37 @@ def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) ->
 def points_at(maps: Tensor, objects: Tensor) -> Tensor:
     """b h w, b h w of one size -> b: whether the hottest place lies where an object is. Source: arXiv:1608.00507."""
     return objects.flatten(1).gather(1, maps.flatten(1).argmax(1, keepdim=True))[:, 0].bool()
+
+
+class MeanGain(NamedTuple):
+    """A mean over images, and its 95% interval; None of fewer than two images."""
+
+    mean: float
+    interval: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        between = f" (95% interval {self.interval[0]:+.3f} to {self.interval[1]:+.3f})" if self.interval else ""
+        return f"{self.mean:+.3f}{between}"
+
+
+def mean_gain(gains: Tensor, seed: int = 0) -> MeanGain:
+    """b -> their mean, with the middle 95% of the means of resamples of the images."""
+    from scipy.stats import bootstrap
+
+    values = gains.double().numpy()
+    if len(values) < 2:
+        return MeanGain(float(values.mean()), None)
+    draws: Any = {"random_state": np.random.default_rng(seed)}  # called rng from SciPy 1.15 on, which takes both
+    found = bootstrap((values,), np.mean, method="percentile", **draws).confidence_interval
+    return MeanGain(float(values.mean()), (float(found.low), float(found.high)))
+
+
+def gained_over(gains: Tensor, others: Tensor, seed: int = 0) -> MeanGain:
+    """b, b of the same images -> by how much the first gain more in the mean. Images are resampled, each with both of
+    its gains, so that what makes an image hard for both does not widen the interval."""
+    return mean_gain(gains - others, seed)
+
+
+def chance_maps(maps: Tensor, seed: int = 0) -> Tensor:
+    """b (t) h w -> as many, that know nothing: each item's own order of its patches, drawn by chance."""
+    return torch.rand(maps.shape, generator=torch.Generator().manual_seed(seed))

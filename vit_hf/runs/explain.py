@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..explanation.explain import DEFAULT_METHOD, Explanation, explain
+from ..explanation.comparison import CHANCE, COMPARED, MethodGains
+from ..explanation.explain import DEFAULT_METHOD, explain
 from ..explanation.inside import attention_distance, features, filters, position_similarity
-from ..explanation.scoring import curves
+from ..explanation.scoring import chance_maps, curves
 from ..fewer_tokens.put_on import merge_tokens
 from ..modality import modality_of
 from ..plots.heat_maps import (
@@ -28,12 +29,14 @@ from .evaluate import device_of_choice
 from .predict import ViewsPredictor, find_images, read_some, refuse_missing
 
 SHOWN_INSIDE = 8
-COMPARED = ("relevance", "grad_cam", "rollout", "attention")
 
 
 @dataclass(frozen=True)
 class Explained:
-    """One file: the explained label and its probability, the gain of each method's map, and the pictures of it."""
+    """One file: the explained label and its probability, the gain of each method's map, and the pictures of it.
+
+    gains: of several methods also that of an order by chance.
+    """
 
     path: str
     label: str
@@ -50,6 +53,14 @@ class Explanations:
     results: list[Explained]
     unreadable: list[str]
     files: int
+
+    @property
+    def comparison(self) -> MethodGains | None:
+        """Of several methods over all files; None of one, or where nothing could be read."""
+        if not self.results or len(self.results[0].gains) < 2:
+            return None
+        names = self.results[0].gains
+        return MethodGains({name: torch.tensor([one.gains[name] for one in self.results]) for name in names})
 
 
 class Subject:
@@ -113,7 +124,9 @@ def explain_files(
             }
             first = next(iter(found.values()))
             label, probability = names[int(first.targets)], float(first.probabilities)
-            gains = {method: gain_of(model, inputs, one) for method, one in found.items()}
+            gains = {method: gain_of(model, inputs, one.maps, first.targets) for method, one in found.items()}
+            if len(found) > 1:
+                gains[CHANCE] = gain_of(model, inputs, chance_maps(first.maps, len(results)), first.targets)
             heats = {
                 heat_caption(method, gains[method]): one.heat((shown.shape[-2], shown.shape[-1]))[0]
                 for method, one in found.items()
@@ -158,8 +171,8 @@ def show_inside(
     return [str(picture) for picture in pictures.values()]
 
 
-def gain_of(model: Any, inputs: Tensor, found: Explanation) -> float:
-    return float(curves(model, inputs, found.maps, found.targets).gain)
+def gain_of(model: Any, inputs: Tensor, maps: Tensor, targets: Tensor) -> float:
+    return float(curves(model, inputs, maps, targets).gain)
 
 
 def heat_caption(method: str, gain: float) -> str:

@@ -29,6 +29,7 @@ from ..training.problem import Problem
 from ..training.recipe.recipe import Recipe
 from ..training.trainer.trainer import Trainer
 from ..weight_hash import weight_hash
+from .explained_answers import Answered, AnswersExplained, explain_answers
 from .report import draw_report, headline, save_examples
 from .review import Judged, review
 
@@ -71,6 +72,7 @@ class FinishedRun:
     calibration: Calibration | None = None
     validation_logits: Tensor | None = None  # b labels, where there is such a split
     crossed: "CrossValidation | None" = None  # how other models of the recipe did on folds
+    explained: AnswersExplained | None = None  # what speaks for some of its answers, once they are drawn
     notes: list[str] = field(default_factory=list)  # sentences for people, once it is saved
 
     @property
@@ -98,6 +100,21 @@ class FinishedRun:
     def intervals(self) -> dict[str, Any]:
         return measure_intervals(*self.said(), thresholds=self.thresholds)
 
+    @property
+    def answered(self) -> Answered:
+        """What the panel of explained answers is made of."""
+        trainer = self.trainer
+        return Answered(
+            model=self.model,
+            tested=self.tested,
+            logits=self.logits,
+            names=self.data.label_names,
+            validation=self.batches.get("validation"),
+            each_second=self.images_per_second,
+            batch=trainer.args.per_device_eval_batch_size,
+            sharded=trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled,
+        )
+
     def said(self) -> tuple[Tensor, Tensor, ProblemType, list[str]]:
         """Of the held-out split what `measure` takes."""
         return self.logits, self.tested.labels, self.data.problem_type, self.data.label_names
@@ -124,10 +141,12 @@ class FinishedRun:
     def report(self) -> dict[str, Path]:
         """Beside the model, aside. -> some test images, by their labels"""
         known, best = {"intervals": self.intervals}, self.problem.headline
+        self.explained = explain_answers(self.answered, self.aside)
         record = {"split": self.data.held_out, "headline": best, **self.metrics, **known}
         record |= {"probe": self.probe} if self.probe else {}
         record |= {"calibration": self.calibration.record("validation")} if self.calibration else {}
         record |= {"cross_validation": self.crossed.record()} if self.crossed else {}
+        record |= {"explanation": self.explained.record} if self.explained.record else {}
         record |= {"training_seconds": round(self.seconds, 1), "weights_sha256": weight_hash(self.aside)}
         save_history(self.recipe, self.trainer, record, self.aside, split=self.watched, headline=best)
         kind = self.data.problem_type
@@ -183,6 +202,7 @@ class FinishedRun:
             problem_type=self.data.problem_type,
             headline=self.problem.headline,
             notes=[*self.problem.describe(), *([self.crossed.describe()] if self.crossed else [])],
+            explained=self.explained.sentences if self.explained else None,
             calibration=None if self.calibration is None else self.calibration.describe("validation"),
         )
 
