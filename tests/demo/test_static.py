@@ -198,3 +198,15 @@ def test_a_folder_with_something_in_it_stays(exported: Path, tmp_path: Path):
 def test_a_graph_of_another_kind_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"exported as onnx without preprocessing, and a page needs"):
         refuse_other_export({"format": "onnx", "preprocessing": False, "outputs": ["logits"]}, tmp_path)
+
+
+def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address):
+    held: list[Any] = []
+    with Opened(browser, "about:blank") as opened:
+        opened.page.route("**/settings.json", held.append)
+        opened.page.goto(address, wait_until="commit")
+        opened.page.wait_for_selector("#status:text('on its way')")
+        opened.drop(encoded(noise(1, 32)), "noise.png")
+        held[0].continue_()
+        assert opened.answers()
+        assert opened.complaints == []

@@ -19,6 +19,7 @@ class Showing(NamedTuple):
     reads its files. check: an opened item and its name; raises UnreadableImage for one that is none. save: the
     preparation of the model, an opened item and a path without its ending -> the path of a file that browsers show,
     with none of what the item's own says of places and people; None where what is installed cannot write it.
+    on_pages: whether a page that runs in the browser alone takes them.
     """
 
     component: str
@@ -26,6 +27,7 @@ class Showing(NamedTuple):
     extra: str | None
     check: Callable[[Any, str], None]
     save: Callable[[Any, Any, Path], Path | None]
+    on_pages: bool
 
 
 def take_any(picture: Picture, name: str) -> None:
@@ -52,6 +54,6 @@ def save_clip(preparation: Any, footage: Footage, stem: Path) -> Path | None:
 IMAGE_OPTIONS = {"sources": ["upload", "webcam", "clipboard"], "type": "filepath", "image_mode": None}
 VIDEO_OPTIONS = {"sources": ["upload", "webcam"]}
 SHOWING: Mapping[Modality, Showing] = {
-    IMAGE: Showing("Image", IMAGE_OPTIONS, None, take_any, save_picture),
-    VIDEO: Showing("Video", VIDEO_OPTIONS, "video", refuse_still, save_clip),
+    IMAGE: Showing("Image", IMAGE_OPTIONS, None, take_any, save_picture, on_pages=True),
+    VIDEO: Showing("Video", VIDEO_OPTIONS, "video", refuse_still, save_clip, on_pages=False),
 }

@@ -13,16 +13,22 @@ from transformers import AutoConfig
 
 from ..data.decode.resize import Sizing
 from ..errors import UserError
+from ..exporting.exported import is_exported
+from ..exporting.graphs import PROBABILITIES
+from ..exporting.runtimes import EXPORT
+from ..families import find_family
 from ..files import name_for_others, read_json, refuse_no_folder, write_json, written_aside
 from ..modality import modality_of
 from ..models.shapes import pair
+from ..publishing.load_classifier import model_folder, refuse_strange_folder
+from ..runs.export import export
 from ..training.calibration import MULTI_LABEL
 from .exhibits import examples_beside, refuse_no_head, save_shown
 from .npm import RUNTIME, NpmPackage, archive_of, take_out
+from .showing import SHOWING
 
 PAGE_FILES = Path(__file__).parent / "page"
-EXPORT, SETTINGS, GRAPH = "export.json", "settings.json", "model.onnx"
-PROBABILITIES = "probabilities"  # a graph's output
+SETTINGS, GRAPH_FILE = "settings.json", "model.onnx"
 # Under names that every server knows: .mjs is no program to some.
 RUNTIME_FILES = {
     "ort.js": "package/dist/ort.wasm.bundle.min.mjs",
@@ -78,14 +84,23 @@ def refuse_full_folder(dest: Path) -> None:
 @contextmanager
 def exported_for_browsers(model_name: str, *, trust_remote_code: bool) -> Iterator[Path]:
     """-> a folder with a graph from bytes to probabilities: the one that is named, or one made of a model"""
-    if (Path(model_name) / EXPORT).is_file():
+    if is_exported(Path(model_name)):
         yield Path(model_name)
         return
-    from ..runs.export import export
-
+    refuse_strange_folder(model_name)
+    given = model_folder(model_name, code=trust_remote_code)
+    config = AutoConfig.from_pretrained(given, trust_remote_code=trust_remote_code)
+    refuse_no_head(config, model_name)
+    modality = modality_of(config)
+    if not SHOWING[modality].on_pages:
+        raise UserError(
+            f"{model_name} takes {modality.plural}, and a page that runs in the browser alone takes images; leave "
+            "--static out, and the app takes them."
+        )
+    heat = find_family(config.model_type) is not None  # whose attention is known
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "exported"
-        export(model_name, folder, preprocessing=True, heat=True, trust_remote_code=trust_remote_code)
+        export(model_name, folder, preprocessing=True, heat=heat, trust_remote_code=trust_remote_code)
         yield folder
 
 
@@ -113,7 +128,7 @@ def assemble(
             shutil.copyfile(file, folder / file.name)
         take_out(runtime, RUNTIME_FILES, folder / "runtime")
         (folder / "runtime" / "NOTICE").write_text(NOTICE.format(package.name, package.version), encoding="utf-8")
-        write_graph(exported / told["file"], folder / GRAPH)
+        write_graph(exported / told["file"], folder / GRAPH_FILE)
         saved = save_shown(sources, modality, preparation, folder / "examples")
         settings = {
             "title": title,
@@ -121,8 +136,8 @@ def assemble(
                 {"file": f"examples/{path.name}", "name": f"Example {number}"}
                 for number, path in enumerate(saved, start=1)
             ],
-            "model": GRAPH,
-            "model_bytes": (folder / GRAPH).stat().st_size,
+            "model": GRAPH_FILE,
+            "model_bytes": (folder / GRAPH_FILE).stat().st_size,
             **settings_of(config, processor),
         }
         write_json(folder / SETTINGS, settings)
@@ -170,6 +185,7 @@ def settings_of(config: Any, processor: Any) -> dict[str, Any]:
     return {
         "labels": names,
         "thresholds": (getattr(config, "thresholds", None) or [0.5] * len(names)) if several else None,
+        "are_numbers": config.problem_type == "regression",
         "channels": channels_in(config),
         "sees": {
             "size": sizing.size,

@@ -7,6 +7,8 @@ const [stage, canvas, headline, labels, details] = ["stage", "picture", "headlin
 const SHOWN = 5;
 
 let settings = null;
+let knowsSettings;
+const settingsKnown = new Promise((resolve) => (knowsSettings = resolve)); // pictures may come before
 let asked = 0; // the number of the last question; answers to earlier ones come too late
 let shown = null; // { bitmap, name, heat }
 let waiting = null; // the question that was asked before the model was there
@@ -60,10 +62,10 @@ function complain(sentence) {
   at("trouble").hidden = false;
 }
 
-// probabilities: of each label
+// probabilities: of each label; of a regression the number of each, in their order
 function say(probabilities) {
+  if (settings.are_numbers) return sayNumbers(probabilities);
   const order = probabilities.map((share, label) => [share, label]).sort((one, other) => other[0] - one[0]);
-  const name = (label) => settings.labels[label] ?? `label ${label}`;
   if (settings.thresholds) {
     const has = order.filter(([share, label]) => share >= settings.thresholds[label]);
     headline.textContent = has.map(([, label]) => name(label)).join(", ") || "None of the labels";
@@ -72,23 +74,33 @@ function say(probabilities) {
   }
   headline.classList.remove("quiet");
   labels.replaceChildren(
-    ...order.slice(0, SHOWN).map(([share, label]) => {
-      const row = document.createElement("li");
-      row.dataset.label = String(label);
-      row.dataset.probability = String(share);
-      const [bar, text, number] = ["bar", "name", "share"].map((kind) => {
-        const part = document.createElement("span");
-        part.className = kind;
-        return part;
-      });
-      bar.style.width = `${100 * share}%`;
-      text.textContent = name(label);
-      number.textContent = percent(share);
-      row.append(bar, text, number);
-      return row;
-    }),
+    ...order.slice(0, SHOWN).map(([share, label]) => rowOf(name(label), percent(share), share)),
   );
 }
+
+function sayNumbers(numbers) {
+  const digits = (number) => Number(number.toPrecision(4)).toString();
+  headline.textContent = numbers.length === 1 ? `${name(0)}: ${digits(numbers[0])}` : "The numbers";
+  headline.classList.remove("quiet");
+  labels.replaceChildren(...numbers.map((number, label) => rowOf(name(label), digits(number), 0)));
+}
+
+function rowOf(label, said, share) {
+  const row = document.createElement("li");
+  row.dataset.probability = String(share);
+  const [bar, text, number] = ["bar", "name", "share"].map((kind) => {
+    const part = document.createElement("span");
+    part.className = kind;
+    return part;
+  });
+  bar.style.width = `${100 * share}%`;
+  text.textContent = label;
+  number.textContent = said;
+  row.append(bar, text, number);
+  return row;
+}
+
+const name = (label) => settings.labels[label] ?? `label ${label}`;
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 1)} %`;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
@@ -103,6 +115,7 @@ async function take(file, name) {
   const id = ++asked;
   at("trouble").hidden = failure === null;
   at("trouble").textContent = failure ?? "";
+  await settingsKnown;
   let picture;
   try {
     picture = await decode(file);
@@ -229,6 +242,7 @@ try {
   const answer = await fetch("settings.json");
   if (!answer.ok) throw new Error(`the server answered ${answer.status} for settings.json`);
   settings = await answer.json();
+  knowsSettings();
   document.title = at("title").textContent = settings.title;
   at("main").hidden = false;
   offer(settings.examples);
