@@ -203,7 +203,7 @@ def test_a_graph_of_another_kind_is_refused(tmp_path: Path):
 def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address):
     held: list[Any] = []
     with Opened(browser, "about:blank") as opened:
-        opened.page.route("**/settings.json", held.append)
+        opened.page.route("**/settings.json", lambda route: held.append(route))
         opened.page.goto(address, wait_until="commit")
         opened.page.wait_for_selector("#status:text('on its way')")
         opened.drop(encoded(noise(1, 32)), "noise.png")
