@@ -26,7 +26,10 @@ LARGEST_UPLOAD = "200mb"
 FONTS = ["system-ui", "sans-serif"]  # those of the machine
 HEIGHT = 340  # pixels of a picture
 # Small pictures are seen too.
-CSS = "#given img, #heat img { width: 100%; height: 100%; object-fit: contain; }"
+CSS = (
+    "#given img, #heat img { width: 100%; height: 100%; object-fit: contain; }"
+    f"#given img, #given video {{ height: {HEIGHT}px; }}"
+)
 
 
 def refuse_no_gradio() -> None:
@@ -64,7 +67,7 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
         with gradio.Row():
             with gradio.Column():
                 given = getattr(gradio, showing.component)(
-                    label=modality.noun.capitalize(), height=HEIGHT, elem_id="given", **showing.options
+                    label=modality.noun.capitalize(), elem_id="given", **showing.options
                 )
             with gradio.Column():
                 answer = (
