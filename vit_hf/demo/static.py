@@ -138,7 +138,7 @@ def assemble(
             ],
             "model": GRAPH_FILE,
             "model_bytes": (folder / GRAPH_FILE).stat().st_size,
-            **settings_of(config, processor),
+            **page_settings(config, processor),
         }
         write_json(folder / SETTINGS, settings)
     written = sum(path.stat().st_size for path in dest.rglob("*") if path.is_file())
@@ -173,7 +173,7 @@ def write_graph(source: Path, target: Path) -> None:
     onnx.save(onnx.load(source), target)
 
 
-def settings_of(config: Any, processor: Any) -> dict[str, Any]:
+def page_settings(config: Any, processor: Any) -> dict[str, Any]:
     """What the page must know of the model beside its graph: plain values, for a file that is read as JSON."""
     sizing = Sizing.of(processor)
     assert sizing is not None, "no graph prepares images so"
