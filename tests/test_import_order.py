@@ -79,9 +79,11 @@ FLOORS = [
     ["runs.*"],
     ["serving.batching", "serving.bodies"],
     ["serving.*"],
+    ["demo.*"],
     ["commands.cli", "commands.__init__"],
     [
         "commands.convert",
+        "commands.demo",
         "commands.evaluate",
         "commands.explain",
         "commands.export",

@@ -15,20 +15,21 @@ PACKAGE = "vit_hf"
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
-def requirements() -> list[Requirement]:
+def requirements(extra: str | None = None) -> list[Requirement]:
     """What pyproject.toml says in a clone, whose metadata are as old as its installation; else the metadata.
 
-    Extras are left out, and where nothing says anything there are none.
+    extra: one that is asked for too; others are left out. Where nothing says anything there are none.
     """
     if PYPROJECT.is_file():
         project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8")).get("project", {})
         if project.get("name") == PACKAGE:
-            return [Requirement(text) for text in project["dependencies"]]
+            own = project.get("optional-dependencies", {}).get(extra, [])
+            return [Requirement(text) for text in [*project["dependencies"], *own]]
     try:
         found = [Requirement(text) for text in metadata.requires(PACKAGE) or []]
     except metadata.PackageNotFoundError:
         return []
-    return [one for one in found if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return [one for one in found if one.marker is None or one.marker.evaluate({"extra": extra or ""})]
 
 
 def check_floors() -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal
 from .answers import HubError
 from .repository import Repository
 
-KINDS = ("models", "datasets")
+KINDS = ("models", "datasets", "spaces")
 BINARY = "7z arrow bin bz2 ckpt gz h5 joblib msgpack npy npz onnx parquet pickle pkl pt pth safetensors tar xz zip"
 ATTRIBUTES = "".join(f"*.{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in BINARY.split())
 

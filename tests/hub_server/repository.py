@@ -45,7 +45,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """kind: models or datasets. refs: refs/heads/main and the like -> the id of a commit."""
+    """kind: models, datasets or spaces. refs: refs/heads/main and the like -> the id of a commit."""
 
     folder: Path
     kind: str

@@ -27,12 +27,12 @@ def route(call: Call) -> Answer:
             return validate_yaml(call)
         case ["POST" | "DELETE", "api", "repos", "create" | "delete"]:
             return create_or_delete(call)
-        case ["GET", "api", "models" | "datasets" as kind]:
+        case ["GET", "api", "models" | "datasets" | "spaces" as kind]:
             return listing(call, kind)
         case [_, "api", "models", owner, name, *rest]:
             return about(call, f"{owner}/{name}", rest)
-        case [_, "api", "datasets", owner, name, *rest]:
-            return about(call, f"datasets/{owner}/{name}", rest)
+        case [_, "api", "datasets" | "spaces" as kind, owner, name, *rest]:
+            return about(call, f"{kind}/{owner}/{name}", rest)
         case ["GET" | "HEAD", *_] if "resolve" in call.words:
             return file_of(call)
         case ["POST", *path, "info", "lfs", "objects", "batch"]:
@@ -41,7 +41,7 @@ def route(call: Call) -> Answer:
 
 
 def file_of(call: Call) -> Answer:
-    """/owner/name/resolve/revision/path, with datasets/ before it for a data set."""
+    """/owner/name/resolve/revision/path, with datasets/ or spaces/ before it where it is of one."""
     middle = call.words.index("resolve")
     revision, *file = call.words[middle + 1 :]
     return resolve(call, call.repository("/".join(call.words[1:middle])), revision, "/".join(file))

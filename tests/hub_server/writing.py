@@ -23,6 +23,8 @@ def create_or_delete(call: Call) -> Answer:
         call.hub.delete(call.repository(path, write=True))
         return Answer()
     user = call.hub.writer(user, namespace)
+    if kind == "spaces" and asked.get("sdk") not in ("gradio", "docker", "static"):
+        raise HubError(400, "Invalid body: a Space needs an sdk")
     taken = call.hub.repositories.get(path)
     private = bool(asked.get("private")) or asked.get("visibility") == "private"
     repository = taken or call.hub.create(kind, name, user, private=private)

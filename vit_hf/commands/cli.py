@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "name what is in images",
     "explain": "show what in images speaks for an answer",
     "serve": "answer over HTTP what is in images",
+    "demo": "let people try a model: in an app, on the Hub, or on a page of its own",
     "convert": "bring a pretrained model from one library to another",
     "export": "write a model for another runtime, once it is proven to say the same there",
     "publish": "put a trained model on the Hub, once it is proven to load",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
@@ -19,6 +19,7 @@ from .errors import FAILED_REQUEST, explain_hub_errors, status_of
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
+RepoType = Literal["model", "space"]
 
 ATTEMPTS = 5
 LONGEST_WAIT = 120.0  # seconds
@@ -72,8 +73,11 @@ class Attempt:
     where it asks for one.
     """
 
-    def __init__(self, api: HfApi, repo_id: str, branch: str, holds: Callable[[str], bool]):
+    def __init__(
+        self, api: HfApi, repo_id: str, branch: str, holds: Callable[[str], bool], repo_type: RepoType = "model"
+    ):
         self.api, self.repo_id, self.branch, self.holds = api, repo_id, branch, holds
+        self.repo_type: RepoType = repo_type
         self.made: list[Made] = []
         self.base: str | None = None
         self.pulls: set[str] | None = None
@@ -81,10 +85,11 @@ class Attempt:
 
     @property
     def page(self) -> str:
-        return f"{self.api.endpoint}/{self.repo_id}"
+        return f"{self.api.endpoint}/{'spaces/' if self.repo_type == 'space' else ''}{self.repo_id}"
 
     def head(self) -> str:
-        return with_retries(lambda: str(self.api.repo_info(self.repo_id, revision=self.branch).sha))
+        kind = self.repo_type
+        return with_retries(lambda: str(self.api.repo_info(self.repo_id, revision=self.branch, repo_type=kind).sha))
 
     def overtaken_by(self, commit: str) -> Overtaken:
         return Overtaken(
@@ -112,7 +117,7 @@ class Attempt:
         wanted = "commit" if self.pulls is None else "pull request"
         try:
             if self.pulls is not None:
-                new = with_retries(lambda: pull_requests(self.api, self.repo_id)) - self.pulls
+                new = with_retries(lambda: pull_requests(self.api, self.repo_id, self.repo_type)) - self.pulls
                 return f"And yet a pull request is made: look at {self.page}/discussions." if new else None
             now = self.head()
             if now == self.base:
@@ -157,14 +162,16 @@ def told_if_it_fails(attempt: Attempt, revision: str | None) -> Iterator[None]:
             raise
 
 
-def pull_requests(api: HfApi, repo_id: str) -> set[str]:
-    refs = api.list_repo_refs(repo_id, include_pull_requests=True)
+def pull_requests(api: HfApi, repo_id: str, repo_type: RepoType = "model") -> set[str]:
+    refs = api.list_repo_refs(repo_id, include_pull_requests=True, repo_type=repo_type)
     return {ref.ref for ref in refs.pull_requests or []}
 
 
-def is_commit_of(api: HfApi, repo_id: str, commit: str, files: Mapping[str, Path | bytes]) -> bool:
+def is_commit_of(
+    api: HfApi, repo_id: str, commit: str, files: Mapping[str, Path | bytes], repo_type: RepoType = "model"
+) -> bool:
     """Whether all of these files are there, to the byte."""
-    there = with_retries(lambda: api.get_paths_info(repo_id, [*files], revision=commit))
+    there = with_retries(lambda: api.get_paths_info(repo_id, [*files], revision=commit, repo_type=repo_type))
     found = {one.path: one for one in there}
     return files.keys() <= found.keys() and all(is_content(found[path], file) for path, file in files.items())
 

@@ -11,13 +11,14 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
-from .attempts import UNCHANGED, Attempt, Made, is_commit_of, pull_requests, told_if_it_fails, with_retries
+from .attempts import UNCHANGED, Attempt, Made, RepoType, is_commit_of, pull_requests, told_if_it_fails, with_retries
 from .errors import LOGIN, explain_hub_errors, status_of
 from .repository import repository_files
 
 # What of an earlier push is in the way where this one does not bring it again.
 OWN_FILES = ("*.py", "*.safetensors", "*.safetensors.index.json")
 OVERTAKEN = (409, 412)
+SPACE_SDK = "gradio"
 
 
 def is_own_file(path: str) -> bool:
@@ -69,8 +70,11 @@ def push_files(
     message: str | None = None,
     token: str | None = None,
     replaces: Callable[[str], bool] = is_own_file,
+    repo_type: RepoType = "model",
 ) -> Pushed:
     """These files, in one commit; of the others in the repository those vanish that `replaces` names. See PushOptions.
+
+    repo_type: what the repository is, in the Hub's words.
 
     Raises: UserError, as `push`.
     """
@@ -79,16 +83,21 @@ def push_files(
     api = HfApi(token=token)
     repo_id = full_name(api, repo_id)
     where = branch or "main"
-    attempt = Attempt(api, repo_id, where, lambda commit: is_commit_of(api, repo_id, commit, files))
+
+    def holds(commit: str) -> bool:
+        return is_commit_of(api, repo_id, commit, files, repo_type)
+
+    attempt = Attempt(api, repo_id, where, holds, repo_type)
     with told_if_it_fails(attempt, revision):
         prepare_branch(attempt, branch=branch, revision=revision, tag=tag, private=private)
         base = attempt.base = attempt.head()
-        pulls = attempt.pulls = pull_requests(api, repo_id) if create_pr else None
+        pulls = attempt.pulls = pull_requests(api, repo_id, repo_type) if create_pr else None
 
         def commit() -> Any:
-            if pulls is not None and (new := pull_requests(api, repo_id) - pulls):
-                return api.repo_info(repo_id, revision=new.pop())  # made before, though no answer came
-            there = api.list_repo_files(repo_id, revision=base)
+            if pulls is not None and (new := pull_requests(api, repo_id, repo_type) - pulls):
+                # Made before, though no answer came.
+                return api.repo_info(repo_id, revision=new.pop(), repo_type=repo_type)
+            there = api.list_repo_files(repo_id, revision=base, repo_type=repo_type)
             operations = [CommitOperationAdd(path, file) for path, file in files.items()]
             gone = [CommitOperationDelete(path) for path in there if path not in files and replaces(path)]
             attempt.asked = True
@@ -99,6 +108,7 @@ def push_files(
                     commit_message=message or "Publish the model",
                     revision=where,
                     create_pr=create_pr,
+                    repo_type=repo_type,
                     parent_commit=base,  # of two that push at once the second is refused, and mixes nothing
                 )
             except HfHubHTTPError as error:
@@ -110,10 +120,12 @@ def push_files(
         info = with_retries(commit)
         commit_id = getattr(info, "oid", None) or info.sha
     if tag is not None:
-        made = f"The commit {commit_id} is made; whether its tag {tag} is there, {api.endpoint}/{repo_id}/tags shows."
+        made = f"The commit {commit_id} is made; whether its tag {tag} is there, {attempt.page}/tags shows."
         with explain_hub_errors(repo_id, after=made):
-            with_retries(lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True))
-    url = f"{api.endpoint}/{repo_id}/commit/{commit_id}"
+            with_retries(
+                lambda: api.create_tag(repo_id, tag=tag, revision=commit_id, exist_ok=True, repo_type=repo_type)
+            )
+    url = f"{attempt.page}/commit/{commit_id}"
     return Pushed(repo_id, commit_id, url, tag, getattr(info, "pr_url", None))
 
 
@@ -145,35 +157,38 @@ def own_commit(attempt: Attempt, error: HfHubHTTPError) -> Any:
     if not attempt.holds(now):
         attempt.asked = False
         raise attempt.overtaken_by(now) from error
-    return attempt.api.repo_info(attempt.repo_id, revision=now)
+    return attempt.api.repo_info(attempt.repo_id, revision=now, repo_type=attempt.repo_type)
 
 
 def prepare_branch(
     attempt: Attempt, *, branch: str | None, revision: str | None, tag: str | None, private: bool
 ) -> None:
     """A repository and a branch to commit to; how each is undone again is noted in the attempt."""
-    api, repo_id, made = attempt.api, attempt.repo_id, attempt.made
-    if not with_retries(lambda: api.repo_exists(repo_id)):
+    api, repo_id, made, kind = attempt.api, attempt.repo_id, attempt.made, attempt.repo_type
+    if not with_retries(lambda: api.repo_exists(repo_id, repo_type=kind)):
         # Before it is known to be made: of a request without an answer nobody knows what became.
         made.append(
             Made(
                 "the repository",
-                lambda: len(api.list_repo_commits(repo_id)) <= 1,
-                lambda: api.delete_repo(repo_id),
+                lambda: len(api.list_repo_commits(repo_id, repo_type=kind)) <= 1,
+                lambda: api.delete_repo(repo_id, repo_type=kind),
             )
         )
-        with_retries(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
-    refs = with_retries(lambda: api.list_repo_refs(repo_id))
+        sdk = SPACE_SDK if kind == "space" else None
+        with_retries(lambda: api.create_repo(repo_id, private=private, exist_ok=True, repo_type=kind, space_sdk=sdk))
+    refs = with_retries(lambda: api.list_repo_refs(repo_id, repo_type=kind))
     taken = {ref.name: ref.target_commit for ref in refs.tags}
     if tag in taken:
         raise UserError(f"{repo_id} has a tag {tag} already, at {taken[tag][:8]}; take another.")
     if branch is not None and branch not in {ref.name for ref in refs.branches}:
-        start = with_retries(lambda: api.repo_info(repo_id, revision=revision).sha)
+        start = with_retries(lambda: api.repo_info(repo_id, revision=revision, repo_type=kind).sha)
         made.append(
             Made(
                 f"the branch {branch}",
-                lambda: api.repo_info(repo_id, revision=branch).sha == start,
-                lambda: api.delete_branch(repo_id, branch=branch),
+                lambda: api.repo_info(repo_id, revision=branch, repo_type=kind).sha == start,
+                lambda: api.delete_branch(repo_id, branch=branch, repo_type=kind),
             )
         )
-        with_retries(lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True))
+        with_retries(
+            lambda: api.create_branch(repo_id, branch=branch, revision=revision, exist_ok=True, repo_type=kind)
+        )

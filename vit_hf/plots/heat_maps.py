@@ -62,8 +62,19 @@ def beside(image: Tensor, heat: Tensor) -> Image.Image:
     """c h w, h w -> an image of both"""
     plain = rearrange(in_color(image), "c h w -> h w c").numpy()
     both = np.concatenate([plain, overlay(image, heat)], axis=1)
-    drawn = Image.fromarray((255 * both).round().astype(np.uint8))
-    grown = max(1, -(-ANIMATED_PIXELS // min(image.shape[-2:])))
+    return enlarged(both)
+
+
+def drawn_over(shown: Tensor, heat: Tensor) -> list[Image.Image]:
+    """(t) c h w and (t) h w, from 0 to 1 -> each frame under its heat"""
+    frames, heats = shown.reshape(-1, *shown.shape[-3:]), heat.reshape(-1, *heat.shape[-2:])
+    return [enlarged(overlay(image, warm)) for image, warm in zip(frames, heats, strict=True)]
+
+
+def enlarged(pixels: np.ndarray) -> Image.Image:
+    """h w 3, from 0 to 1 -> an image large enough to be looked at"""
+    drawn = Image.fromarray((255 * pixels).round().astype(np.uint8))
+    grown = max(1, -(-ANIMATED_PIXELS // min(pixels.shape[:2])))
     return drawn.resize((drawn.width * grown, drawn.height * grown), Image.Resampling.BICUBIC)
 
 

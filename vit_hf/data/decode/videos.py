@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from ...models.films import untouched
+from ...models.films import av, untouched
 from ...models.frame_sampling import Timing, uniform_frames
 from ...models.video_frames import STILLS, FrameFolder, UnreadableVideo, Video, open_video
 from .files import USUAL_READING, Reading, UnreadableImage
@@ -171,6 +171,27 @@ def write_frames(pictures: Sequence[Picture], folder: Path, pattern: str | None)
             kind = None if name.lower().endswith(STILLS) else "PNG"
             Image.fromarray(picture.pixels(3)).save(folder / name, kind)
     return folder
+
+
+FILM_RATE = 4  # frames a second, slow enough to see each of a clip's few
+
+
+def write_film(pictures: Sequence[Picture], path: Path) -> Path | None:
+    """An MP4 of frames, which browsers play; None where PyAV is not installed."""
+    if av is None:
+        return None
+    frames = [picture.pixels(3) for picture in pictures]
+    # Colors are kept for two by two pixels.
+    height, width = (side + side % 2 for side in frames[0].shape[:2])
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=FILM_RATE, options={"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for frame in frames:
+            border = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
+            whole = np.pad(frame, border, mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(whole, format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 def open_footage(source: Path | bytes | np.ndarray, name: str, reading: Reading = USUAL_READING) -> Footage:
