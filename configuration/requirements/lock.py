@@ -45,7 +45,8 @@ def floors() -> list[str]:
     """Every `name>=version` that a run or its tests may meet, as `name==version`."""
     named = PROJECT["dependencies"] + [each for extra in ("fast", "video", "test") for each in EXTRAS[extra]]
     # Which none of the tests at the floors imports.
-    tools = ("gradio", "litserve", "nncf", "openvino", "playwright", "pyright", "ruff")
+    serving = ("fastapi", "prometheus-client", "python-multipart", "uvicorn")
+    tools = (*serving, "gradio", "nncf", "openvino", "playwright", "pyright", "ruff")
     return sorted({each.replace(">=", "==") for each in named if not each.startswith(tools)})
 
 

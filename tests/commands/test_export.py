@@ -1,4 +1,4 @@
-"""Exported folders: that they answer as the model does, in processes of their own, and what is refused."""
+"""ExportResult folders: that they answer as the model does, in processes of their own, and what is refused."""
 
 import json
 import subprocess
@@ -94,14 +94,14 @@ def test_a_graph_that_begins_with_a_picture_ends_with_its_probabilities(trained:
 
 
 def test_a_runtime_that_says_something_else_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch):
-    written = export_run.Trial.measure
+    written = export_run.ExportTrial.measure
 
     def disagreeing(self: Any, *given: Any) -> Measured:
         for answers in self.expected.values():
             answers[0] = answers[0] + 0.01
         return written(self, *given)
 
-    monkeypatch.setattr(export_run.Trial, "measure", disagreeing)
+    monkeypatch.setattr(export_run.ExportTrial, "measure", disagreeing)
     with pytest.raises(UserError, match=r"float32 file differs from PyTorch by 1\.0e-02, over 0\.001\. Nothing is"):
         export(str(trained), tmp_path / "out", "torch", images=0)
     assert [*tmp_path.iterdir()] == []

@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 
 from ..exporting.comparison import Measured
-from ..exporting.graphs import PICTURE
+from ..exporting.graphs import PICTURE_INPUT
 from ..modality import modality_of
 from .trained import escape
 
@@ -26,7 +26,16 @@ compiled = openvino.Core().compile_model("{file}", "CPU", {{"INFERENCE_PRECISION
 
 {outputs} = torch._inductor.aoti_load_package("{file}")({input})""",
 }
-COLUMNS = ("precision", "size", "a run", "random inputs", "real inputs", "same label", "right", "right in PyTorch")
+TABLE_COLUMNS = (
+    "precision",
+    "size",
+    "a run",
+    "random inputs",
+    "real inputs",
+    "same label",
+    "right",
+    "right in PyTorch",
+)
 
 
 def export_card(
@@ -43,7 +52,7 @@ def export_card(
     shape = " ".join(map(str, modality.input_shape(config)))
     takes = (
         "one picture at a time, bytes (height, width, channels) of any size: it is resized and normalized in the graph"
-        if record["input"] == PICTURE
+        if record["input"] == PICTURE_INPUT
         else f"float32 of (batch, {shape.replace(' ', ', ')}), prepared as preprocessor_config.json says; open are "
         f"{record['open']}"
     )
@@ -79,8 +88,12 @@ exported it.
 def table_of(measured: Sequence[Measured]) -> str:
     """In Markdown, without columns of what was not measured."""
     rows = [cells_of(one) for one in measured]
-    kept = [place for place in range(len(COLUMNS)) if any(row[place] for row in rows)]
-    lines = [[COLUMNS[place] for place in kept], ["---"] * len(kept), *([row[place] for place in kept] for row in rows)]
+    kept = [place for place in range(len(TABLE_COLUMNS)) if any(row[place] for row in rows)]
+    lines = [
+        [TABLE_COLUMNS[place] for place in kept],
+        ["---"] * len(kept),
+        *([row[place] for place in kept] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -70,10 +70,10 @@ def run_for_triton(given: Namespace) -> int:
 
 
 def measured_table(measured: Sequence[Any]) -> str:
-    from ..cards.export import COLUMNS, cells_of
+    from ..cards.export import TABLE_COLUMNS, cells_of
     from ..runs.report import table
 
-    return table(COLUMNS, [[cell or "-" for cell in cells_of(one)] for one in measured])
+    return table(TABLE_COLUMNS, [[cell or "-" for cell in cells_of(one)] for one in measured])
 
 
 def main(words: Sequence[str] | None = None) -> int:

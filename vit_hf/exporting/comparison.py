@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import UserError
 from .graphs import HEAT
 
-SCRIPT = Path(__file__).with_name("runtimes.py")
+RUNTIME_SCRIPT = Path(__file__).with_name("runtimes.py")
 FLOAT32_BOUND = 1e-3  # of a difference between two numbers
 LOSS_BOUND = 0.005  # of a share of right answers, where weights lose bits
 
@@ -68,7 +68,7 @@ def run_apart(folder: Path, file: str, inputs: Mapping[str, Tensor]) -> tuple[di
     with tempfile.TemporaryDirectory() as place:
         given, found = f"{place}/inputs.safetensors", f"{place}/outputs.safetensors"
         save_file({name: value.contiguous() for name, value in inputs.items()}, given)
-        words = [sys.executable, "-I", str(SCRIPT), str(folder), file, given, found]
+        words = [sys.executable, "-I", str(RUNTIME_SCRIPT), str(folder), file, given, found]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
@@ -82,7 +82,7 @@ def run_apart(folder: Path, file: str, inputs: Mapping[str, Tensor]) -> tuple[di
 
 
 @dataclass(frozen=True)
-class Trial:
+class ExportTrial:
     """What files are tried on. inputs: by a name that begins with random or real. expected: what PyTorch says to each,
     output by output, named in outputs. classes: whether the answer is the most probable label. labels: of the real
     ones one after another, or None."""
@@ -96,13 +96,13 @@ class Trial:
     def measure(self, folder: Path, file: str, precision: str, size: int) -> Measured:
         found, seconds = run_apart(folder, file, self.inputs)
         random, real = (
-            max((difference(found[name][0], self.expected[name][0]) for name in self.named(kind)), default=None)
+            max((largest_gap(found[name][0], self.expected[name][0]) for name in self.named(kind)), default=None)
             for kind in ("random", "real")
         )
         measured = Measured(precision, size, seconds, self.items, random or 0.0, real)
         if HEAT in self.outputs:
             place = self.outputs.index(HEAT)
-            heat = max(difference(found[name][place], self.expected[name][place]) for name in self.inputs)
+            heat = max(largest_gap(found[name][place], self.expected[name][place]) for name in self.inputs)
             measured = replace(measured, heat=heat)
         names = self.named("real")
         if not names or not self.classes:
@@ -126,7 +126,7 @@ class Trial:
         return [name for name in self.inputs if name.startswith(kind)]
 
 
-def difference(found: Tensor, expected: Tensor) -> float:
+def largest_gap(found: Tensor, expected: Tensor) -> float:
     """The largest; NaN where one of them is none."""
     return float((found.double() - expected.double()).abs().max())
 

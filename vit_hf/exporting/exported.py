@@ -55,12 +55,12 @@ class ExportedClassifier:
         give them."""
         if isinstance(pixel_values, Pictures):
             answers = torch.stack([torch.from_numpy(self.run(picture)[0]) for picture in pixel_values])
-            return ImageClassifierOutput(logits=logits_behind(answers, self.config.problem_type))
+            return ImageClassifierOutput(logits=logits_of_answers(answers, self.config.problem_type))
         given = np.ascontiguousarray(pixel_values.float().cpu().numpy())
         return ImageClassifierOutput(logits=torch.from_numpy(self.run(given)[0]).float())
 
 
-def logits_behind(answers: Tensor, problem_type: str | None) -> Any:
+def logits_of_answers(answers: Tensor, problem_type: str | None) -> Any:
     """b labels -> b labels: `graphs.probabilities_of`, turned round"""
     if problem_type == "regression":
         return answers

@@ -16,7 +16,7 @@ Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-SUFFIXES: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
+FILE_SUFFIXES: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
 OF_TRANSFORMERS_JS: Mapping[Precision, str] = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 
 
@@ -47,7 +47,7 @@ class Format(NamedTuple):
     extra: str = ""
     file: str = "model"
     stock: bool = False
-    suffixes: Mapping[Precision, str] = SUFFIXES
+    suffixes: Mapping[Precision, str] = FILE_SUFFIXES
 
 
 def onnx_of(order: Order, scratch: Path) -> Path:
@@ -58,32 +58,30 @@ def onnx_of(order: Order, scratch: Path) -> Path:
     return path
 
 
-def write_onnx(order: Order, precision: Precision, path: Path, scratch: Path) -> None:
+def as_onnx(order: Order, precision: Precision, path: Path, scratch: Path) -> None:
     source = onnx_of(order, scratch)
     if precision == "float16":
         onnx_files.to_float16(source, path, order.graph)
     elif precision == "int8":
-        onnx_files.to_int8(source, path)
+        onnx_files.quantize_onnx(source, path)
     else:
         path.write_bytes(source.read_bytes())
 
 
-def write_openvino(order: Order, precision: Precision, path: Path, scratch: Path) -> None:
+def as_openvino(order: Order, precision: Precision, path: Path, scratch: Path) -> None:
     source = onnx_of(order, scratch)
     if precision == "int8":
-        openvino_files.to_int8(source, path, order.calibration)
+        openvino_files.quantize_openvino(source, path, order.calibration)
     else:
         openvino_files.write_openvino(source, path, half=precision == "float16")
 
 
-ONNX = Format(
-    "onnxruntime", "onnx", write_onnx, PRECISIONS, needs=("onnx", "onnxscript", "onnxruntime"), extra="export"
-)
+ONNX = Format("onnxruntime", "onnx", as_onnx, PRECISIONS, needs=("onnx", "onnxscript", "onnxruntime"), extra="export")
 FORMATS: dict[str, Format] = {
     "onnx": ONNX,
     "transformers.js": ONNX._replace(file="onnx/model", stock=True, suffixes=OF_TRANSFORMERS_JS),
     "openvino": Format(
-        *("openvino", "xml", write_openvino, PRECISIONS),
+        *("openvino", "xml", as_openvino, PRECISIONS),
         opens_sizes=False,  # it computes learned positions of other sizes wrongly
         calibrated=True,
         needs=("onnx", "onnxscript", "openvino", "nncf"),

@@ -21,11 +21,11 @@ from ..models.fast_paths import plain_forms
 from ..training.calibration import MULTI_LABEL
 from .pixels import PixelPreparation
 
-PIXELS, PICTURE, LOGITS, PROBABILITIES, HEAT = "pixel_values", "images", "logits", "probabilities", "heat"
+PIXELS, PICTURE_INPUT, LOGITS, PROBABILITIES, HEAT = "pixel_values", "images", "logits", "probabilities", "heat"
 MOST_AT_ONCE, LARGEST_SIDE = 4096, 16384
 
 
-class Logits(nn.Module):
+class LogitsGraph(nn.Module):
     """b (t) c h w -> b labels, and if asked b (t) h w, the rollout of attention over patches"""
 
     def __init__(self, model: Any, *, heat: bool):
@@ -37,7 +37,7 @@ class Logits(nn.Module):
         return (logits, shares_of_largest(self.model, pixel_values)) if self.heat else (logits,)
 
 
-class Answer(nn.Module):
+class PictureGraph(nn.Module):
     """h w c, bytes of a picture of any size -> labels, probabilities or of a regression numbers, and if asked h w, the
     rollout of attention over patches"""
 
@@ -139,8 +139,8 @@ def graph_of(
         preparation = PixelPreparation(processor, channels)
         sizes = {0: Dim("height", min=2, max=LARGEST_SIDE), 1: Dim("width", min=2, max=LARGEST_SIDE)}
         example = torch.zeros(37, 53, channels, dtype=torch.uint8)
-        module, outputs = Answer(model, preparation, heat=heat), [PROBABILITIES, *[HEAT] * heat]
-        return Graph(module, example, sizes, PICTURE, outputs, "one picture of any size")
+        module, outputs = PictureGraph(model, preparation, heat=heat), [PROBABILITIES, *[HEAT] * heat]
+        return Graph(module, example, sizes, PICTURE_INPUT, outputs, "one picture of any size")
     family = find_family(getattr(config, "model_type", ""))
     steps = {} if fixed_size or heat or family is None else family.open_sizes(config)
     batch = Dim("batch", min=1, max=MOST_AT_ONCE)
@@ -151,4 +151,4 @@ def graph_of(
         length = one.step * (max(one.fewest, -(-example.shape[at] // one.step)) + 1 + place)
         example = example.narrow(at, 0, 1).repeat_interleave(length, at)
     named = ", ".join(["any batch", *(f"any {one.name}" for one in steps.values())])
-    return Graph(Logits(model, heat=heat), example, sizes, PIXELS, [LOGITS, *[HEAT] * heat], named)
+    return Graph(LogitsGraph(model, heat=heat), example, sizes, PIXELS, [LOGITS, *[HEAT] * heat], named)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from .graphs import PICTURE, Graph, without_warnings
+from .graphs import PICTURE_INPUT, Graph, without_warnings
 
 OPSET = 20  # the newest that all of onnxruntime, OpenVINO, TensorRT and browsers take
 REGISTRATION = "torch.onnx._internal.exporter._registration"  # which speaks of torchvision's operators
@@ -44,12 +44,12 @@ def to_float16(source: Path, path: Path, graph: Graph) -> None:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    if graph.inputs == PICTURE:
+    if graph.inputs == PICTURE_INPUT:
         raise UserError("Resizing needs float32; export float16 without --preprocessing.")
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), path)
 
 
-def to_int8(source: Path, path: Path) -> None:
+def quantize_onnx(source: Path, path: Path) -> None:
     """Weights as bytes, a scale for each channel; what they are multiplied with becomes bytes as it comes."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

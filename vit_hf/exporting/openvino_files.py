@@ -15,7 +15,7 @@ def write_openvino(source: Path, path: Path, *, half: bool = False) -> None:
     openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=half)
 
 
-def to_int8(source: Path, path: Path, calibration: Sequence[np.ndarray]) -> None:
+def quantize_openvino(source: Path, path: Path, calibration: Sequence[np.ndarray]) -> None:
     """calibration: what the graph takes, one batch after another, whose ranges what comes later is cut to."""
     logging.getLogger("nncf").setLevel(logging.ERROR)
     import nncf

@@ -100,7 +100,7 @@ def timed(run: Run, values: np.ndarray, seconds: float = 1.0) -> float:
     return statistics.median(took)
 
 
-def main(folder: str, name: str, inputs: str, outputs: str) -> None:
+def run_file(folder: str, name: str, inputs: str, outputs: str) -> None:
     numpy_files: Any = importlib.import_module("safetensors.numpy")
     runtime = json.loads(Path(folder, EXPORT).read_text(encoding="utf-8"))["runtime"]
     run = open_file(Path(folder), name, runtime)
@@ -115,4 +115,4 @@ def main(folder: str, name: str, inputs: str, outputs: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_file(*sys.argv[1:])

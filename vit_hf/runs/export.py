@@ -18,10 +18,10 @@ from ..data.batches.load_batches import reading_of
 from ..data.sources.split_record import SPLIT_FILE
 from ..data.sources.tables import ImageTable
 from ..errors import UserError
-from ..exporting.comparison import Measured, Trial
+from ..exporting.comparison import ExportTrial, Measured
 from ..exporting.exported import ExportedClassifier, is_exported
 from ..exporting.formats import Format, Order, Precision, file_name, find_format, next_command
-from ..exporting.graphs import PICTURE, Graph, graph_of
+from ..exporting.graphs import PICTURE_INPUT, Graph, graph_of
 from ..exporting.runtimes import EXPORT
 from ..files import name_for_others, write_json, written_aside
 from ..hub.repository import CARD
@@ -31,16 +31,16 @@ from ..version import __version__
 from .evaluate import data_settings, in_the_models_order
 from .recognize import choose_images, record_of_model
 
-RECIPE = "recipe.yaml"
-TRIED = 500  # real images, at most
-MEMORY = 400_000_000  # bytes of them
+RECIPE_FILE = "recipe.yaml"
+IMAGES_TRIED = 500  # real images, at most
+BYTES_TRIED = 400_000_000  # bytes of them
 CALIBRATION = 128  # real images, whose ranges int8 takes over
 ITEMS_AT_ONCE = 8
 RANDOM_PICTURES = ((37, 53), (240, 320), (64, 64))
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written. complaints: why it should not be used. next: the command that another tool takes it on with."""
 
     dest: Path
@@ -61,7 +61,7 @@ class Real:
 
     def some(self, count: int) -> "Real":
         """Evenly of all of them, and no more than memory is for."""
-        count = min(count, len(self.table), max(1, MEMORY // (4 * self.preparation.bytes_per_image)))
+        count = min(count, len(self.table), max(1, BYTES_TRIED // (4 * self.preparation.bytes_per_image)))
         chosen = np.unique(np.linspace(0, len(self.table) - 1, count).round().astype(int))
         return replace(
             self, table=self.table.select(chosen), labels=None if self.labels is None else self.labels[chosen]
@@ -78,7 +78,7 @@ class Real:
     def inputs(self, graph: Graph) -> dict[str, Tensor]:
         """What the graph takes, by name: batches, or picture by picture."""
         numbers = range(len(self.table))
-        if graph.inputs == PICTURE:
+        if graph.inputs == PICTURE_INPUT:
             return {f"real {number}": self.picture(number) for number in numbers}
         groups = (numbers[start : start + ITEMS_AT_ONCE] for start in numbers[::ITEMS_AT_ONCE])
         return {f"real {group[0]}": torch.stack([self.pixel_values(number) for number in group]) for group in groups}
@@ -94,11 +94,11 @@ def export(
     heat: bool = False,
     fixed_size: bool = False,
     data: str | None = None,
-    images: int = TRIED,
+    images: int = IMAGES_TRIED,
     allow_difference: bool = False,
     overwrite: bool = False,
     trust_remote_code: bool = False,
-) -> Exported:
+) -> ExportResult:
     """Write a classifier into the new folder `dest`, a file for each precision, and try each in its own runtime.
 
     to: of `exporting.formats`. preprocessing, heat, fixed_size: as `graph_of`. data: real images to try it on, as
@@ -117,7 +117,7 @@ def export(
     model = model.eval()
     closed = fixed_size or not format_.opens_sizes
     graph = graph_of(model, processor, preprocessing=preprocessing, heat=heat, fixed_size=closed)
-    real = real_images(model_name, model, processor, data)
+    real = images_to_try(model_name, model, processor, data)
     if "int8" in precisions and format_.calibrated and real is None:
         raise UserError(f"int8 for {to} is measured out on real images; name some with --data.")
     names = label_names_of(model)
@@ -130,7 +130,7 @@ def export(
     calibration = calibration_of(graph, real) if format_.calibrated and real else ()
     with written_aside(dest, replace=overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
         save_facts(*(stock_of(model, processor) if format_.stock else (model.config, processor)), folder)
-        for name in (RECIPE, SPLIT_FILE):  # which images it may be evaluated on
+        for name in (RECIPE_FILE, SPLIT_FILE):  # which images it may be evaluated on
             if (known := Path(model_name) / name).is_file():
                 shutil.copy(known, folder)
         files: dict[Precision, str] = {precision: file_name(format_, precision) for precision in precisions}
@@ -153,7 +153,7 @@ def export(
         for precision, name in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             format_.write(order, precision, folder / name, Path(scratch))
-            measured.append(trial.measure(folder, name, precision, bytes_of(folder / name)))
+            measured.append(trial.measure(folder, name, precision, size_on_disk(folder / name)))
         complaints = [said for one in measured if (said := one.complaint())]
         if complaints and not allow_difference:
             raise UserError(
@@ -163,7 +163,7 @@ def export(
         export_card(dest.name, record, measured, names, model.config).save(folder / CARD)
     shape = modality_of(model.config).input_shape(model.config)
     command = None if handed is None else next_command(handed, dest / files[precisions[0]], graph.inputs, shape)
-    return Exported(dest, files, measured, graph.open, complaints, command)
+    return ExportResult(dest, files, measured, graph.open, complaints, command)
 
 
 def refuse_precisions(to: str, found: Format, precisions: Sequence[Precision]) -> None:
@@ -210,12 +210,12 @@ def save_facts(config: Any, processor: Any, folder: Path) -> None:
         code.unlink()
 
 
-def real_images(model_name: str, model: Any, processor: Any, data: str | None) -> Real | None:
+def images_to_try(model_name: str, model: Any, processor: Any, data: str | None) -> Real | None:
     """Those that are named, or the test images of the model's own recipe; None where nothing is known of any.
 
     Raises: UserError for data that is named and cannot be read, or has other labels.
     """
-    recipe, record = Path(model_name) / RECIPE, record_of_model(model_name)
+    recipe, record = Path(model_name) / RECIPE_FILE, record_of_model(model_name)
     if data is None and not recipe.is_file():
         return None
     settings, modality = data_settings(model_name, data, (), record), modality_of(model.config)
@@ -232,20 +232,20 @@ def real_images(model_name: str, model: Any, processor: Any, data: str | None) -
     return Real(table, torch.from_numpy(table.labels) if classes else None, preparation)
 
 
-def trial_of(model: Any, graph: Graph, real: Real | None) -> Trial:
+def trial_of(model: Any, graph: Graph, real: Real | None) -> ExportTrial:
     """Random inputs of the configured size and of others, and all real ones, with what PyTorch says to each."""
     inputs = {**random_inputs(model, graph), **(real.inputs(graph) if real else {})}
     module = graph.module.eval()
     with torch.inference_mode():
         expected = {name: [output.clone() for output in module(value)] for name, value in inputs.items()}
     classes = (model.config.problem_type or "single_label_classification") == "single_label_classification"
-    return Trial(inputs, expected, graph.outputs, classes, real.labels if real and classes else None)
+    return ExportTrial(inputs, expected, graph.outputs, classes, real.labels if real and classes else None)
 
 
 def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     shape = modality_of(model.config).input_shape(model.config)
-    if graph.inputs == PICTURE:
+    if graph.inputs == PICTURE_INPUT:
         return {
             f"random {height} x {width}": torch.randint(
                 256, (height, width, shape[0]), generator=generator, dtype=torch.uint8
@@ -262,7 +262,7 @@ def calibration_of(graph: Graph, real: Real) -> list[np.ndarray]:
     return [values.numpy() for values in real.some(CALIBRATION).inputs(graph).values()]
 
 
-def bytes_of(path: Path) -> int:
+def size_on_disk(path: Path) -> int:
     """With the weights, where they lie in a file beside it."""
     beside = path.with_suffix(".bin")
     return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)

@@ -17,9 +17,9 @@ from torch.export import Dim
 
 from ..errors import UserError, require_library
 from ..explanation.passes import refuse_headless
-from ..exporting.comparison import Trial
+from ..exporting.comparison import ExportTrial
 from ..exporting.exported import is_exported
-from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE, PROBABILITIES, Graph, probabilities_of
+from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE_INPUT, PROBABILITIES, Graph, probabilities_of
 from ..exporting.onnx_files import write_onnx
 from ..exporting.pixels import PixelPreparation
 from ..exporting.runtimes import EXPORT
@@ -191,7 +191,7 @@ def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: 
     sides = (Dim(side, min=2, max=LARGEST_SIDE) for side in ("height", "width"))
     sizes = dict(enumerate([Dim("batch", min=1, max=MOST_AT_ONCE), *sides]))
     example = torch.zeros(2, 37, 53, channels, dtype=torch.uint8)
-    graph = Graph(module, example, sizes, PICTURE, [PROBABILITIES], "any batch of pictures of one size")
+    graph = Graph(module, example, sizes, PICTURE_INPUT, [PROBABILITIES], "any batch of pictures of one size")
     folder.mkdir()
     write_onnx(graph, folder / "model.onnx", {})
     save_facts(model.config, processor, folder)
@@ -202,7 +202,7 @@ def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: 
     }
     with torch.inference_mode():
         expected = {key: [module(pictures)] for key, pictures in inputs.items()}
-    trial = Trial(inputs, expected, graph.outputs, classes=False)
+    trial = ExportTrial(inputs, expected, graph.outputs, classes=False)
     measured = trial.measure(folder, "model.onnx", "float32", (folder / "model.onnx").stat().st_size)
     if complaint := measured.complaint():
         raise UserError(f"{complaint}. Nothing is written.")
