@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny import clips, images, tiny, tiny_timesformer
+from tiny import clips, images, tiny, tiny_config, tiny_timesformer
 
 import vit_hf
 from vit_hf import TimeSformerForVideoClassification, VisionTransformerForImageClassification
 from vit_hf.errors import UserError
 from vit_hf.explanation.explain import METHODS, Explanation, explain
-from vit_hf.explanation.scoring import curves
+from vit_hf.explanation.scoring import curves, points_at
 
 LABELS = {0: "cat", 1: "dog", 2: "fox", 3: "hen", 4: "owl"}
 
@@ -97,3 +97,30 @@ def test_other_precisions_are_explained_alike(dtype):
 
 def test_every_method_says_what_its_heat_means():
     assert all(method.means and method.compute.__doc__ for method in METHODS.values())
+
+
+def test_the_heat_of_a_trained_model_lies_on_the_object():
+    """A model that learns in seconds to name the color of a patch which lies somewhere in a plain image."""
+    draws = torch.Generator().manual_seed(0)
+
+    def pasted(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """-> b c h w, b, b h w of patches: where the object lies"""
+        labels, places = torch.randint(3, (count,), generator=draws), torch.randint(16, (count,), generator=draws)
+        objects = torch.nn.functional.one_hot(places, 16).reshape(count, 4, 4).float()
+        colors = torch.nn.functional.one_hot(labels, 3).float()[:, :, None, None]
+        return (colors * objects[:, None]).repeat_interleave(8, -1).repeat_interleave(8, -2), labels, objects
+
+    torch.manual_seed(0)
+    model = VisionTransformerForImageClassification(tiny_config(num_labels=3))
+    steps = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        pixels, labels, _ = pasted(64)
+        loss = torch.nn.functional.cross_entropy(model(pixels).logits, labels)
+        steps.zero_grad()
+        loss.backward()
+        steps.step()
+    pixels, labels, objects = pasted(100)
+    found = explain(model, pixels)
+    assert (found.targets == labels).float().mean() > 0.95
+    assert points_at(found.maps, objects).float().mean() >= 0.95
+    assert points_at(-found.maps, objects).float().mean() < 0.1

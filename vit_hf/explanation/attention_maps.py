@@ -97,8 +97,8 @@ def relevance_before(step: LayerCall, gradient: Tensor, held: Tensor) -> tuple[T
 
 
 def helping(weights: Tensor, gradient: Tensor) -> Tensor:
-    """b heads q k, twice -> b q k: weights times gradients, where that is positive, in the mean of the heads; brought
-    to a scale on which the token that finds most help in its group passes on as much as it holds.
+    """b heads q k, twice -> b q k: weights times gradients, where that is positive, in the mean of the heads; on a
+    scale on which the token that finds most help in its group passes on as much as it holds.
 
     Gradients are as large as the logits happen to be. Without a scale of its own a layer counts for next to nothing
     beside what tokens hold already, or for all.
