@@ -124,3 +124,18 @@ def test_the_heat_of_a_trained_model_lies_on_the_object():
     assert (found.targets == labels).float().mean() > 0.95
     assert points_at(found.maps, objects).float().mean() >= 0.95
     assert points_at(-found.maps, objects).float().mean() < 0.1
+
+
+def test_of_several_labels_each_has_a_probability_of_its_own_and_of_numbers_none_has():
+    pixels = images(3)
+    several = tiny(VisionTransformerForImageClassification, problem_type="multi_label_classification")
+    found, logits = explain(several, pixels), several(pixels).logits
+    torch.testing.assert_close(found.probabilities, logits.sigmoid().amax(1))
+    numbers = tiny(VisionTransformerForImageClassification, problem_type="regression")
+    found = explain(numbers, pixels)
+    assert found.targets.tolist() == [0, 0, 0]
+    torch.testing.assert_close(found.probabilities, numbers(pixels).logits[:, 0])
+    # Taken away as a whole nothing is left of an image, and put in as a whole all of it.
+    measured = curves(numbers, pixels, found.maps, found.targets)
+    torch.testing.assert_close(measured.insertion[:, -1], found.probabilities)
+    torch.testing.assert_close(measured.deletion[:, 0], found.probabilities)

@@ -16,6 +16,7 @@ from vit_hf.explanation.inside import (
     in_three_colors,
     mean_distance,
     position_similarity,
+    time_attention,
 )
 
 
@@ -119,3 +120,22 @@ def test_of_clips_distances_are_within_a_frame(kind):
     found = attention_distance(model, clips())
     assert [len(heads) for heads in found] == [4, 4]
     assert all(0 < heads.max() < 34 for heads in found)
+
+
+def test_attention_over_time_is_even_where_nothing_tells_frames_apart():
+    """Queries of zeros look at all frames alike, and at the class token where there is one among them."""
+    model = tiny_timesformer(TimeSformerForVideoClassification)
+    for name, module in model.named_modules():
+        if name.endswith("temporal_attention.qkv"):
+            torch.nn.init.zeros_(module.weight)
+            torch.nn.init.zeros_(module.bias)
+    found = time_attention(model, clips(2, frames=4))
+    assert found.shape == (2, 4)
+    torch.testing.assert_close(found, torch.full((2, 4), float(found[0, 0])))
+    assert float(found[0, 0]) in (pytest.approx(1 / 4), pytest.approx(1 / 5))
+
+
+def test_without_attention_over_time_there_is_no_curve():
+    model = tiny_timesformer(TimeSformerForVideoClassification, attention_type="space_only")
+    assert len(time_attention(model, clips(1))) == 0
+    assert len(time_attention(tiny(VisionTransformerForImageClassification), images(1))) == 0

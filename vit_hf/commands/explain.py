@@ -53,7 +53,7 @@ def run(given: Namespace) -> int:
     if given.json:
         print(json.dumps([asdict(result) for result in found.results], indent=2, ensure_ascii=False))
     elif found.results:
-        print(explanations_table(found.results, found.thing))
+        print(explanations_table(found))
         if found.comparison is not None:
             print(f"\n{comparison_table(found.comparison)}")
     if found.unreadable:
@@ -61,23 +61,26 @@ def run(given: Namespace) -> int:
     return FAILED if found.unreadable else 0
 
 
-def explanations_table(results: Sequence[Any], thing: str) -> str:
+def explanations_table(found: Any) -> str:
     from ..explanation.comparison import CHANCE
+    from ..runs.explain import said_in_words
     from ..runs.report import table
 
+    results = found.results
     methods = [name for name in results[0].gains if name != CHANCE]
     heads = ["gain"] if len(methods) == 1 else methods
     rows = [
         [
             one.path,
             one.label,
-            f"{one.probability:.2%}",
+            said_in_words(one.probability, found.problem_type),
             *(f"{one.gains[name]:+.3f}" for name in methods),
             one.pictures[0],
         ]
         for one in results
     ]
-    return table([thing, "label", "probability", *heads, "picture"], rows)
+    said = "number" if found.problem_type == "regression" else "probability"
+    return table([found.thing, "label", said, *heads, "picture"], rows)
 
 
 def comparison_table(found: Any) -> str:

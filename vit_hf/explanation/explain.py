@@ -11,7 +11,7 @@ from torch.nn import functional
 from ..errors import UserError, unknown_name
 from .attention_maps import attention, relevance, rollout
 from .gradient_maps import grad_cam, integrated_gradients, occlusion
-from .passes import evaluating, refuse_headless
+from .passes import evaluating, probabilities_of, refuse_headless
 
 
 class Method(NamedTuple):
@@ -37,7 +37,8 @@ DEFAULT_METHOD = "relevance"
 class Explanation:
     """maps: b (t) h w, from 0 up, of each patch, or of integrated gradients of each pixel.
 
-    targets, probabilities: b, the explained label of each image, and what the model gives it. method: of METHODS.
+    targets, probabilities: b, the explained label of each image, and what the model gives it: of a regression no
+    probability but the number. method: of METHODS.
     """
 
     maps: Tensor
@@ -67,8 +68,8 @@ def explain(
 
     model: a classifier of this package, loaded with it or with the code beside its weights; it is left as it was.
     method: of METHODS. target: a label by name or number, one for all or a number for each image; None: the most
-    probable one. options: of the method: `layer` (of attention a number, of grad_cam a module's name), `head`, `steps`
-    of integrated gradients, `side` in patches and `batch` of occlusion.
+    probable one, of a regression the first. options: of the method: `layer` (of attention a number, of grad_cam a
+    module's name), `head`, `steps` of integrated gradients, `side` in patches and `batch` of occlusion.
 
     Raises: UserError for a method, label, layer, head or option that does not exist, and for models without labels.
     """
@@ -81,7 +82,7 @@ def explain(
     refuse_headless(model)
     pixel_values = pixel_values.to(model.device)
     with evaluating(model), torch.no_grad():
-        probabilities = model(pixel_values).logits.float().softmax(-1)
+        probabilities = probabilities_of(model(pixel_values).logits, model.config.problem_type)
     targets = targets_of(target, probabilities, model.config)
     maps = METHODS[method].compute(model, pixel_values, targets, **options)
     return Explanation(
@@ -94,8 +95,9 @@ def explain(
 
 def targets_of(target: int | str | Tensor | None, probabilities: Tensor, config: Any) -> Tensor:
     """-> b. Raises: UserError for labels that the model does not know."""
-    if target is None:
+    if target is None and config.problem_type != "regression":
         return probabilities.argmax(-1)
+    target = 0 if target is None else target
     if isinstance(target, str):
         numbers = {name: number for number, name in config.id2label.items()}
         if target not in numbers:

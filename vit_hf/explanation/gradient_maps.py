@@ -10,12 +10,24 @@ from torch import Tensor, nn
 
 from ..errors import UserError, require_library, unknown_name
 from ..models.shapes import pair
-from .passes import BLOCK, evaluating, gradients_of, is_a, layout_of, logits_behind, patch_grid, refuse_headless
+from .passes import (
+    BLOCK,
+    evaluating,
+    gradients_of,
+    is_a,
+    layout_of,
+    logits_behind,
+    patch_grid,
+    probabilities_of,
+    refuse_headless,
+    steps_of,
+)
 
 
 def default_layer(model: nn.Module) -> str:
     """What enters the last attention, behind which a class token alone may be read; where attention is within windows
     what enters the last feed-forward layer, which has seen the windows' neighbors."""
+    steps_of(model)  # which refuses models without any
     last, block = [(name, module) for name, module in model.named_modules() if is_a(module, BLOCK)][-1]
     in_windows = is_a(block.get_submodule("attention"), "WindowAttention")
     return f"{last}.feed_forward_norm" if in_windows else f"{last}.attention_norm"
@@ -74,12 +86,12 @@ def occlusion(model: Any, pixel_values: Tensor, targets: Tensor, *, side: int = 
     found = pixel_values.new_zeros(len(pixel_values), len(places), dtype=torch.float32)
     patch = pair(model.config.patch_size)
     with evaluating(model):
-        whole = model(pixel_values).logits.float().softmax(-1)
+        whole = probabilities_of(model(pixel_values).logits, model.config.problem_type)
         for image, target in enumerate(targets.tolist()):
             for start in range(0, len(places), batch):
                 some = places[start : start + batch]
                 hidden = torch.stack([hide(pixel_values[image], place, side, patch) for place in some])
-                left = model(hidden).logits.float().softmax(-1)[:, target]
+                left = probabilities_of(model(hidden).logits, model.config.problem_type)[:, target]
                 found[image, start : start + batch] = whole[image, target] - left
     return found.clamp(min=0).unflatten(1, (*frames, rows, columns))
 

@@ -11,6 +11,7 @@ from ..models.positions import Grid
 from ..models.shapes import pair
 from .passes import MERGING, AttentionCall, attentions_of, is_a, layout_of, patch_grid, record
 
+OVER_TIME = "PlaceAttention"  # between the patches of one place
 SHOWN_LAYERS = 6
 SHOWN_FILTERS = 28  # as in the paper's figure 7
 
@@ -91,6 +92,18 @@ def attention_distance(model: Any, pixel_values: Tensor) -> list[Tensor]:
         grid = grid_looked_at(looked, patch_grid(model, pixel_values))
         found.append(mean_distance(looked.weights, grid, (height * scale, width * scale)).cpu())
     return found
+
+
+def time_attention(model: Any, pixel_values: Tensor) -> Tensor:
+    """b t c h w -> layers t: how much the patches of all frames look, in the mean of heads and places, at those of each
+    frame; a row is 1 in all where attention does not prefer the class token. Without attention over time, 0 t."""
+    found = []
+    for call in record(model, pixel_values).steps:
+        for looked in attentions_of(call):
+            if is_a(looked.module, OVER_TIME):
+                frames = looked.arguments["clip"].frames
+                found.append(looked.weights[..., -frames:, -frames:].float().mean((0, 1, 2)).cpu())
+    return torch.stack(found) if found else torch.zeros(0, *pixel_values.shape[1:2])
 
 
 def grid_looked_at(looked: AttentionCall, whole: Grid) -> Grid:

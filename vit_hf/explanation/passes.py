@@ -143,6 +143,14 @@ def refuse_headless(model: Any) -> None:
         )
 
 
+def probabilities_of(logits: Tensor, problem_type: str | None) -> Tensor:
+    """b labels -> b labels, as a prediction says them; of a regression the numbers themselves"""
+    logits = logits.float()
+    if problem_type == "regression":
+        return logits
+    return logits.sigmoid() if problem_type == "multi_label_classification" else logits.softmax(-1)
+
+
 def gradients_of(logits: Tensor, targets: Tensor, tokens: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """b labels, b, several times b n d -> as often b n d: of the targets' logits with respect to tokens"""
     return torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), tokens)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..models.shapes import pair
-from .passes import evaluating, patch_grid
+from .passes import evaluating, patch_grid, probabilities_of
 
 
 class Curves(NamedTuple):
@@ -53,7 +53,8 @@ def curves(
             for name, first, then in (("deletion", pixel_values, blank), ("insertion", blank, pixel_values)):
                 shown = torch.where(hottest, then, first)
                 logits = torch.cat([model(some).logits for some in shown.split(batch)])
-                found[name].append(logits.float().softmax(-1).gather(1, targets[:, None].to(logits.device))[:, 0].cpu())
+                said = probabilities_of(logits, model.config.problem_type)
+                found[name].append(said.gather(1, targets[:, None].to(logits.device))[:, 0].cpu())
     return Curves(*(torch.stack(found[name], dim=1) for name in ("deletion", "insertion")))
 
 

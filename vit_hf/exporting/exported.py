@@ -61,7 +61,7 @@ class ExportedClassifier:
 
 
 def logits_of_answers(answers: Tensor, problem_type: str | None) -> Any:
-    """b labels -> b labels: `graphs.probabilities_of`, turned round"""
+    """b labels -> b labels: `probabilities_of`, turned round"""
     if problem_type == "regression":
         return answers
     return answers.logit(1e-7) if problem_type == MULTI_LABEL else answers.clamp(min=1e-30).log()

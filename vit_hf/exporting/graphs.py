@@ -14,11 +14,10 @@ from transformers import PreTrainedModel
 
 from ..errors import UserError
 from ..explanation.attention_maps import rollout
-from ..explanation.passes import refuse_headless
+from ..explanation.passes import probabilities_of, refuse_headless
 from ..families import find_family
 from ..modality import modality_of
 from ..models.fast_paths import plain_forms
-from ..training.calibration import MULTI_LABEL
 from .pixels import PixelPreparation
 
 PIXELS, PICTURE_INPUT, LOGITS, PROBABILITIES, HEAT = "pixel_values", "images", "logits", "probabilities", "heat"
@@ -55,13 +54,6 @@ def shares_of_largest(model: Any, pixel_values: Tensor) -> Tensor:
     """b (t) c h w -> b (t) h w of patches, from 0 to 1"""
     heat = rollout(model, pixel_values, pixel_values)  # which asks for no target
     return heat / heat.amax(tuple(range(1, heat.ndim)), keepdim=True)
-
-
-def probabilities_of(logits: Tensor, problem_type: str | None) -> Tensor:
-    """b labels -> b labels, as a prediction says them"""
-    if problem_type == "regression":
-        return logits
-    return logits.sigmoid() if problem_type == MULTI_LABEL else logits.softmax(-1)
 
 
 class Graph(NamedTuple):

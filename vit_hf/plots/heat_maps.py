@@ -142,6 +142,23 @@ def draw_distances(distances: Sequence[Tensor], path: Path) -> None:
     save(figure, path)
 
 
+def draw_time_attention(curves: Tensor, path: Path) -> None:
+    """layers t: a curve over the frames for each layer, the later the darker."""
+    figure = new_figure(0.35 * curves.shape[1] + 3.0, 2.8)
+    axes = figure.subplots()
+    frames = range(1, curves.shape[1] + 1)
+    for layer, curve in enumerate(curves.tolist(), start=1):
+        label = f"layer {layer}" if layer in (1, len(curves)) else None
+        axes.plot(frames, curve, color=BLUE, alpha=0.2 + 0.8 * layer / len(curves), label=label)
+    axes.set_xticks(frames)
+    axes.set_xlabel("frame", color=INK)
+    axes.set_title("How much each frame is looked at", loc="left", color=INK, fontweight="bold")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+    axes.legend(frameon=False, labelcolor=INK)
+    plain(axes)
+    save(figure, path)
+
+
 def draw_time(curve: Sequence[float], path: Path) -> None:
     """How much of the heat lies in each frame of a clip, in shares of 1."""
     figure = new_figure(0.35 * len(curve) + 2.2, 2.4)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..explanation.comparison import CHANCE, COMPARED, MethodGains
 from ..explanation.explain import DEFAULT_METHOD, explain
-from ..explanation.inside import attention_distance, features, filters, position_similarity
+from ..explanation.inside import attention_distance, features, filters, position_similarity, time_attention
 from ..explanation.scoring import chance_maps, curves
 from ..fewer_tokens.put_on import merge_tokens
 from ..modality import modality_of
@@ -23,6 +23,7 @@ from ..plots.heat_maps import (
     draw_heat,
     draw_positions,
     draw_time,
+    draw_time_attention,
 )
 from ..publishing.load_classifier import label_names_of, load_classifier
 from .evaluate import device_of_choice
@@ -47,12 +48,14 @@ class Explained:
 
 @dataclass(frozen=True)
 class Explanations:
-    """thing: "image" or "video". unreadable: a line for each file that cannot be read. files: how many there were."""
+    """thing: "image" or "video". unreadable: a line for each file that cannot be read. files: how many there were.
+    problem_type: of the model, which says what a result's probability is."""
 
     thing: str
     results: list[Explained]
     unreadable: list[str]
     files: int
+    problem_type: str | None = None
 
     @property
     def comparison(self) -> MethodGains | None:
@@ -131,10 +134,10 @@ def explain_files(
                 heat_caption(method, gains[method]): one.heat((shown.shape[-2], shown.shape[-1]))[0]
                 for method, one in found.items()
             }
-            title = f"{path.name}: {label} {probability:.1%}"
+            title = f"{path.name}: {label} {said_in_words(probability, model.config.problem_type)}"
             pictures = draw(shown[0], heats, output / free_name(output, path), title=title)
             results.append(Explained(str(path), label, probability, gains, pictures))
-    return Explanations(subject.modality.noun, results, unreadable, len(subject.paths))
+    return Explanations(subject.modality.noun, results, unreadable, len(subject.paths), model.config.problem_type)
 
 
 def show_inside(
@@ -146,7 +149,9 @@ def show_inside(
     trust_remote_code: bool = False,
 ) -> list[str]:
     """-> pictures of what the layers make of the files' images or videos, eight at most: features.png, filters.png,
-    positions.png where the model adds any, and attention_distance.png. Raises: as `explain_files`.
+    positions.png where the model adds any, attention_distance.png, and of videos time_attention.png.
+
+    Raises: as `explain_files`.
 
     Without files, the examples that a training left beside its model.
     """
@@ -168,7 +173,15 @@ def show_inside(
     else:
         draw_positions(similarity, pictures["positions"])
     draw_distances(attention_distance(subject.model, inputs), pictures["attention_distance"])
+    if len(curves_of_time := time_attention(subject.model, inputs)):
+        pictures["time_attention"] = output / "time_attention.png"
+        draw_time_attention(curves_of_time, pictures["time_attention"])
     return [str(picture) for picture in pictures.values()]
+
+
+def said_in_words(said: float, problem_type: str | None) -> str:
+    """A probability, or a number that is predicted."""
+    return f"{said:.4g}" if problem_type == "regression" else f"{said:.1%}"
 
 
 def gain_of(model: Any, inputs: Tensor, maps: Tensor, targets: Tensor) -> float:

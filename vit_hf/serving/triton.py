@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from ..errors import UserError, require_library
-from ..explanation.passes import refuse_headless
+from ..explanation.passes import probabilities_of, refuse_headless
 from ..exporting.comparison import ExportTrial
 from ..exporting.exported import is_exported
-from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE_INPUT, PROBABILITIES, Graph, probabilities_of
+from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE_INPUT, PROBABILITIES, Graph
 from ..exporting.onnx_files import write_onnx
 from ..exporting.pixels import PixelPreparation
 from ..exporting.runtimes import EXPORT
