@@ -1,6 +1,8 @@
 """A model that answers files one by one and draws why, and the examples that it is shown with."""
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,7 @@ class Exhibit:
         self.viewed = ViewsPredictor(self.modality, model, processor, self.modality.views(None), max_pixels)
         self.frames = getattr(processor, "frames", None)
         self.pictures = Path(tempfile.mkdtemp(prefix="vit_hf-demo-"))
+        weakref.finalize(self, shutil.rmtree, self.pictures, ignore_errors=True)
         self.unexplained = self.why_not_explained()
 
     @property
