@@ -50,7 +50,7 @@ class OfTwoPatches(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.config: Any = type("Config", (), {"patch_size": 8})
+        self.config: Any = type("Config", (), {"patch_size": 8, "problem_type": None})
         self.seen: list[int] = []
 
     def forward(self, pixel_values):
