@@ -99,8 +99,7 @@ def clips_of(batch: int, frames: int, masked: bool) -> dict[str, torch.Tensor]:
     """Clips, and where they are masked which of their frames are seen: the first, and some more."""
     if not masked:
         return {"pixel_values": clips(batch, frames)}
-    seen = torch.rand(batch, frames).gt(0.4).index_fill(1, torch.tensor(0), True)
-    return {"pixel_values": clips(batch, frames), "frame_mask": seen}
+    return {"pixel_values": clips(batch, frames), "frame_mask": seen_of(batch, frames)}
 
 
 def of_any_clips(model, *, masked: bool) -> torch.export.ExportedProgram:

@@ -20,7 +20,7 @@ from ..families import find_family
 from ..files import name_for_others, read_json, refuse_no_folder, write_json, written_aside
 from ..modality import modality_of
 from ..models.shapes import pair
-from ..publishing.load_classifier import model_folder, refuse_strange_folder
+from ..publishing.load_classifier import channels_of, model_folder, refuse_strange_folder
 from ..runs.export import export
 from ..training.calibration import MULTI_LABEL
 from .exhibits import examples_beside, refuse_no_head, save_shown
@@ -121,7 +121,7 @@ def assemble(
     refuse_no_head(config, beside)
     modality = modality_of(config)
     processor = modality.load_processor(exported, config, trust_remote_code=False)
-    preparation = modality.preparation(processor, channels_in(config))
+    preparation = modality.preparation(processor, channels_of(config))
     sources = examples_beside(beside, modality, examples)
     with written_aside(dest, replace=True) as folder:
         for file in sorted(PAGE_FILES.iterdir()):
@@ -186,7 +186,7 @@ def page_settings(config: Any, processor: Any) -> dict[str, Any]:
         "labels": names,
         "thresholds": (getattr(config, "thresholds", None) or [0.5] * len(names)) if several else None,
         "are_numbers": config.problem_type == "regression",
-        "channels": channels_in(config),
+        "channels": channels_of(config),
         "sees": {
             "size": sizing.size,
             "crop": sizing.crop,
@@ -195,7 +195,3 @@ def page_settings(config: Any, processor: Any) -> dict[str, Any]:
         "heat_share": [side // patch * patch / side for side, patch in zip(seen, patches, strict=True)],
         "colors": colors.tolist(),
     }
-
-
-def channels_in(config: Any) -> int:
-    return getattr(config, "num_channels", None) or 3

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..families.base import is_a
 from ..models.attention import split_heads
 from .flows import through, through_merging
 from .passes import (
@@ -18,7 +19,6 @@ from .passes import (
     attentions_of,
     go_back,
     gradients_of,
-    is_a,
     layout_of,
     record,
 )

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..families.base import is_a
 from ..models.clips import class_apart, frames_of, places_of
 from ..models.window_blocks import halved
 from ..models.windows import window_partition, window_reverse
-from .passes import AttentionCall, LayerCall, is_a
+from .passes import AttentionCall, LayerCall
 
 
 def through_all(looked: AttentionCall, weights: Tensor, relevance: Tensor) -> Tensor:

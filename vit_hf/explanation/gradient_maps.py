@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, require_library, unknown_name
+from ..families.base import is_a
 from ..models.shapes import pair
 from .passes import (
     BLOCK,
     evaluating,
     gradients_of,
-    is_a,
     layout_of,
     logits_behind,
     patch_grid,

@@ -7,9 +7,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..families.base import is_a
 from ..models.positions import Grid
 from ..models.shapes import pair
-from .passes import MERGING, AttentionCall, attentions_of, is_a, layout_of, patch_grid, record
+from .passes import MERGING, AttentionCall, attentions_of, layout_of, patch_grid, record
 
 OVER_TIME = "PlaceAttention"  # between the patches of one place
 SHOWN_LAYERS = 6

@@ -13,17 +13,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..errors import UserError
+from ..families.base import is_a
 from ..fewer_tokens.put_on import token_for_each_patch
 from ..models.positions import Grid
 from ..models.shapes import grid_of
 from ..models.window_blocks import halved
 
 BLOCK, MERGING, ATTENTION = "Block", "PatchMerging", "Attention"
-
-
-def is_a(module: nn.Module, *names: str) -> bool:
-    """Whether one of the classes that a module is of has one of these names."""
-    return any(kind.__name__ in names for kind in type(module).__mro__)
 
 
 class LayerCall(NamedTuple):

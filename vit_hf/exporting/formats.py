@@ -1,6 +1,7 @@
 """The formats that a model is written in, and those that another tool makes of one of them."""
 
 import shlex
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,7 +66,7 @@ def as_onnx(order: Order, precision: Precision, path: Path, scratch: Path) -> No
     elif precision == "int8":
         onnx_files.quantize_onnx(source, path)
     else:
-        path.write_bytes(source.read_bytes())
+        shutil.copyfile(source, path)
 
 
 def as_openvino(order: Order, precision: Precision, path: Path, scratch: Path) -> None:

@@ -4,7 +4,6 @@ Resizing is two products with matrices, which every runtime has: the weights of 
 is cut out of the middle or put around it counted in.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -138,8 +137,3 @@ class PixelPreparation(nn.Module):
 def in_bytes(pixels: Tensor) -> Tensor:
     """The nearest gray levels, as Pillow rounds."""
     return (pixels + 0.5).floor().clamp(0, 255)
-
-
-def largest_difference(graph: Tensor, processor: Tensor, std: Tensor) -> float:
-    """b c h w, twice, normalized -> in gray levels"""
-    return math.nan if graph.shape != processor.shape else float(((graph - processor).abs() * std).max()) * 255

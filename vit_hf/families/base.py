@@ -70,6 +70,12 @@ class PublishedFiles(NamedTuple):
     under: Callable[[State, Mapping[str, Any]], tuple[State, list[str]] | None] | None = None
 
 
+def is_a(module: Any, *names: str) -> bool:
+    """Whether one of the classes that a module is of has one of these names, which it also has where its code came with
+    its weights."""
+    return any(kind.__name__ in names for kind in type(module).__mro__)
+
+
 class Steps(NamedTuple):
     """A size that stays open in a graph: a multiple of `step`, `fewest` to `most` times. name: what is counted."""
 

@@ -14,10 +14,10 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils.generic import can_return_tuple
 
 from ..errors import UserError
+from ..families.base import is_a
 from ..models.attention import ATTENTION_FUNCTIONS, split_heads
 from ..models.modeling_base import check_pixels, seen_tokens
 from ..models.modeling_vit import rotary_angles
-from ..models.pooling import AttentionPool
 from ..models.positions import Angles, Grid, apply_rotary
 from .matching import Merged, chosen_patches, merge, rows
 from .schedule import TokenMergingSettings, settings_of
@@ -152,12 +152,7 @@ def read_by_pool(pool: nn.Module | None, tokens: Tensor, merged: Merged, seen: T
     """-> b n: which tokens a pool sees: merged ones by their sizes, or of attention by what these add to its scores"""
     if merged.members is None or merged.whole:
         return seen
-    return merged.bias(tokens.dtype) if is_named(pool, AttentionPool) else merged.sizes
-
-
-def is_named(module: Any, kind: type) -> bool:
-    """Whether a class of a module has this name, also where its code came with its weights."""
-    return any(one.__name__ == kind.__name__ for one in type(module).__mro__)
+    return merged.bias(tokens.dtype) if is_a(pool, "AttentionPool") else merged.sizes
 
 
 # Putting it on, and taking it off
@@ -254,7 +249,7 @@ def token_for_each_patch(model: Any) -> Iterator[None]:
 def refuse_whole_grids(model: Any, field: str) -> None:
     """Raises: UserError for models whose layers or heads need every patch."""
     name, config, trunk = type(model).__name__, getattr(model, "config", None), getattr(model, "base_model", model)
-    if not any(kind.__name__ == "VisionTransformerModel" for kind in type(trunk).__mro__):
+    if not is_a(trunk, "VisionTransformerModel"):
         kind = getattr(config, "model_type", name)
         raise UserError(
             f"{field} is for the Vision Transformers of this package (model_type vit_hf), whose tokens stand for "

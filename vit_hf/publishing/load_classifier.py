@@ -87,8 +87,8 @@ def refuse_unfit_thresholds(config: Any, name: str) -> None:
         )
 
 
-def channels_of(model: Any) -> int:
-    return getattr(model.config, "num_channels", None) or 3
+def channels_of(config: Any) -> int:
+    return getattr(config, "num_channels", None) or 3
 
 
 def label_names_of(model: Any) -> list[str]:

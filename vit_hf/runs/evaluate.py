@@ -134,7 +134,7 @@ def evaluate(
     settings = data_settings(model_name, data, overrides, record)
     modality = modality_of(model.config)
     whole = isinstance(processor, PictureProcessor)  # the graph prepares pictures itself
-    preparation = modality.preparation(processor.saved if whole else processor, channels_of(model))
+    preparation = modality.preparation(processor.saved if whole else processor, channels_of(model.config))
     each = modality.views(views, tta)
     chosen = choose_images(settings, split, modality, record, own=data is None)
     known = label_names_of(model)
@@ -143,7 +143,7 @@ def evaluate(
     if whole:
         if each.count > 1:
             raise UserError(f"{model_name} prepares whole pictures itself, and has no views of them to average.")
-        logits = logits_of_pictures(model, images.table, channels_of(model))
+        logits = logits_of_pictures(model, images.table, channels_of(model.config))
     elif each.count > 1:
         viewed = ViewedItems(images.table, preparation, each)
         logits = predict_logits(model, viewed, batch_size=max(1, batch_size // each.count), views=each.count)

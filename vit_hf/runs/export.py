@@ -29,6 +29,7 @@ from ..modality import modality_of
 from ..publishing.load_classifier import channels_of, label_names_of, load_classifier
 from ..version import __version__
 from .evaluate import data_settings, in_the_models_order
+from .explained_answers import evenly
 from .recognize import choose_images, record_of_model
 
 RECIPE_FILE = "recipe.yaml"
@@ -62,7 +63,7 @@ class Real:
     def some(self, count: int) -> "Real":
         """Evenly of all of them, and no more than memory is for."""
         count = min(count, len(self.table), max(1, BYTES_TRIED // (4 * self.preparation.bytes_per_image)))
-        chosen = np.unique(np.linspace(0, len(self.table) - 1, count).round().astype(int))
+        chosen = evenly(len(self.table), count)
         return replace(
             self, table=self.table.select(chosen), labels=None if self.labels is None else self.labels[chosen]
         )
@@ -219,7 +220,7 @@ def images_to_try(model_name: str, model: Any, processor: Any, data: str | None)
     if data is None and not recipe.is_file():
         return None
     settings, modality = data_settings(model_name, data, (), record), modality_of(model.config)
-    preparation = modality.preparation(processor, channels_of(model))
+    preparation = modality.preparation(processor, channels_of(model.config))
     try:
         chosen = choose_images(settings, None, modality, record, own=data is None)
     except UserError:

@@ -140,11 +140,11 @@ class ImagePredictor:
         self.reading = Reading(pixel_range=range_of(processor), max_pixels=max_pixels or MAX_PIXELS)
 
     def read(self, source: Path | bytes, name: str | None = None) -> Any:
-        return as_image(open_picture(source, name or str(source), self.reading).pixels(channels_of(self.model)))
+        return as_image(open_picture(source, name or str(source), self.reading).pixels(channels_of(self.model.config)))
 
     def prepare(self, images: Sequence[Any]) -> Tensor:
         """-> b c h w, as the model takes them"""
-        colored = [with_channels(image, channels_of(self.model)) for image in images]
+        colored = [with_channels(image, channels_of(self.model.config)) for image in images]
         return self.processor(colored, return_tensors="pt")["pixel_values"]
 
     def answer(self, pixels: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class ViewsPredictor:
         self, modality: Modality, model: Any, processor: Any, views: Views | ImageViews, max_pixels: int | None = None
     ):
         self.modality, self.model, self.views = modality, model, views
-        self.preparation: Any = modality.preparation(processor, channels_of(model))
+        self.preparation: Any = modality.preparation(processor, channels_of(model.config))
         self.reading = Reading(pixel_range=self.preparation.pixel_range, max_pixels=max_pixels or MAX_PIXELS)
         self.reading = replace(self.reading, frames=getattr(processor, "frames", None))
 

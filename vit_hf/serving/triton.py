@@ -186,7 +186,7 @@ def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: 
     PyTorch."""
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     refuse_headless(model)
-    channels = channels_of(model)
+    channels = channels_of(model.config)
     module = PicturesAnswered(model.eval(), PixelPreparation(processor, channels)).eval()
     sides = (Dim(side, min=2, max=LARGEST_SIDE) for side in ("height", "width"))
     sizes = dict(enumerate([Dim("batch", min=1, max=MOST_AT_ONCE), *sides]))
