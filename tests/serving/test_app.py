@@ -41,7 +41,7 @@ def ask(client: httpx.Client, data: bytes, kind: str = "image/png") -> httpx.Res
 
 
 def probabilities(answer: Any) -> list[tuple[str, Any]]:
-    return [(one["label"], pytest.approx(one["probability"], abs=1e-6)) for one in answer["predictions"]]
+    return [(label, pytest.approx(share, abs=1)) for label, share in said(answer)]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,9 @@ def expected(saved: Path, pictures: list[Path]) -> dict[str, list[tuple[str, Any
     return {Path(one["image"]).name: probabilities(one) for one in predict(str(saved), pictures).results}
 
 
-def said(answer: Any) -> list[tuple[str, float]]:
-    return [(one["label"], one["probability"]) for one in answer["predictions"]]
+def said(answer: Any) -> list[tuple[str, int]]:
+    """Probabilities in millionths, as whole as they are written: a last digit more is one, and no hair above it."""
+    return [(one["label"], round(1e6 * one["probability"])) for one in answer["predictions"]]
 
 
 def test_a_body_is_answered_as_predict_answers_the_file(client: httpx.Client, pictures, expected):
