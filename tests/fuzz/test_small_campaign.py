@@ -43,7 +43,8 @@ def test_whatever_is_broken_is_a_sentence_or_taken_as_it_is(
 
 @pytest.mark.filterwarnings("ignore")
 def test_killed_runs_end_with_the_bits_of_one_that_nobody_killed(tmp_path: Path):
-    assert any(verdict.said for verdict in without_fault(run_kills(range(1), tmp_path)))
+    seed = 1  # which kills in the middle of what the run writes, however fast the machine is
+    assert any(verdict.said for verdict in without_fault(run_kills(range(seed, seed + 1), tmp_path)))
 
 
 @pytest.mark.filterwarnings("ignore")
