@@ -44,7 +44,8 @@ class ConvPatches(nn.Module):
         self.projection = nn.Conv2d(channels, width, kernel_size=size, stride=size, bias=bias)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        patches = self.projection(pixel_values.to(dtype_of(self.projection)))
+        pixel_values = pixel_values.to(dtype_of(self.projection))
+        patches = self.projection(pixel_values.contiguous(memory_format=torch.channels_last))
         return rearrange(patches, "b d h w -> b (h w) d")
 
 
