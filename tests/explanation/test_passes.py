@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from tiny import V2, clips, images, tiny, tiny_swin, tiny_timesformer
 from torch import Tensor
 from transformers import AutoModelForImageClassification
@@ -50,6 +52,17 @@ def test_going_back_gives_the_gradient_of_the_whole_model(model_and_pixels):
     logits = model(pixels).logits
     torch.testing.assert_close(recording.logits, logits)
     torch.testing.assert_close(gradient, *gradients_of(logits, targets, first))
+
+
+def test_a_model_that_accelerate_prepared_in_bfloat16_is_explained_in_float32():
+    model, pixels = FAMILIES["vit"]()
+    alone = explain(model, pixels)
+    prepared = Accelerator(cpu=True, mixed_precision="bf16").prepare(model)
+    wrapped = prepared.forward
+    assert prepared(pixels).logits.ne(model._original_forward(pixels).logits).any()
+    torch.testing.assert_close(explain(prepared, pixels).maps, alone.maps)
+    assert prepared.forward is wrapped
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize("method", [*METHODS])
