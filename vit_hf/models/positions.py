@@ -25,15 +25,15 @@ def resample_grid(table: Tensor, old: Grid, new: Grid) -> Tensor:
     return torch.einsum("ih, jw, ...hwd -> ...ijd", down, across, image).flatten(-3, -2).to(table.dtype)
 
 
-def resize_matrix(old: int, new: int, like: Tensor) -> Tensor:
-    """-> new old: what each of `new` places along a line takes from each of `old`, bicubic with antialias.
+def resize_matrix(old: int, new: int, like: Tensor, mode: str = "bicubic") -> Tensor:
+    """-> new old: what each of `new` places along a line takes from each of `old`, with antialias.
 
     From an identity of at least two columns, because torch 2.13 resizes images to a single column wrongly.
     """
     if old == 1:
         return like.new_ones(new, 1)
     identity = torch.eye(old, dtype=like.dtype, device=like.device)[None, None]
-    return functional.interpolate(identity, size=(new, old), mode="bicubic", antialias=True)[0, 0]
+    return functional.interpolate(identity, size=(new, old), mode=mode, antialias=True)[0, 0]
 
 
 def nearest_frames(table: Tensor, frames: int) -> Tensor:

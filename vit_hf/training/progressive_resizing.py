@@ -6,9 +6,9 @@ Source: progressive resizing as in fastai (DAWNBench, 2018), in the words of Mos
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn import functional
 
 from ..errors import UserError
+from ..models.positions import resize_matrix
 from ..models.shapes import pair
 from .recipe.optimization import ProgressiveResizingSettings
 
@@ -35,12 +35,13 @@ def size_at(share: float, height: int, width: int, settings: ProgressiveResizing
 
 def resized(pixels: Tensor, share: float, settings: ProgressiveResizingSettings) -> Tensor:
     """b ... c h w -> b ... c H W: between pixels and with antialias, as images are made smaller."""
-    height, width = pixels.shape[-2:]
-    size = size_at(share, height, width, settings)
-    if size == pixels.shape[-2:]:
+    old = pixels.shape[-2:]
+    new = size_at(share, *old, settings)
+    if new == old:
         return pixels
-    small = functional.interpolate(pixels.flatten(0, -4), size, mode="bilinear", antialias=True)
-    return small.unflatten(0, pixels.shape[:-3])
+    # As products with matrices: of a batch, torch's own kernel computes one image after the other on a GPU.
+    down, across = (resize_matrix(one, other, pixels, "bilinear") for one, other in zip(old, new, strict=True))
+    return down @ (pixels @ across.T)
 
 
 def refuse_unfit(settings: ProgressiveResizingSettings, patch_size: int | Sequence[int]) -> None:
