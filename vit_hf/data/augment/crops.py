@@ -16,19 +16,16 @@ TRIES = 10  # rectangles that are drawn before the middle is taken
 BOX_DRAWS = 2 * TRIES + 2
 
 
-def first_that_fits(
+def sides_drawn(
     numbers: np.ndarray, area: tuple[float, float], ratio: tuple[float, float], height: int, width: int
-) -> tuple[int, int] | None:
-    """(tries 2) -> height and width of a rectangle with an area (in pixels) and a ratio (width to height, uniform in
-    its logarithm) between the limits."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """... 2 -> ..., ..., ...: heights and widths of rectangles with an area (in pixels) and a ratio (width to height,
+    uniform in its logarithm) between the limits, and whether they fit."""
     low, high = math.log(ratio[0]), math.log(ratio[1])
-    for luck, shape in numbers:
-        pixels = area[0] + (area[1] - area[0]) * luck
-        aspect = math.exp(low + (high - low) * shape)
-        box_width, box_height = round(math.sqrt(pixels * aspect)), round(math.sqrt(pixels / aspect))
-        if 0 < box_width <= width and 0 < box_height <= height:
-            return box_height, box_width
-    return None
+    pixels = area[0] + (area[1] - area[0]) * numbers[..., 0]
+    aspects = np.exp(low + (high - low) * numbers[..., 1])
+    heights, widths = (np.rint(np.sqrt(sides)).astype(np.int64) for sides in (pixels / aspects, pixels * aspects))
+    return heights, widths, (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
 
 
 def random_box(
@@ -40,7 +37,10 @@ def random_box(
     """
     tries, (down, right) = numbers[:-2].reshape(-1, 2), numbers[-2:]
     area = (scale[0] * height * width, scale[1] * height * width)
-    if sides := first_that_fits(tries, area, ratio, height, width):
+    heights, widths, fits = sides_drawn(tries, area, ratio, height, width)
+    if fits.any():
+        first = fits.argmax()
+        sides = int(heights[first]), int(widths[first])
         top, left = choice(down, height - sides[0] + 1), choice(right, width - sides[1] + 1)
         return Box(int(top), int(left), *sides)
     aspect = min(max(width / height, ratio[0]), ratio[1])
@@ -60,28 +60,31 @@ def pad_and_crop(pixels: Tensor, numbers: np.ndarray, *, margin: int, padding: L
     Raises: UserError where the margin is too large to be mirrored from the image.
     """
     height, width = pixels.shape[-2:]
-    if padding == "reflect":
-        if margin >= min(height, width):
-            raise UserError(
-                f"A margin of {margin} pixels cannot be mirrored from images of {height} x {width}; "
-                "take a smaller one, or padding: zeros."
-            )
-        rows, columns = (mirrored(side, margin, pixels.device) for side in (height, width))
-        padded = pixels[:, :, rows][:, :, :, columns]
-    else:
-        padded = torch.nn.functional.pad(pixels, [margin] * 4)
     moves = to_device(choice(numbers, 2 * margin + 1), pixels)
-    rows = moves[:, :1] + torch.arange(height, device=pixels.device)  # b h
-    columns = moves[:, 1:] + torch.arange(width, device=pixels.device)  # b w
+    rows, columns = (
+        move + torch.arange(side, device=pixels.device)
+        for move, side in zip(moves.split(1, 1), (height, width), strict=True)
+    )  # b h, b w
+    if padding == "zeros":
+        pixels = torch.nn.functional.pad(pixels, [margin] * 4)
+    elif margin < min(height, width):
+        rows, columns = mirrored(height, margin, pixels.device)[rows], mirrored(width, margin, pixels.device)[columns]
+    else:
+        raise UserError(
+            f"A margin of {margin} pixels cannot be mirrored from images of {height} x {width}; "
+            "take a smaller one, or padding: zeros."
+        )
     batch = torch.arange(len(pixels), device=pixels.device)[:, None, None, None]
     channels = torch.arange(pixels.shape[1], device=pixels.device)[None, :, None, None]
-    return padded[batch, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    return pixels[batch, channels, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def flip(pixels: Tensor, numbers: np.ndarray, *, probability: float) -> Tensor:
     """b c h w, b 1 -> b c h w: mirror left and right."""
-    mirrored = np.where(numbers[:, 0] < probability, 0, -1)
-    return in_groups(pixels, mirrored, lambda number, pixels, rows: pixels.flip(-1))
+    chosen = numbers[:, 0] < probability
+    if pixels.device.type != "cpu":  # where each copy of a part is a kernel
+        return torch.where(to_device(chosen, pixels)[:, None, None, None], pixels.flip(-1), pixels)
+    return in_groups(pixels, np.where(chosen, 0, -1), lambda number, pixels, rows: pixels.flip(-1))
 
 
 ERASE_DRAWS = 1 + 2 * TRIES + 2 + 1
@@ -94,11 +97,16 @@ def erased_boxes(
     """b (1 + tries 2 + 2 ...) -> b 4: top, left, height, width; the last two are 0 where nothing is erased."""
     boxes = np.zeros((len(numbers), 4), dtype=np.int64)
     limits = (area[0] * height * width, area[1] * height * width)
-    for row in np.flatnonzero(numbers[:, 0] < probability):
-        tries, (down, right) = numbers[row, 1 : 1 + 2 * TRIES].reshape(-1, 2), numbers[row, 1 + 2 * TRIES :][:2]
-        if sides := first_that_fits(tries, limits, RATIO, height - 1, width - 1):
-            top, left = choice(down, height - sides[0] + 1), choice(right, width - sides[1] + 1)
-            boxes[row] = top, left, *sides
+    drawn = np.flatnonzero(numbers[:, 0] < probability)
+    tries, (down, right) = (
+        numbers[drawn, 1 : 1 + 2 * TRIES].reshape(-1, TRIES, 2),
+        numbers[drawn, 1 + 2 * TRIES :][:, :2].T,
+    )
+    heights, widths, fits = sides_drawn(tries, limits, RATIO, height - 1, width - 1)
+    first = np.arange(len(drawn)), fits.argmax(1)
+    heights, widths, some = heights[first], widths[first], fits[first]
+    tops, lefts = choice(down, height - heights + 1), choice(right, width - widths + 1)
+    boxes[drawn[some]] = np.stack([tops, lefts, heights, widths], axis=1)[some]
     return boxes
 
 

@@ -39,7 +39,7 @@ def partners(batch: Tensor) -> Tensor:
     swapped = rearrange(
         rearrange(batch[:even], "(pair two) ... -> pair two ...", two=2).flip(1), "p two ... -> (p two) ..."
     )
-    return torch.cat([swapped, batch[even:]])
+    return swapped if even == len(batch) else torch.cat([swapped, batch[even:]])
 
 
 def mixup(batch: Tensor, keep: Tensor) -> Tensor:
@@ -94,7 +94,10 @@ def pair_plan(
 
 def mix(pixels: Tensor, labels: Tensor, numbers: np.ndarray, classes: int, **how: float) -> tuple[Tensor, Tensor]:
     """b c h w, b or b classes, b 5 -> b c h w, b classes: mixed images and shares of labels; `how`: `pair_plan`."""
-    plan = pair_plan(numbers, *pixels.shape[-2:], **how)
-    keep, boxes, kept_labels = (to_device(part, pixels) for part in plan)
+    keep, boxes, kept_labels = pair_plan(numbers, *pixels.shape[-2:], **how)
+    if boxes.any():
+        pixels = cutmix(pixels, to_device(boxes, pixels))
+    if (keep < 1).any():
+        pixels = mixup(pixels, to_device(keep, pixels))
     shares = (functional.one_hot(labels, classes) if labels.ndim == 1 else labels).to(pixels.dtype)
-    return mixup(cutmix(pixels, boxes), keep), mixup(shares, kept_labels)
+    return pixels, mixup(shares, to_device(kept_labels, pixels))
