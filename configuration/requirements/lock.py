@@ -20,6 +20,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # torch pins the CUDA libraries of its own build, and a machine without a GPU may want none of them.
 OF_TORCH = re.compile(r"nvidia-|cuda-|triton")
+# 90 MB for growing heat to pixels, which the test of grad-cam goes without.
+OF_PICTURES = re.compile(r"opencv-python")
 
 
 def resolve(requirements: list[str]) -> list[str]:
@@ -63,7 +65,7 @@ def main() -> None:
     test = [line for line in everything if line not in base]
     write("test.txt", "What its tests need besides.", ["--requirement base.txt", *test])
     # Each torchvision belongs to one torch, so the peers are resolved beside it and noted without it.
-    peers = [line for line in resolve([*base, *EXTRAS["peers"]]) if line not in base]
+    peers = [line for line in resolve([*base, *EXTRAS["peers"]]) if line not in base and not OF_PICTURES.match(line)]
     write("peers.txt", "Its opponents; install with --no-deps.", peers)
     write_floors()
 

@@ -1,6 +1,8 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_images import noise
@@ -9,8 +11,12 @@ from tiny import tiny_timesformer
 
 from vit_hf import TimeSformerForVideoClassification
 from vit_hf.commands.explain import comparison_table, main
+from vit_hf.errors import UserError
 from vit_hf.explanation.comparison import MethodGains
+from vit_hf.explanation.inside import last_features
 from vit_hf.modality import modality_of
+from vit_hf.runs.explain import Subject
+from vit_hf.runs.explained_features import colors_of
 
 
 @pytest.fixture
@@ -93,6 +99,46 @@ def test_inside_a_model_of_videos_there_are_strips(video_model: Path, tmp_path: 
     assert size_of(tmp_path / "inside" / "features.png")[0] > 300
 
 
+def test_features_of_all_images_share_their_colors(trained: Path, tmp_path: Path, capsys):
+    pictures = [str(trained / "examples" / f"{number}.png") for number in (0, 1)]
+    words = [*pictures, "--method", "features", "--json", "--output", str(tmp_path)]
+    assert main([str(trained), *words]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert [one["path"] for one in results] == pictures
+    alike = show_colors(trained, pictures)
+    assert not torch.allclose(alike[0], show_colors(trained, pictures[:1])[0])
+    for one, colors in zip(results, alike, strict=True):
+        (picture,) = one["pictures"]
+        with Image.open(picture) as drawn:
+            panel = torch.from_numpy(np.array(drawn.convert("RGB"))).float()
+        for color in colors.flatten(0, 1).mul(255):  # each of the 16 patches is seen
+            assert (panel - color).abs().amax(-1).min() <= 1
+    assert main([str(trained), pictures[0], *words[2:], "--target", "7"]) == 2
+    assert "Leave --target out: features are the same whatever the label" in capsys.readouterr().err
+
+
+def show_colors(model: Path, pictures: list[str]) -> Sequence[torch.Tensor]:
+    subject = Subject(str(model), pictures, None, trust_remote_code=False)
+    shown = [subject.read(path)[0][0].float().div(255) for path in subject.paths]
+    return colors_of([last_features(subject.model, subject.inputs(one)) for one in shown])
+
+
+def test_three_directions_take_four_patches():
+    with pytest.raises(UserError, match="take 4 of them, and the last layer has 3 in all; name more images"):
+        colors_of([torch.rand(1, 1, 1, 8)] * 3)
+    assert [one.shape for one in colors_of([torch.rand(1, 1, 1, 8)] * 4)] == [(1, 1, 3)] * 4
+
+
+def test_features_of_a_video_are_those_of_each_frame(video_model: Path, tmp_path: Path, capsys):
+    (tmp_path / "clip").mkdir()
+    for number in range(6):
+        noise(number).save(tmp_path / "clip" / f"{number}.png")
+    assert main([str(video_model), str(tmp_path / "clip"), "--method", "features", "--output", str(tmp_path)]) == 0
+    assert str(tmp_path / "clip.png") in capsys.readouterr().out
+    width, height = size_of(tmp_path / "clip.png")
+    assert width > 4 * height
+
+
 def test_without_images_there_is_nothing_to_explain(trained: Path, capsys):
     assert main([str(trained)]) == 2
     assert "Name the images to explain" in capsys.readouterr().err
@@ -103,6 +149,8 @@ def test_without_images_there_is_nothing_to_explain(trained: Path, capsys):
     [
         (["--method", "relevanse"], "There is no method 'relevanse'; did you mean 'relevance'?"),
         (["--method", "attention", "--compare"], "leave --method out, or --compare"),
+        (["--method", "features", "--compare"], "leave --method out, or --compare"),
+        (["--method", "featurs"], "There is no method 'featurs'; did you mean 'features'?"),
         (["--compare", "--layer", "1"], "--layer is an option of one method"),
         (["--target", "11"], "There is no label '11'"),
         (["--method", "attention", "--layer", "7"], "There is no layer 7; the model has 1, 0 to 0"),

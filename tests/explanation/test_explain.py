@@ -46,6 +46,7 @@ def test_any_label_can_be_explained(target, numbers):
         ({"target": -1}, "There is no label -1"),
         ({"target": torch.tensor([0.5, 1])}, "There is no label"),
         ({"target": torch.tensor([0, 1, 2])}, "3 labels are given for 2 images"),
+        ({"method": "features"}, "gives colors and no heat"),
         ({"method": "gradcam"}, "There is no method 'gradcam'; did you mean 'grad_cam'?"),
         ({"layer": 3}, "The method 'relevance' has no option 'layer'; it takes none"),
         ({"method": "attention", "side": 3}, "has no option 'side'; it takes layer and head"),

@@ -14,6 +14,7 @@ from vit_hf.explanation.inside import (
     features,
     filters,
     in_three_colors,
+    last_features,
     mean_distance,
     position_similarity,
     time_attention,
@@ -44,6 +45,18 @@ def test_of_swin_each_stage_is_shown_before_it_is_merged():
 def test_of_clips_there_is_a_map_for_each_frame(kind):
     model = tiny_timesformer(TimeSformerForVideoClassification, attention_type=kind)
     assert [tuple(colors.shape) for colors in features(model, clips()).values()] == [(2, 4, 4, 4, 3)] * 2
+
+
+@pytest.mark.parametrize("kind", ["divided_space_time", "space_only"])
+def test_the_last_features_of_clips_are_the_tokens_that_leave_the_last_block(kind):
+    model, pixels = tiny_timesformer(TimeSformerForVideoClassification, attention_type=kind), clips()
+    hidden = []
+    model.timesformer.layers[-1].register_forward_hook(lambda *given: hidden.append(given[-1]))
+    found = last_features(model, pixels)
+    tokens = hidden[0][0] if isinstance(hidden[0], tuple) else hidden[0]
+    assert found.shape == (2, 4, 4, 4, tokens.shape[-1])
+    frame = tokens.unflatten(0, (2, 4))[1, 2, -16:] if kind == "space_only" else tokens[1, -32:-16]
+    torch.testing.assert_close(found[1, 2].flatten(0, 1), frame)
 
 
 def test_colors_are_the_directions_of_most_variance():

@@ -31,6 +31,18 @@ def test_ranks_count_what_is_hotter():
     assert ranks_of(clip, (2, 2))[0, 1].max() < 0.5 <= ranks_of(clip, (2, 2))[0, 0].min()
 
 
+def test_of_equal_heat_no_place_comes_first():
+    """All that a method sets to 0 is in an order of its own in each image, behind what is hotter."""
+    heat = torch.zeros(2000, 2, 2)
+    heat[:, 1, 0] = 1
+    ranks = ranks_of(heat, (2, 2))
+    assert (ranks[:, 1, 0] == 0).all()
+    others = ranks.flatten(1)[:, [0, 1, 3]]
+    assert (others.sort(1).values == torch.tensor([0.25, 0.5, 0.75])).all()
+    torch.testing.assert_close(others.mean(0), torch.full((3,), 0.5), rtol=0, atol=0.02)
+    assert torch.equal(ranks, ranks_of(heat, (2, 2)))
+
+
 @given(rows=st.integers(1, 4), columns=st.integers(1, 4), patch=st.integers(1, 3), cut=st.integers(-2, 2))
 def test_patches_become_their_squares_of_pixels(rows, columns, patch, cut):
     cut = min(cut, patch - 1)  # pixels that the last patches lack, or that lie beyond them

@@ -16,15 +16,17 @@ EXAMPLES = """\
   {program} outputs/photos one.jpg --target dog --method grad_cam
   {program} outputs/photos folder/ --compare --output explained
   {program} outputs/videos wave.mp4
+  {program} outputs/photos folder/ --method features
   {program} outputs/photos --inside
 
 Each map is scored by its gain: the label's probability in the mean while the hottest patches are put into an empty
-image, less that while they are taken out of the whole one. A map that knows nothing gains 0.
+image, less that while they are taken out of the whole one. A map that knows nothing gains 0. The method features gives
+no heat: red, green and blue are the three directions in which the last layer's patches of all images differ most.
 """
 
 
 def run(given: Namespace) -> int:
-    from ..data.batches.load_batches import describe_unreadable
+    from ..explanation.explain import FEATURES
     from ..files import refuse_no_folder
     from ..runs.explain import explain_files, methods_of, refuse_options, show_inside
 
@@ -39,6 +41,8 @@ def run(given: Namespace) -> int:
     options: dict[str, Any] = {
         name: getattr(given, name) for name in ("layer", "head") if getattr(given, name) is not None
     }
+    if methods == (FEATURES,):
+        return run_features(given, reading)
     refuse_options(methods, options)
     found = explain_files(
         given.model,
@@ -56,6 +60,26 @@ def run(given: Namespace) -> int:
         print(explanations_table(found))
         if found.comparison is not None:
             print(f"\n{comparison_table(found.comparison)}")
+    return say_unreadable(found)
+
+
+def run_features(given: Namespace, reading: dict[str, Any]) -> int:
+    from ..runs.explained_features import refuse_of_features, show_features
+    from ..runs.report import table
+
+    refuse_of_features(target=given.target, layer=given.layer, head=given.head)
+    found = show_features(given.model, given.images, given.output, token_merging=given.token_merging, **reading)
+    if given.json:
+        print(json.dumps([asdict(result) for result in found.results], indent=2, ensure_ascii=False))
+    elif found.results:
+        print(table([found.thing, "picture"], [[one.path, *one.pictures] for one in found.results]))
+    return say_unreadable(found)
+
+
+def say_unreadable(found: Any) -> int:
+    """-> the exit status"""
+    from ..data.batches.load_batches import describe_unreadable
+
     if found.unreadable:
         print(describe_unreadable(found.unreadable, found.files, f"{found.thing}s"), file=sys.stderr)
     return FAILED if found.unreadable else 0
@@ -105,7 +129,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse = parser("explain", "Show what in images or videos speaks for a model's answers.", EXAMPLES)
     parse.add_argument("model", help="the output folder of a training, or an id on the Hub, owner/name[@revision]")
     parse.add_argument("images", nargs="*", help="files of images or videos, folders of them, or of frames")
-    parse.add_argument("--method", help="relevance (where not said), grad_cam, rollout, attention, occlusion, ...")
+    parse.add_argument("--method", help="relevance (where not said), grad_cam, rollout, attention, features, ...")
     parse.add_argument("--compare", action="store_true", help="several methods side by side, with their scores")
     parse.add_argument("--inside", action="store_true", help="features, filters, positions and distances of attention")
     parse.add_argument("--target", help="the label to explain (the most probable one where not said)")

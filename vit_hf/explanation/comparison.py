@@ -60,6 +60,7 @@ def compare_methods(
     """b (t) c h w -> the gains of each method's maps, image by image. methods: also `CHANCE`.
 
     targets: b, the labels to explain; None: the most probable ones. steps: of the curves. batch: images at a time.
+    seed: of `CHANCE`, and of the order among patches of equal heat.
     """
     gains: dict[str, list[Tensor]] = {name: [] for name in methods}
     for number, some in enumerate(pixel_values.split(batch)):
@@ -68,5 +69,6 @@ def compare_methods(
         first = next(iter(found.values()))
         for name in methods:
             maps = chance_maps(first.maps, seed + number) if name == CHANCE else found[name].maps
-            gains[name].append(curves(model, some, maps, first.targets, steps=steps, batch=batch).gain)
+            measured = curves(model, some, maps, first.targets, steps=steps, batch=batch, seed=seed + number)
+            gains[name].append(measured.gain)
     return MethodGains({name: torch.cat(each) for name, each in gains.items()})

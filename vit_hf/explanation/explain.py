@@ -31,6 +31,7 @@ METHODS: Mapping[str, Method] = {
     "occlusion": Method(occlusion, "patches without which the label is less probable", ("side", "batch")),
 }
 DEFAULT_METHOD = "relevance"
+FEATURES = "features"  # a method of the command that gives colors, and no heat
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,13 @@ def explain(
 
     Raises: UserError for a method, label, layer, head or option that does not exist, and for models without labels.
     """
+    if method == FEATURES:
+        raise UserError(
+            f"The method {FEATURES!r} gives colors and no heat; in Python they are "
+            "vit_hf.explanation.inside.in_three_colors(last_features(model, pixel_values))."
+        )
     if method not in METHODS:
-        raise UserError(unknown_name("method", method, METHODS))
+        raise UserError(unknown_name("method", method, [*METHODS, FEATURES]))
     for name in options:
         if name not in METHODS[method].options:
             takes = " and ".join(METHODS[method].options) or "none"

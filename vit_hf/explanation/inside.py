@@ -29,24 +29,32 @@ def features(model: Any, pixel_values: Tensor) -> dict[str, Tensor]:
     else:
         evenly = torch.linspace(0, len(blocks) - 1, min(SHOWN_LAYERS, len(blocks)))
         shown = [blocks[number] for number in evenly.round().int().tolist()]
-    found = {}
-    for place in shown:
-        layout = layout_of(model, pixel_values, behind[place])
-        colors = in_three_colors(behind[place][:, layout.prefix :].float())
-        placed = torch.stack([layout._replace(prefix=0).place(channel) for channel in colors.unbind(-1)], dim=-1)
-        found[f"block {blocks.index(place) + 1}"] = placed.cpu()
-    return found
+    return {
+        f"block {blocks.index(place) + 1}": in_three_colors(of_patches(model, pixel_values, behind[place])).cpu()
+        for place in shown
+    }
+
+
+def last_features(model: Any, pixel_values: Tensor) -> Tensor:
+    """b (t) c h w -> b (t) h w d: what leaves the last block for each patch."""
+    return of_patches(model, pixel_values, record(model, pixel_values).last.detach())
+
+
+def of_patches(model: Any, pixel_values: Tensor, tokens: Tensor) -> Tensor:
+    """b (t) c h w, b (prefix t h w) d -> b (t) h w d"""
+    return layout_of(model, pixel_values, tokens).place(tokens.float())
 
 
 def in_three_colors(tokens: Tensor) -> Tensor:
-    """b n d -> b n 3, from 0 to 1: along the three directions in which the tokens of all images differ most."""
-    flat = tokens.flatten(0, 1) - tokens.mean((0, 1))
+    """b ... d -> b ... 3, from 0 to 1: along the three directions in which the tokens of all images differ most."""
+    flat = tokens.flatten(0, -2)
+    flat = flat - flat.mean(0)
     _, _, directions = torch.linalg.svd(flat, full_matrices=False)
     along = flat @ directions[:3].T
     along = torch.nn.functional.pad(along, (0, 3 - along.shape[1]))
     low, high = along.quantile(0.01, dim=0), along.quantile(0.99, dim=0)
     share = (along - low) / (high - low).clamp(min=torch.finfo(along.dtype).tiny)
-    return share.clamp(0, 1).unflatten(0, tokens.shape[:2])
+    return share.clamp(0, 1).unflatten(0, tokens.shape[:-1])
 
 
 def filters(model: Any) -> Tensor:

@@ -225,8 +225,8 @@ class TokenLayout(NamedTuple):
     grid: Grid
 
     def place(self, values: Tensor) -> Tensor:
-        """b (prefix t h w) -> b (t) h w"""
-        return values[:, self.prefix :].reshape(-1, *self.frames, *self.grid)
+        """b (prefix t h w) ... -> b (t) h w ..."""
+        return values[:, self.prefix :].reshape(-1, *self.frames, *self.grid, *values.shape[2:])
 
 
 def patch_grid(model: Any, pixel_values: Tensor) -> Grid:

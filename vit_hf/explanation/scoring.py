@@ -37,14 +37,14 @@ def area(curve: Tensor) -> Tensor:
 
 @torch.no_grad()
 def curves(
-    model: Any, pixel_values: Tensor, maps: Tensor, targets: Tensor, *, steps: int = 17, batch: int = 64
+    model: Any, pixel_values: Tensor, maps: Tensor, targets: Tensor, *, steps: int = 17, batch: int = 64, seed: int = 0
 ) -> Curves:
     """b (t) c h w, b (t) h w, b -> the curves of maps over the model's patches.
 
     What is not there is of the mean color, on both ways, so that an order by chance gains nothing in the mean.
-    Source: RISE, arXiv:1806.07421.
+    seed: of the order among patches of equal heat. Source: RISE, arXiv:1806.07421.
     """
-    ranks = ranks_of(maps, patch_grid(model, pixel_values))  # b (t) h w
+    ranks = ranks_of(maps, patch_grid(model, pixel_values), seed)  # b (t) h w
     patch, blank = pair(model.config.patch_size), torch.zeros_like(pixel_values)
     found: dict[str, list[Tensor]] = {"deletion": [], "insertion": []}
     with evaluating(model):
@@ -58,12 +58,15 @@ def curves(
     return Curves(*(torch.stack(found[name], dim=1) for name in ("deletion", "insertion")))
 
 
-def ranks_of(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """b (t) h w -> b (t) h w of the grid: the share of an item's patches that are hotter, from 0 to below 1."""
+def ranks_of(maps: Tensor, grid: tuple[int, int], seed: int = 0) -> Tensor:
+    """b (t) h w -> b (t) h w of the grid: the share of an item's patches that are hotter, from 0 to below 1. Those of
+    equal heat, as all that a method sets to 0, are in an order drawn by chance for each item."""
     heat = maps if maps.shape[-2:] == grid else functional.adaptive_avg_pool2d(maps, grid)
     flat = heat.flatten(1)
-    order = flat.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (order / flat.shape[1]).unflatten(1, heat.shape[1:])
+    # An order of place would gain or lose by what lies at the top of images.
+    drawn = chance_maps(flat, seed).argsort(dim=1).to(flat.device)
+    hottest = drawn.gather(1, flat.gather(1, drawn).argsort(dim=1, descending=True, stable=True))
+    return (hottest.argsort(dim=1) / flat.shape[1]).unflatten(1, heat.shape[1:])
 
 
 def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) -> Tensor:

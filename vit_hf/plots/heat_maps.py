@@ -78,14 +78,15 @@ def enlarged(pixels: np.ndarray) -> Image.Image:
     return drawn.resize((drawn.width * grown, drawn.height * grown), Image.Resampling.BICUBIC)
 
 
-def draw_features(images: Tensor, layers: Mapping[str, Tensor], path: Path) -> None:
-    """b (t) c h w, and of each layer b (t) h w 3, from 0 to 1: a row for each image or clip."""
+def draw_features(images: Tensor, layers: Mapping[str, Tensor], path: Path, *, inches: float = 1.5) -> None:
+    """b (t) c h w, and of each layer b (t) h w 3, from 0 to 1: a row for each image or clip. inches: the height
+    of each, of long strips a quarter of the width."""
     images = side_by_side(images)
     strips = {name: side_by_side(layer.movedim(-1, -3)).movedim(1, -1) for name, layer in layers.items()}
     height, width = images.shape[-2:]
     columns = 1 + len(layers)
-    across = 1.5 * min(width / height, 4)
-    figure = new_figure(across * columns + 0.2, (across * height / width + 0.1) * len(images) + 0.5)
+    across = inches * min(width / height, 4)
+    figure = new_figure(across * columns + 0.2, (across * height / width + 0.1) * len(images) + 0.2)
     grid = figure.subplots(len(images), columns, squeeze=False)
     for row, image in enumerate(images):
         panels = {

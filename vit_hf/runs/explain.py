@@ -127,9 +127,10 @@ def explain_files(
             }
             first = next(iter(found.values()))
             label, probability = names[int(first.targets)], float(first.probabilities)
-            gains = {method: gain_of(model, inputs, one.maps, first.targets) for method, one in found.items()}
+            maps = {method: one.maps for method, one in found.items()}
             if len(found) > 1:
-                gains[CHANCE] = gain_of(model, inputs, chance_maps(first.maps, len(results)), first.targets)
+                maps[CHANCE] = chance_maps(first.maps, len(results))
+            gains = {name: gain_of(model, inputs, heat, first.targets, len(results)) for name, heat in maps.items()}
             heats = {
                 heat_caption(method, gains[method]): one.heat((shown.shape[-2], shown.shape[-1]))[0]
                 for method, one in found.items()
@@ -184,8 +185,8 @@ def said_in_words(said: float, problem_type: str | None) -> str:
     return f"{said:.4g}" if problem_type == "regression" else f"{said:.1%}"
 
 
-def gain_of(model: Any, inputs: Tensor, maps: Tensor, targets: Tensor) -> float:
-    return float(curves(model, inputs, maps, targets).gain)
+def gain_of(model: Any, inputs: Tensor, maps: Tensor, targets: Tensor, seed: int) -> float:
+    return float(curves(model, inputs, maps, targets, seed=seed).gain)
 
 
 def heat_caption(method: str, gain: float) -> str:
