@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from made_images import noise
@@ -18,8 +19,9 @@ from vit_hf.commands.evaluate import main as evaluate
 from vit_hf.commands.export import main
 from vit_hf.commands.predict import main as predict
 from vit_hf.errors import UserError
+from vit_hf.exporting import exported as exported_files
 from vit_hf.exporting.comparison import Measured
-from vit_hf.exporting.exported import load_exported
+from vit_hf.exporting.exported import ExportedClassifier, Pictures, load_exported
 from vit_hf.exporting.formats import HANDED, find_format, next_command
 from vit_hf.files import read_json, write_json
 from vit_hf.modality import modality_of
@@ -91,6 +93,14 @@ def test_a_graph_that_begins_with_a_picture_ends_with_its_probabilities(trained:
     )
     assert evaluate([str(tmp_path / "app"), "--tta"]) == 2
     assert "has no views of them to average" in capsys.readouterr().err
+
+
+def test_a_graph_of_batches_is_given_pictures_of_any_size_as_batches_of_one(monkeypatch):
+    monkeypatch.setattr(exported_files, "open_file", lambda *where: lambda images: [images.mean((1, 2)) / 255])
+    record = {"file": "model.onnx", "runtime": "onnxruntime", "batched": True}
+    model = ExportedClassifier(Path(), tiny(VisionTransformerForImageClassification).config, record)
+    black, white = np.zeros((4, 6, 3), np.uint8), np.full((5, 3, 3), 255, np.uint8)
+    assert model(Pictures([black, white])).logits.exp().tolist() == [pytest.approx([share] * 3) for share in (0, 1)]
 
 
 def test_a_runtime_that_says_something_else_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch):

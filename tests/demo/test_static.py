@@ -198,6 +198,8 @@ def test_a_folder_with_something_in_it_stays(exported: Path, tmp_path: Path):
 def test_a_graph_of_another_kind_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"exported as onnx without preprocessing, and a page needs"):
         refuse_other_export({"format": "onnx", "preprocessing": False, "outputs": ["logits"]}, tmp_path)
+    with pytest.raises(ValueError, match=r"exported as onnx for batches, and a page needs ONNX from one picture"):
+        refuse_other_export({"format": "onnx", "preprocessing": True, "batched": True}, tmp_path)
 
 
 def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address):

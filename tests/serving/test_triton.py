@@ -14,11 +14,11 @@ from PIL import Image
 
 from vit_hf.commands.export import main
 from vit_hf.errors import UserError
-from vit_hf.exporting.pixels import PixelPreparation
+from vit_hf.exporting.graphs import graph_of
 from vit_hf.files import write_json
 from vit_hf.publishing.load_classifier import load_classifier
 from vit_hf.runs.predict import predict
-from vit_hf.serving.triton import PicturesAnswered, export_for_triton, write_triton
+from vit_hf.serving.triton import export_for_triton, write_triton
 
 # Of model_config.proto, the fields that are written: (name, number, type, repeated). Another name does not parse.
 STRING, INT32, INT64, UINT64, ENUM, MESSAGE = 9, 5, 3, 4, 14, 11
@@ -130,8 +130,9 @@ def test_a_batch_of_pictures_is_answered_as_predict_answers_each(saved: Path, tm
     for number, picture in enumerate(shown):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     expected = predict(str(saved), [tmp_path], top=5).results
+    graph = graph_of(model.eval(), processor, preprocessing=True, batched=True)
     with torch.inference_mode():
-        answers = PicturesAnswered(model.eval(), PixelPreparation(processor, 3))(torch.from_numpy(shown))
+        (answers,) = graph.module(torch.from_numpy(shown))
     for row, answer in zip(answers, expected, strict=True):
         of_labels = {one["label"]: one["probability"] for one in answer["predictions"]}
         assert [of_labels[name] for name in model.config.id2label.values()] == pytest.approx(row.tolist(), abs=2e-3)

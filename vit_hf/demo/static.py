@@ -147,11 +147,12 @@ def assemble(
 
 def refuse_other_export(told: dict[str, Any], folder: Path) -> None:
     """Raises: UserError for a graph that does not take a picture's bytes, or has no probabilities."""
-    if told.get("format") != "onnx" or not told.get("preprocessing") or PROBABILITIES not in told.get("outputs", []):
-        how = "" if told.get("preprocessing") else " without preprocessing"
+    prepared, batched = told.get("preprocessing"), told.get("batched")
+    if told.get("format") != "onnx" or not prepared or batched or PROBABILITIES not in told.get("outputs", []):
+        how = " without preprocessing" if not prepared else " for batches" if batched else ""
         raise UserError(
-            f"{folder} was exported as {told.get('format')}{how}, and a page needs ONNX from a picture's bytes to "
-            "probabilities; name the model itself, of which that is made here."
+            f"{folder} was exported as {told.get('format')}{how}, and a page needs ONNX from one picture's bytes to "
+            "its probabilities; name the model itself, of which that is made here."
         )
 
 
