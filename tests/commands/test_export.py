@@ -20,6 +20,7 @@ from vit_hf.commands.export import main
 from vit_hf.commands.predict import main as predict
 from vit_hf.errors import UserError
 from vit_hf.exporting import exported as exported_files
+from vit_hf.exporting import onnx_files
 from vit_hf.exporting.comparison import Measured
 from vit_hf.exporting.exported import ExportedClassifier, Pictures, load_exported
 from vit_hf.exporting.formats import HANDED, find_format, next_command
@@ -30,8 +31,16 @@ from vit_hf.runs.export import export
 
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory) -> Path:
+    """With the float32 weights beside their graph, as those of large models are, and int8 in one file."""
     folder = tmp_path_factory.mktemp("exported") / "digits"
-    export(str(trained), folder, precisions=("float32", "int8"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_files, "LARGEST_FILE", (trained / "model.safetensors").stat().st_size * 3 // 4)
+        export(str(trained), folder, precisions=("float32", "int8"))
+    assert [path.name for path in sorted(folder.glob("*.onnx*"))] == [
+        "model.onnx",
+        "model.onnx.data",
+        "model_int8.onnx",
+    ]
     return folder
 
 
@@ -100,7 +109,8 @@ def test_a_graph_of_batches_is_given_pictures_of_any_size_as_batches_of_one(monk
     record = {"file": "model.onnx", "runtime": "onnxruntime", "batched": True}
     model = ExportedClassifier(Path(), tiny(VisionTransformerForImageClassification).config, record)
     black, white = np.zeros((4, 6, 3), np.uint8), np.full((5, 3, 3), 255, np.uint8)
-    assert model(Pictures([black, white])).logits.exp().tolist() == [pytest.approx([share] * 3) for share in (0, 1)]
+    answers: Any = model(Pictures([black, white])).logits
+    assert answers.exp().tolist() == [pytest.approx([share] * 3) for share in (0, 1)]
 
 
 def test_a_runtime_that_says_something_else_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch):

@@ -20,7 +20,16 @@ from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..exporting.comparison import ExportTrial, Measured
 from ..exporting.exported import ExportedClassifier, is_exported
-from ..exporting.formats import Format, Order, Precision, file_name, find_format, next_command
+from ..exporting.formats import (
+    Order,
+    Precision,
+    file_name,
+    find_format,
+    next_command,
+    refuse_precisions,
+    refuse_sizes,
+    size_on_disk,
+)
 from ..exporting.graphs import PICTURE_INPUT, Graph, graph_of
 from ..exporting.runtimes import EXPORT
 from ..files import name_for_others, write_json, written_aside
@@ -117,6 +126,7 @@ def export(
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     if isinstance(model, ExportedClassifier):
         raise UserError(f"{model_name} is an exported folder; export the model that it was made of.")
+    refuse_sizes(to, format_, precisions, sum(weights.numel() for weights in model.parameters()))
     model = model.eval()
     closed = fixed_size or not format_.opens_sizes
     graph = graph_of(model, processor, preprocessing=preprocessing, batched=batched, heat=heat, fixed_size=closed)
@@ -168,12 +178,6 @@ def export(
     shape = modality_of(model.config).input_shape(model.config)
     command = None if handed is None else next_command(handed, dest / files[precisions[0]], graph.inputs, shape)
     return ExportResult(dest, files, measured, graph.open, complaints, command)
-
-
-def refuse_precisions(to: str, found: Format, precisions: Sequence[Precision]) -> None:
-    for precision in precisions:
-        if precision not in found.precisions:
-            raise UserError(f"--to {to} writes {', '.join(found.precisions)}, and no {precision}.")
 
 
 def refuse_unexported(dest: Path, *, overwrite: bool) -> None:
@@ -263,9 +267,3 @@ def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
 
 def calibration_of(graph: Graph, real: Real) -> list[np.ndarray]:
     return [values.numpy() for values in real.some(CALIBRATION).inputs(graph).values()]
-
-
-def size_on_disk(path: Path) -> int:
-    """With the weights, where they lie in a file beside it."""
-    beside = path.with_suffix(".bin")
-    return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)

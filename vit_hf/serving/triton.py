@@ -119,8 +119,9 @@ def write_triton(
     inputs, outputs = ports_of(loaded.input, onnx), ports_of(loaded.output, onnx)
     config = triton_config(name, inputs, outputs, max_batch=max_batch, batch_wait_ms=batch_wait_ms)
     (folder / "1").mkdir(parents=True)
-    for file in (graph, *exported.glob(f"{graph.name}[._]*")):  # weights that lie beside the graph
-        shutil.copyfile(file, folder / "1" / (f"model.onnx{file.name.removeprefix(graph.name)}"))
+    shutil.copyfile(graph, folder / "1" / "model.onnx")
+    for file in graph.parent.glob(f"{graph.name}[._]*"):  # weights, which the graph knows by the name that they have
+        shutil.copyfile(file, folder / "1" / file.name)
     labels = read_json(exported / "config.json")["id2label"]
     lines = [str(labels[number]).replace("\n", " ") for number in sorted(labels, key=int)]
     (folder / LABEL_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
