@@ -40,7 +40,7 @@ def test_a_port_that_is_none_or_in_use(capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert f"Port {port} of 127.0.0.1 cannot be served" in complaint(capsys, "model", "--port", port)
+        assert f"Port {port} of 127.0.0.1 cannot be had" in complaint(capsys, "model", "--port", port)
 
 
 def test_a_model_without_a_head(capsys, tmp_path: Path):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from made_images import noise
@@ -18,8 +19,10 @@ from vit_hf.commands.evaluate import main as evaluate
 from vit_hf.commands.export import main
 from vit_hf.commands.predict import main as predict
 from vit_hf.errors import UserError
+from vit_hf.exporting import exported as exported_files
+from vit_hf.exporting import onnx_files
 from vit_hf.exporting.comparison import Measured
-from vit_hf.exporting.exported import load_exported
+from vit_hf.exporting.exported import ExportedClassifier, Pictures, load_exported
 from vit_hf.exporting.formats import HANDED, find_format, next_command
 from vit_hf.files import read_json, write_json
 from vit_hf.modality import modality_of
@@ -28,8 +31,16 @@ from vit_hf.runs.export import export
 
 @pytest.fixture(scope="module")
 def exported(trained: Path, tmp_path_factory) -> Path:
+    """With the float32 weights beside their graph, as those of large models are, and int8 in one file."""
     folder = tmp_path_factory.mktemp("exported") / "digits"
-    export(str(trained), folder, precisions=("float32", "int8"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_files, "LARGEST_FILE", (trained / "model.safetensors").stat().st_size * 3 // 4)
+        export(str(trained), folder, precisions=("float32", "int8"))
+    assert [path.name for path in sorted(folder.glob("*.onnx*"))] == [
+        "model.onnx",
+        "model.onnx.data",
+        "model_int8.onnx",
+    ]
     return folder
 
 
@@ -91,6 +102,15 @@ def test_a_graph_that_begins_with_a_picture_ends_with_its_probabilities(trained:
     )
     assert evaluate([str(tmp_path / "app"), "--tta"]) == 2
     assert "has no views of them to average" in capsys.readouterr().err
+
+
+def test_a_graph_of_batches_is_given_pictures_of_any_size_as_batches_of_one(monkeypatch):
+    monkeypatch.setattr(exported_files, "open_file", lambda *where: lambda images: [images.mean((1, 2)) / 255])
+    record = {"file": "model.onnx", "runtime": "onnxruntime", "batched": True}
+    model = ExportedClassifier(Path(), tiny(VisionTransformerForImageClassification).config, record)
+    black, white = np.zeros((4, 6, 3), np.uint8), np.full((5, 3, 3), 255, np.uint8)
+    answers: Any = model(Pictures([black, white])).logits
+    assert answers.exp().tolist() == [pytest.approx([share] * 3) for share in (0, 1)]
 
 
 def test_a_runtime_that_says_something_else_is_refused_and_leaves_nothing(trained: Path, tmp_path: Path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from made_images import noise
 
 from vit_hf.demo import app as app_module
-from vit_hf.demo.app import build_app, refuse_used_port
+from vit_hf.demo.app import build_app, launch_app
 from vit_hf.demo.exhibits import Exhibit
 from vit_hf.demo.space import running, write_space
 
@@ -67,8 +67,8 @@ def test_in_a_browser_nothing_else_is_asked_for(served: str, browser: Any):
 
 def test_a_port_in_use_is_told(served: str):
     port = int(served.rstrip("/").rpartition(":")[2])
-    with pytest.raises(ValueError, match=rf"Port {port} of 127.0.0.1 cannot be served .* another, as --port"):
-        refuse_used_port("127.0.0.1", port)
+    with pytest.raises(ValueError, match=f"Port {port} of 127.0.0.1 cannot be had .* take another with --port"):
+        launch_app(None, port=port)
 
 
 def test_without_gradio_it_says_what_brings_it(exhibit: Exhibit, monkeypatch):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from made_images import noise
 from PIL import Image
 
-from vit_hf.demo.static import refuse_other_export, write_static_page
+from vit_hf.demo.static import exported_for_browsers, refuse_other_export, write_static_page
 from vit_hf.runs.predict import predict
 
 DROP = """([content, name, type]) => {
@@ -198,6 +199,16 @@ def test_a_folder_with_something_in_it_stays(exported: Path, tmp_path: Path):
 def test_a_graph_of_another_kind_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match=r"exported as onnx without preprocessing, and a page needs"):
         refuse_other_export({"format": "onnx", "preprocessing": False, "outputs": ["logits"]}, tmp_path)
+    with pytest.raises(ValueError, match=r"exported as onnx for batches, and a page needs ONNX from one picture"):
+        refuse_other_export({"format": "onnx", "preprocessing": True, "batched": True}, tmp_path)
+
+
+def test_a_model_too_large_for_a_browser_is_refused_before_it_is_exported(model_folder: Path, tmp_path: Path):
+    shutil.copyfile(model_folder / "config.json", tmp_path / "config.json")
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(2_500_000_000)  # which takes no room on a disk
+    with pytest.raises(ValueError, match=r"takes 2\.5 GB, and a browser runs no more than 2; take a smaller one"):
+        exported_for_browsers(str(tmp_path), trust_remote_code=False).__enter__()
 
 
 def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address):

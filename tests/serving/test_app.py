@@ -180,6 +180,17 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(address: str):
         assert answer_on(connection).status == 413
 
 
+def test_a_head_without_an_end_gets_a_sentence_and_no_reset(address: str, monkeypatch):
+    """Much more than the system takes off a sender at once."""
+    monkeypatch.setattr(bodies, "LINGER", 0.3)
+    with opened(address) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * 5_000_000)
+        answer = answer_on(connection)
+        assert (answer.status, answer.getheader("connection")) == (431, "close")
+        assert b"more than 65,536 bytes; send a shorter address or fewer headers" in answer.read()
+        assert connection.recv(1) == b""
+
+
 def test_a_slow_body_is_given_up(start: Callable[..., str]):
     with opened(start(timeout=0.2)) as connection:
         begun = time.monotonic()
@@ -259,7 +270,7 @@ def test_the_schema_says_what_goes_in_and_out(client: httpx.Client, pictures):
     schema = client.get("/openapi.json").json()
     predicting = schema["paths"]["/predict"]["post"]
     assert set(predicting["requestBody"]["content"]) == {"image/*", "application/octet-stream", "multipart/form-data"}
-    assert set(predicting["responses"]) == {"200", "400", "408", "413", "415", "422", "503"}
+    assert set(predicting["responses"]) == {"200", "400", "408", "413", "415", "422", "431", "503"}
     parts = schema["components"]["schemas"]
     answer = ask(client, pictures[0].read_bytes()).json()
     assert set(parts["Answer"]["required"]) == set(answer)

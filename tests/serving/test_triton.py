@@ -14,11 +14,11 @@ from PIL import Image
 
 from vit_hf.commands.export import main
 from vit_hf.errors import UserError
-from vit_hf.exporting.pixels import PixelPreparation
+from vit_hf.exporting.graphs import graph_of
 from vit_hf.files import write_json
 from vit_hf.publishing.load_classifier import load_classifier
 from vit_hf.runs.predict import predict
-from vit_hf.serving.triton import PicturesAnswered, export_for_triton, write_triton
+from vit_hf.serving.triton import export_for_triton, write_triton
 
 # Of model_config.proto, the fields that are written: (name, number, type, repeated). Another name does not parse.
 STRING, INT32, INT64, UINT64, ENUM, MESSAGE = 9, 5, 3, 4, 14, 11
@@ -60,7 +60,7 @@ def triton_schema() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("inference.ModelConfig"))
 
 
-def exported(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any]) -> Path:
+def exported(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any], file: str = "model.onnx") -> Path:
     """A folder with a graph of these inputs and outputs (type and sizes), whose weights lie beside it."""
     folder.mkdir()
     weights = helper.make_tensor("weights", TensorProto.FLOAT, [1000], np.ones(1000, np.float32))
@@ -71,9 +71,9 @@ def exported(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any]) -> P
         [helper.make_tensor_value_info(name, *kind) for name, kind in outputs.items()],
         [weights],
     )
-    beside = {"save_as_external_data": True, "location": "model.onnx.data", "size_threshold": 0}
-    onnx.save_model(helper.make_model(graph), folder / "model.onnx", **beside)
-    write_json(folder / "export.json", {"format": "onnx", "file": "model.onnx"})
+    beside = {"save_as_external_data": True, "location": f"{file}.data", "size_threshold": 0}
+    onnx.save_model(helper.make_model(graph), folder / file, **beside)
+    write_json(folder / "export.json", {"format": "onnx", "file": file})
     write_json(folder / "config.json", {"id2label": {str(number): f"class {number}" for number in range(11)}})
     return folder
 
@@ -130,8 +130,9 @@ def test_a_batch_of_pictures_is_answered_as_predict_answers_each(saved: Path, tm
     for number, picture in enumerate(shown):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     expected = predict(str(saved), [tmp_path], top=5).results
+    graph = graph_of(model.eval(), processor, preprocessing=True, batched=True)
     with torch.inference_mode():
-        answers = PicturesAnswered(model.eval(), PixelPreparation(processor, 3))(torch.from_numpy(shown))
+        (answers,) = graph.module(torch.from_numpy(shown))
     for row, answer in zip(answers, expected, strict=True):
         of_labels = {one["label"]: one["probability"] for one in answer["predictions"]}
         assert [of_labels[name] for name in model.config.id2label.values()] == pytest.approx(row.tolist(), abs=2e-3)
@@ -139,8 +140,10 @@ def test_a_batch_of_pictures_is_answered_as_predict_answers_each(saved: Path, tm
 
 def test_an_exported_folder_is_written_as_it_is(tmp_path: Path):
     size = (TensorProto.FLOAT16, ["batch", 3])
-    folder = exported(tmp_path / "half", {"pixel_values": size}, {"logits": size})
-    config = read(export_for_triton(str(folder), tmp_path / "repository"))
+    folder = exported(tmp_path / "half", {"pixel_values": size}, {"logits": size}, "model_float16.onnx")
+    model = export_for_triton(str(folder), tmp_path / "repository")
+    config, graph = read(model), onnx.load(model / "1" / "model.onnx").graph
+    assert np.array_equal(onnx.numpy_helper.to_array(graph.initializer[0]), np.ones(1000))
     assert (config.name, config.input[0].data_type) == ("half", DATA_TYPES["TYPE_FP16"])
 
 

@@ -50,8 +50,9 @@ def export_card(
         "outputs": ", ".join([*record["outputs"], ""]).rstrip(" "),
     }
     shape = " ".join(map(str, modality.input_shape(config)))
+    sizes = "(batch, height, width, channels)" if record["batched"] else "(height, width, channels)"
     takes = (
-        "one picture at a time, bytes (height, width, channels) of any size: it is resized and normalized in the graph"
+        f"bytes {sizes} of {record['open']}, which are resized and normalized in the graph"
         if record["input"] == PICTURE_INPUT
         else f"float32 of (batch, {shape.replace(' ', ', ')}), prepared as preprocessor_config.json says; open are "
         f"{record['open']}"

@@ -34,8 +34,6 @@ def refuse_both_ways(given: Namespace) -> None:
     chosen = [name for name in ("static", "space", "share") if getattr(given, name)]
     if len(chosen) > 1:
         raise UserError(f"--{chosen[0]} and --{chosen[1]} lead to different places; leave one of them out.")
-    if given.port is not None and not 0 < given.port < 65536:
-        raise UserError(f"--port {given.port} is no port; take one from 1024 to 65535, as --port 8000.")
 
 
 def write_folder(given: Namespace) -> int:
@@ -70,11 +68,13 @@ def publish_space(given: Namespace) -> int:
 
 
 def serve_app(given: Namespace) -> int:
-    from ..demo.app import build_app, launch_app, refuse_no_gradio, refuse_used_port
+    from ..demo.app import build_app, launch_app, refuse_no_gradio
     from ..demo.exhibits import Exhibit
+    from ..serving.server import bound
 
     refuse_no_gradio()
-    refuse_used_port(given.host, given.port)
+    if given.port is not None:  # before a model is loaded, which takes longer
+        bound(given.host, given.port).close()
     exhibit = Exhibit(given.model, max_pixels=given.max_pixels, trust_remote_code=given.trust_remote_code)
     if exhibit.unexplained is not None:
         print(f"There will be no heat map: {exhibit.unexplained}", file=sys.stderr)
@@ -101,7 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
         help="files or folders to try (the examples beside the model where not said)",
     )
     parse.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers other machines too")
-    parse.add_argument("--port", type=int, help="of the app (the first free one from 7860 on where not said)")
+    parse.add_argument("--port", type=int, help="of the app, 0 for any (the first free from 7860 on)")
     parse.add_argument("--share", action="store_true", help="also at a public address, by a tunnel of Gradio's makers")
     parse.add_argument("--max-pixels", type=int, help="larger images are not read (179 million where not said)")
     parse.add_argument("--trust-remote-code", action="store_true", help="run the code that lies beside the weights")

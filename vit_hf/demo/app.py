@@ -5,7 +5,6 @@ others could reach, unless that is asked for.
 """
 
 import os
-import socket
 from collections import deque
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..cards.trained import escape
 from ..errors import UserError
+from ..serving.server import bound
 from .exhibits import Exhibit
 from .showing import SHOWING
 
@@ -103,14 +103,16 @@ def launch_app(
     app: Any, *, host: str | None = None, port: int | None = None, share: bool = False, block: bool = True
 ) -> Any:
     """Serve it, until Ctrl-C where it blocks. host: None: as GRADIO_SERVER_NAME says, or for this machine alone. port:
-    None: as GRADIO_SERVER_PORT says, or the first free one from 7860 on. share: by an address on the Internet that
-    Gradio's makers tunnel. -> as gradio's launch.
+    None: as GRADIO_SERVER_PORT says, or the first free one from 7860 on; 0 for any that is free. share: by an address
+    on the Internet that Gradio's makers tunnel. -> as gradio's launch.
 
     Raises: UserError for a port that is in use.
     """
     from gradio.themes import Default
 
-    refuse_used_port(host or "127.0.0.1", port)
+    if port is not None:
+        with bound(host or "127.0.0.1", port) as place:
+            port = place.getsockname()[1]
     return app.launch(
         server_name=host,
         server_port=port,
@@ -123,18 +125,3 @@ def launch_app(
         css=CSS,
         theme=Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
     )
-
-
-def refuse_used_port(host: str, port: int | None) -> None:
-    """Before a model is loaded, which takes longer. Raises: UserError for a port of this machine that is in use."""
-    if port is None:
-        return
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a server that has just ended
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            another = port % 60000 + 1000
-            raise UserError(
-                f"Port {port} of {host} cannot be served ({error.strerror}); name another, as --port {another}."
-            ) from error

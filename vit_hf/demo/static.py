@@ -97,6 +97,7 @@ def exported_for_browsers(model_name: str, *, trust_remote_code: bool) -> Iterat
             f"{model_name} takes {modality.plural}, and a page that runs in the browser alone takes images; leave "
             "--static out, and the app takes them."
         )
+    refuse_large_model(sum(file.stat().st_size for file in given.glob("model*.safetensors")))
     heat = find_family(config.model_type) is not None  # whose attention is known
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "exported"
@@ -147,12 +148,19 @@ def assemble(
 
 def refuse_other_export(told: dict[str, Any], folder: Path) -> None:
     """Raises: UserError for a graph that does not take a picture's bytes, or has no probabilities."""
-    if told.get("format") != "onnx" or not told.get("preprocessing") or PROBABILITIES not in told.get("outputs", []):
-        how = "" if told.get("preprocessing") else " without preprocessing"
+    prepared, batched = told.get("preprocessing"), told.get("batched")
+    if told.get("format") != "onnx" or not prepared or batched or PROBABILITIES not in told.get("outputs", []):
+        how = " without preprocessing" if not prepared else " for batches" if batched else ""
         raise UserError(
-            f"{folder} was exported as {told.get('format')}{how}, and a page needs ONNX from a picture's bytes to "
-            "probabilities; name the model itself, of which that is made here."
+            f"{folder} was exported as {told.get('format')}{how}, and a page needs ONNX from one picture's bytes to "
+            "its probabilities; name the model itself, of which that is made here."
         )
+
+
+def refuse_large_model(size: int) -> None:
+    """size: of a model, in bytes. Raises: UserError for one that is too large for a browser."""
+    if size >= LARGEST_GRAPH:
+        raise UserError(f"The model takes {size / 1e9:.1f} GB, and a browser runs no more than 2; take a smaller one.")
 
 
 def write_graph(source: Path, target: Path) -> None:
@@ -161,10 +169,7 @@ def write_graph(source: Path, target: Path) -> None:
     Raises: UserError for a graph that is too large for a browser.
     """
     beside = sum(path.stat().st_size for path in source.parent.glob(f"{source.name}*") if path.is_file())
-    if beside >= LARGEST_GRAPH:
-        raise UserError(
-            f"The model takes {beside / 1e9:.1f} GB, and a browser runs no more than 2; take a smaller one."
-        )
+    refuse_large_model(beside)
     if beside == source.stat().st_size:
         shutil.copyfile(source, target)
         return

@@ -120,7 +120,7 @@ class ExportTrial:
     def items(self) -> int:
         """How many the first input holds; a picture is one."""
         first = next(iter(self.inputs.values()))
-        return 1 if first.dtype == torch.uint8 else len(first)
+        return 1 if first.ndim == 3 else len(first)
 
     def named(self, kind: str) -> list[str]:
         return [name for name in self.inputs if name.startswith(kind)]

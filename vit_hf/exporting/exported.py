@@ -54,10 +54,14 @@ class ExportedClassifier:
         """b (t) c h w, or pictures where the graph prepares them -> logits b labels; of probabilities those that would
         give them."""
         if isinstance(pixel_values, Pictures):
-            answers = torch.stack([torch.from_numpy(self.run(picture)[0]) for picture in pixel_values])
+            answers = torch.stack([torch.from_numpy(self.answer(picture)) for picture in pixel_values])
             return ImageClassifierOutput(logits=logits_of_answers(answers, self.config.problem_type))
         given = np.ascontiguousarray(pixel_values.float().cpu().numpy())
         return ImageClassifierOutput(logits=torch.from_numpy(self.run(given)[0]).float())
+
+    def answer(self, picture: np.ndarray) -> np.ndarray:
+        """h w c, bytes -> labels"""
+        return self.run(picture[None])[0][0] if self.record.get("batched") else self.run(picture)[0]
 
 
 def logits_of_answers(answers: Tensor, problem_type: str | None) -> Any:

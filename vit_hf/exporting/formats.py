@@ -1,7 +1,6 @@
 """The formats that a model is written in, and those that another tool makes of one of them."""
 
 import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 FILE_SUFFIXES: Mapping[Precision, str] = {"float32": "", "float16": "_float16", "int8": "_int8"}
+BYTES: Mapping[Precision, int] = {"float32": 4, "float16": 2, "int8": 1}  # of most weights
 OF_TRANSFORMERS_JS: Mapping[Precision, str] = {"float32": "", "float16": "_fp16", "int8": "_quantized"}
 
 
@@ -34,8 +34,8 @@ class Format(NamedTuple):
 
     write: (order, precision, path, where other files may lie meanwhile). opens_sizes: whether sizes beside the batch
     may stay open. calibrated: whether int8 needs real images. needs: packages, and extra: of ours that brings them.
-    file: what a file is called behind the folder that it lies in. stock: whether configuration and processor are
-    those of transformers' own model, where it has the same.
+    file: what a file is called behind the folder that it lies in. one_file: whether no other lies beside it. stock:
+    whether configuration and processor are those of transformers' own model, where it has the same.
     """
 
     runtime: str
@@ -47,13 +47,14 @@ class Format(NamedTuple):
     needs: tuple[str, ...] = ()
     extra: str = ""
     file: str = "model"
+    one_file: bool = False
     stock: bool = False
     suffixes: Mapping[Precision, str] = FILE_SUFFIXES
 
 
 def onnx_of(order: Order, scratch: Path) -> Path:
-    """The float32 file that others are made of, written once."""
-    path = scratch / "float32.onnx"
+    """The float32 file that others are made of, written once, by the name that it has in every folder."""
+    path = scratch / "model.onnx"
     if not path.exists():
         onnx_files.write_onnx(order.graph, path, order.metadata)
     return path
@@ -66,7 +67,7 @@ def as_onnx(order: Order, precision: Precision, path: Path, scratch: Path) -> No
     elif precision == "int8":
         onnx_files.quantize_onnx(source, path)
     else:
-        shutil.copyfile(source, path)
+        onnx_files.copy_onnx(source, path.parent)
 
 
 def as_openvino(order: Order, precision: Precision, path: Path, scratch: Path) -> None:
@@ -80,7 +81,7 @@ def as_openvino(order: Order, precision: Precision, path: Path, scratch: Path) -
 ONNX = Format("onnxruntime", "onnx", as_onnx, PRECISIONS, needs=("onnx", "onnxscript", "onnxruntime"), extra="export")
 FORMATS: dict[str, Format] = {
     "onnx": ONNX,
-    "transformers.js": ONNX._replace(file="onnx/model", stock=True, suffixes=OF_TRANSFORMERS_JS),
+    "transformers.js": ONNX._replace(file="onnx/model", one_file=True, stock=True, suffixes=OF_TRANSFORMERS_JS),
     "openvino": Format(
         *("openvino", "xml", as_openvino, PRECISIONS),
         opens_sizes=False,  # it computes learned positions of other sizes wrongly
@@ -155,6 +156,31 @@ def find_format(name: str) -> tuple[Format, Handed | None]:
             f"pip install 'vit_hf[{found.extra}]'."
         )
     return found, handed
+
+
+def refuse_precisions(to: str, found: Format, precisions: Sequence[Precision]) -> None:
+    for precision in precisions:
+        if precision not in found.precisions:
+            raise UserError(f"--to {to} writes {', '.join(found.precisions)}, and no {precision}.")
+
+
+def refuse_sizes(to: str, found: Format, precisions: Sequence[Precision], weights: int) -> None:
+    """weights: how many numbers. Raises: UserError for those that do not go into one file, where there is no other."""
+    most = onnx_files.LARGEST_FILE
+    smaller = [f"--precision {precision}" for precision in found.precisions if BYTES[precision] * weights <= most]
+    for precision in precisions:
+        if found.one_file and (size := BYTES[precision] * weights) > most:
+            raise UserError(
+                f"--to {to} writes one file with at most {most / 1e9:.1f} GB of weights, and in {precision} there are "
+                f"{size / 1e9:.1f} GB; take {', '.join(smaller) or 'a smaller model'}, or --to onnx, which writes the "
+                "weights into a file beside it."
+            )
+
+
+def size_on_disk(path: Path) -> int:
+    """With the weights, where they lie in a file beside it."""
+    beside = (path.with_suffix(".bin"), onnx_files.weights_beside(path))
+    return path.stat().st_size + sum(file.stat().st_size for file in beside if file.exists())
 
 
 def next_command(handed: Handed, file: Path, inputs: str, shape: Sequence[int]) -> str:

@@ -37,8 +37,8 @@ class LogitsGraph(nn.Module):
 
 
 class PictureGraph(nn.Module):
-    """h w c, bytes of a picture of any size -> labels, probabilities or of a regression numbers, and if asked h w, the
-    rollout of attention over patches"""
+    """(b) h w c, bytes of a picture of any size, or of several of one size -> (b) labels, probabilities or of a
+    regression numbers, and if asked (b) h w, the rollout of attention over patches"""
 
     def __init__(self, model: Any, preparation: PixelPreparation, *, heat: bool):
         super().__init__()
@@ -46,8 +46,9 @@ class PictureGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         pixel_values = self.preparation(images)
-        answer = probabilities_of(self.model(pixel_values=pixel_values).logits, self.model.config.problem_type)[0]
-        return (answer, shares_of_largest(self.model, pixel_values)[0]) if self.heat else (answer,)
+        answers = probabilities_of(self.model(pixel_values=pixel_values).logits, self.model.config.problem_type)
+        found = (answers, shares_of_largest(self.model, pixel_values)) if self.heat else (answers,)
+        return found if images.ndim == 4 else tuple(output[0] for output in found)
 
 
 def shares_of_largest(model: Any, pixel_values: Tensor) -> Tensor:
@@ -68,6 +69,11 @@ class Graph(NamedTuple):
     inputs: str
     outputs: list[str]
     open: str
+
+    @property
+    def batched(self) -> bool:
+        """Whether it takes several at once, and not one picture."""
+        return self.example.ndim > 3
 
     def trace(self, *, attention: str | None = None) -> ExportedProgram:
         """attention: the backend that is traced; None for the model's own.
@@ -112,30 +118,38 @@ def without_warnings() -> Iterator[None]:
 
 
 def graph_of(
-    model: Any, processor: Any, *, preprocessing: bool = False, heat: bool = False, fixed_size: bool = False
+    model: Any,
+    processor: Any,
+    *,
+    preprocessing: bool = False,
+    batched: bool = False,
+    heat: bool = False,
+    fixed_size: bool = False,
 ) -> Graph:
-    """preprocessing: whether the graph begins with a picture's bytes, one picture at a time. heat: whether it also says
-    where attention went, which fixes the size. fixed_size: whether the configured size is all that it takes.
+    """preprocessing: whether the graph begins with a picture's bytes. batched: whether it then takes any number of
+    pictures of one size, and not one at a time. heat: whether it also says where attention went, which fixes the size.
+    fixed_size: whether the configured size is all that it takes.
 
     Raises: UserError for a model without a head, and a processor that does not go into a graph.
     """
     refuse_headless(model)
     config = model.config
     shape = modality_of(config).input_shape(config)
-    channels = shape[-3]
+    channels, batch = shape[-3], Dim("batch", min=1, max=MOST_AT_ONCE)
     if preprocessing:
         if len(shape) > 3:
             raise UserError(
                 "Only pictures are prepared within a graph, and the model takes videos; export without --preprocessing."
             )
-        preparation = PixelPreparation(processor, channels)
-        sizes = {0: Dim("height", min=2, max=LARGEST_SIDE), 1: Dim("width", min=2, max=LARGEST_SIDE)}
-        example = torch.zeros(37, 53, channels, dtype=torch.uint8)
-        module, outputs = PictureGraph(model, preparation, heat=heat), [PROBABILITIES, *[HEAT] * heat]
-        return Graph(module, example, sizes, PICTURE_INPUT, outputs, "one picture of any size")
+        module = PictureGraph(model, PixelPreparation(processor, channels), heat=heat)
+        outputs, example = [PROBABILITIES, *[HEAT] * heat], torch.zeros(2, 37, 53, channels, dtype=torch.uint8)
+        sides = [Dim(side, min=2, max=LARGEST_SIDE) for side in ("height", "width")]
+        if batched:
+            sizes = dict(enumerate([batch, *sides]))
+            return Graph(module, example, sizes, PICTURE_INPUT, outputs, "any batch of pictures of one size")
+        return Graph(module, example[0], dict(enumerate(sides)), PICTURE_INPUT, outputs, "one picture of any size")
     family = find_family(getattr(config, "model_type", ""))
     steps = {} if fixed_size or heat or family is None else family.open_sizes(config)
-    batch = Dim("batch", min=1, max=MOST_AT_ONCE)
     sizes = {0: batch, **{at: one.step * Dim(one.name, min=one.fewest, max=one.most) for at, one in steps.items()}}
     # Another size than the configured one, and no two sides alike, or the graph would hold for that alone.
     example = torch.zeros(2, *shape)

@@ -20,7 +20,16 @@ from ..data.sources.tables import ImageTable
 from ..errors import UserError
 from ..exporting.comparison import ExportTrial, Measured
 from ..exporting.exported import ExportedClassifier, is_exported
-from ..exporting.formats import Format, Order, Precision, file_name, find_format, next_command
+from ..exporting.formats import (
+    Order,
+    Precision,
+    file_name,
+    find_format,
+    next_command,
+    refuse_precisions,
+    refuse_sizes,
+    size_on_disk,
+)
 from ..exporting.graphs import PICTURE_INPUT, Graph, graph_of
 from ..exporting.runtimes import EXPORT
 from ..files import name_for_others, write_json, written_aside
@@ -37,7 +46,7 @@ IMAGES_TRIED = 500  # real images, at most
 BYTES_TRIED = 400_000_000  # bytes of them
 CALIBRATION = 128  # real images, whose ranges int8 takes over
 ITEMS_AT_ONCE = 8
-RANDOM_PICTURES = ((37, 53), (240, 320), (64, 64))
+RANDOM_PICTURES = ((1, 37, 53), (3, 240, 320), (2, 64, 64))  # so many, where several are taken, of a size
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,11 @@ class Real:
         return torch.from_numpy(np.ascontiguousarray(self.table.open(index).pixels(self.preparation.channels)))
 
     def inputs(self, graph: Graph) -> dict[str, Tensor]:
-        """What the graph takes, by name: batches, or picture by picture."""
+        """What the graph takes, by name: batches, or picture by picture, which differ in size."""
         numbers = range(len(self.table))
         if graph.inputs == PICTURE_INPUT:
-            return {f"real {number}": self.picture(number) for number in numbers}
+            pictures = ((number, self.picture(number)) for number in numbers)
+            return {f"real {number}": picture[None] if graph.batched else picture for number, picture in pictures}
         groups = (numbers[start : start + ITEMS_AT_ONCE] for start in numbers[::ITEMS_AT_ONCE])
         return {f"real {group[0]}": torch.stack([self.pixel_values(number) for number in group]) for group in groups}
 
@@ -92,6 +102,7 @@ def export(
     *,
     precisions: Sequence[Precision] = ("float32",),
     preprocessing: bool = False,
+    batched: bool = False,
     heat: bool = False,
     fixed_size: bool = False,
     data: str | None = None,
@@ -102,8 +113,8 @@ def export(
 ) -> ExportResult:
     """Write a classifier into the new folder `dest`, a file for each precision, and try each in its own runtime.
 
-    to: of `exporting.formats`. preprocessing, heat, fixed_size: as `graph_of`. data: real images to try it on, as
-    `data.name` of a recipe; None for the test images of the model's own recipe, if there are any. images: at most so
+    to: of `exporting.formats`. preprocessing, batched, heat, fixed_size: as `graph_of`. data: real images to try it on,
+    as `data.name` of a recipe; None for the test images of the model's own recipe, if there are any. images: at most so
     many of them. allow_difference: whether what differs too much is kept all the same.
 
     Raises: UserError for a model that cannot be loaded or written so, a runtime that is missing or fails, and a folder
@@ -115,9 +126,10 @@ def export(
     model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
     if isinstance(model, ExportedClassifier):
         raise UserError(f"{model_name} is an exported folder; export the model that it was made of.")
+    refuse_sizes(to, format_, precisions, sum(weights.numel() for weights in model.parameters()))
     model = model.eval()
     closed = fixed_size or not format_.opens_sizes
-    graph = graph_of(model, processor, preprocessing=preprocessing, heat=heat, fixed_size=closed)
+    graph = graph_of(model, processor, preprocessing=preprocessing, batched=batched, heat=heat, fixed_size=closed)
     real = images_to_try(model_name, model, processor, data)
     if "int8" in precisions and format_.calibrated and real is None:
         raise UserError(f"int8 for {to} is measured out on real images; name some with --data.")
@@ -145,6 +157,7 @@ def export(
             "outputs": graph.outputs,
             "open": graph.open,
             "preprocessing": preprocessing,
+            "batched": graph.batched,
             "source": name_for_others(model_name),
             "vit_hf": __version__,
         }
@@ -165,12 +178,6 @@ def export(
     shape = modality_of(model.config).input_shape(model.config)
     command = None if handed is None else next_command(handed, dest / files[precisions[0]], graph.inputs, shape)
     return ExportResult(dest, files, measured, graph.open, complaints, command)
-
-
-def refuse_precisions(to: str, found: Format, precisions: Sequence[Precision]) -> None:
-    for precision in precisions:
-        if precision not in found.precisions:
-            raise UserError(f"--to {to} writes {', '.join(found.precisions)}, and no {precision}.")
 
 
 def refuse_unexported(dest: Path, *, overwrite: bool) -> None:
@@ -247,11 +254,10 @@ def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     shape = modality_of(model.config).input_shape(model.config)
     if graph.inputs == PICTURE_INPUT:
+        sizes = RANDOM_PICTURES if graph.batched else [size[1:] for size in RANDOM_PICTURES]
         return {
-            f"random {height} x {width}": torch.randint(
-                256, (height, width, shape[0]), generator=generator, dtype=torch.uint8
-            )
-            for height, width in RANDOM_PICTURES
+            f"random {size}": torch.randint(256, (*size, shape[0]), generator=generator, dtype=torch.uint8)
+            for size in sizes
         }
     found = {"random": torch.randn(ITEMS_AT_ONCE, *shape, generator=generator)}
     found["random, one"] = torch.randn(1, *shape, generator=generator)
@@ -261,9 +267,3 @@ def random_inputs(model: Any, graph: Graph) -> dict[str, Tensor]:
 
 def calibration_of(graph: Graph, real: Real) -> list[np.ndarray]:
     return [values.numpy() for values in real.some(CALIBRATION).inputs(graph).values()]
-
-
-def size_on_disk(path: Path) -> int:
-    """With the weights, where they lie in a file beside it."""
-    beside = path.with_suffix(".bin")
-    return path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)

@@ -32,6 +32,7 @@ SAID = {
     413: "too large a body, or too many files",
     415: "a type that is not taken",
     422: "a file that cannot be read",
+    431: "too long an address, or headers",
     503: "too much to do; Retry-After says when to come again",
 }
 

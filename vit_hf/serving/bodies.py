@@ -1,9 +1,12 @@
-"""What goes around the application that answers requests: bodies end at a limit, and all answers are counted.
+"""What goes around the application that answers requests: heads and bodies end at a limit, and all answers are counted.
 
-Both are ASGI applications around another (https://asgi.readthedocs.io/en/latest/specs/www.html).
+But for heads, which come before any application, these are ASGI applications around another
+(https://asgi.readthedocs.io/en/latest/specs/www.html).
 """
 
 import asyncio
+import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -11,14 +14,45 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-LINGER = 2.0  # seconds that a refused body is read and thrown away, so that its sender comes to read the answer
+# Seconds that a refused head or body is read and thrown away, so that its sender comes to read the answer.
+LINGER = 2.0
+LARGEST_HEAD = 2**16  # bytes; a longer one is taken where the system hands it over in one piece
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class BoundedHeads(H11Protocol):
+    """A connection on which a head of more than `LARGEST_HEAD` bytes gets an error 431.
+
+    uvicorn says 400 and closes at once, upon which the system resets what its sender is still writing.
+    """
+
+    refused = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self.refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        under_way = self.cycle is not None and not self.cycle.response_complete
+        if under_way or getattr(sys.exception(), "error_status_hint", 400) != 431:
+            super().send_400_response(msg)
+            return
+        self.refused = True
+        said = f"The head of the request has more than {LARGEST_HEAD:,} bytes; send a shorter address or fewer headers."
+        body = json.dumps({"detail": said}).encode()
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            + f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        self.loop.call_later(LINGER, self.transport.close)
 
 
 class BoundedBodies:

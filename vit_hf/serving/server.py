@@ -75,6 +75,8 @@ def make_server(app: Any, *, timeout: float, greeting: str) -> Any:
     """A `uvicorn.Server` that says when it is ready. timeout: seconds for what is under way when it is to end."""
     import uvicorn
 
+    from .bodies import LARGEST_HEAD, BoundedHeads
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -83,7 +85,8 @@ def make_server(app: Any, *, timeout: float, greeting: str) -> Any:
 
     config = uvicorn.Config(
         app,
-        http="h11",  # which bounds what comes before a body
+        http=BoundedHeads,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
         ws="none",
         lifespan="on",
         log_level="warning",

@@ -11,21 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.export import Dim
-
 from ..errors import UserError, require_library
-from ..explanation.passes import probabilities_of, refuse_headless
-from ..exporting.comparison import ExportTrial
 from ..exporting.exported import is_exported
-from ..exporting.graphs import LARGEST_SIDE, MOST_AT_ONCE, PICTURE_INPUT, PROBABILITIES, Graph
-from ..exporting.onnx_files import write_onnx
-from ..exporting.pixels import PixelPreparation
 from ..exporting.runtimes import EXPORT
-from ..files import read_json, refuse_no_folder, write_json
-from ..publishing.load_classifier import channels_of, load_classifier
-from ..runs.export import export, save_facts
+from ..files import read_json, refuse_no_folder
+from ..runs.export import export
 
 # As Triton calls what ONNX calls a tensor's elements.
 TYPES = {
@@ -129,25 +119,14 @@ def write_triton(
     inputs, outputs = ports_of(loaded.input, onnx), ports_of(loaded.output, onnx)
     config = triton_config(name, inputs, outputs, max_batch=max_batch, batch_wait_ms=batch_wait_ms)
     (folder / "1").mkdir(parents=True)
-    for file in (graph, *exported.glob(f"{graph.name}[._]*")):  # weights that lie beside the graph
-        shutil.copyfile(file, folder / "1" / (f"model.onnx{file.name.removeprefix(graph.name)}"))
+    shutil.copyfile(graph, folder / "1" / "model.onnx")
+    for file in graph.parent.glob(f"{graph.name}[._]*"):  # weights, which the graph knows by the name that they have
+        shutil.copyfile(file, folder / "1" / file.name)
     labels = read_json(exported / "config.json")["id2label"]
     lines = [str(labels[number]).replace("\n", " ") for number in sorted(labels, key=int)]
     (folder / LABEL_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "config.pbtxt").write_text(config, encoding="utf-8")
     return folder
-
-
-class PicturesAnswered(nn.Module):
-    """b h w c, bytes of pictures of one size, whichever -> b labels, as a prediction says them"""
-
-    def __init__(self, model: Any, preparation: PixelPreparation):
-        super().__init__()
-        self.model, self.preparation = model, preparation
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits = self.model(pixel_values=self.preparation(images)).logits
-        return probabilities_of(logits, self.model.config.problem_type)
 
 
 def export_for_triton(
@@ -174,35 +153,5 @@ def export_for_triton(
         return write_triton(Path(model_name), dest, **how)
     with TemporaryDirectory(prefix="vit_hf-triton-") as scratch:
         folder = Path(scratch) / name
-        if preprocessing:
-            write_batched_pictures(model_name, folder, trust_remote_code=trust_remote_code)
-        else:
-            export(model_name, folder, trust_remote_code=trust_remote_code)
+        export(model_name, folder, preprocessing=preprocessing, batched=True, trust_remote_code=trust_remote_code)
         return write_triton(folder, dest, **how)
-
-
-def write_batched_pictures(model_name: str, folder: Path, *, trust_remote_code: bool) -> None:
-    """An exported folder whose graph takes pictures by the batch. Raises: UserError where it says something else than
-    PyTorch."""
-    model, processor = load_classifier(model_name, trust_remote_code=trust_remote_code)
-    refuse_headless(model)
-    channels = channels_of(model.config)
-    module = PicturesAnswered(model.eval(), PixelPreparation(processor, channels)).eval()
-    sides = (Dim(side, min=2, max=LARGEST_SIDE) for side in ("height", "width"))
-    sizes = dict(enumerate([Dim("batch", min=1, max=MOST_AT_ONCE), *sides]))
-    example = torch.zeros(2, 37, 53, channels, dtype=torch.uint8)
-    graph = Graph(module, example, sizes, PICTURE_INPUT, [PROBABILITIES], "any batch of pictures of one size")
-    folder.mkdir()
-    write_onnx(graph, folder / "model.onnx", {})
-    save_facts(model.config, processor, folder)
-    write_json(folder / EXPORT, {"runtime": "onnxruntime", "file": "model.onnx", "preprocessing": True})
-    inputs = {
-        f"random {shape}": torch.randint(256, (*shape, channels), dtype=torch.uint8)
-        for shape in ((1, 37, 53), (3, 240, 320))
-    }
-    with torch.inference_mode():
-        expected = {key: [module(pictures)] for key, pictures in inputs.items()}
-    trial = ExportTrial(inputs, expected, graph.outputs, classes=False)
-    measured = trial.measure(folder, "model.onnx", "float32", (folder / "model.onnx").stat().st_size)
-    if complaint := measured.complaint():
-        raise UserError(f"{complaint}. Nothing is written.")
