@@ -214,8 +214,9 @@ def test_a_trained_tower_lives_in_a_composite_model_that_is_saved_and_loaded(com
     model, run = composite(type(trained).from_pretrained(tmp_path / "tower"))
     model.eval().save_pretrained(tmp_path / "whole")
     again = type(model).from_pretrained(tmp_path / "whole").eval()
-    with torch.no_grad():
-        assert torch.equal(run(again), run(model))
+    assert all(map(torch.equal, again.parameters(), model.parameters()))
+    with torch.no_grad():  # some processors round products by where in memory a weight begins
+        torch.testing.assert_close(run(again), run(model), rtol=1e-6, atol=1e-6)
     encoder = getattr(again.config, "encoder", None) or again.config.vision_config
     assert type(encoder) is type(trained.config)
     assert encoder.trained_by == "a colleague"

@@ -142,10 +142,11 @@ def test_a_model_of_transformers_learns_on_our_backbone_and_comes_back(case, tmp
         found = tensors(model.eval()(pixels))
     model.save_pretrained(tmp_path)
     again = type(model).from_pretrained(tmp_path).eval()
-    with torch.no_grad():
-        for name, tensor in tensors(again(pixels)).items():
-            assert torch.equal(tensor, found.pop(name)), name
-    assert not found
+    states = model.state_dict()
+    assert all(torch.equal(value, states.pop(name)) for name, value in again.state_dict().items())
+    assert not states
+    with torch.no_grad():  # some processors round products by where in memory a weight begins
+        torch.testing.assert_close(tensors(again(pixels)), found, rtol=1e-6, atol=1e-6)
 
 
 def test_tokens_left_as_they_are_hold_the_maps():
