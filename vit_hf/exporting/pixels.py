@@ -17,6 +17,9 @@ from ..data.decode.resize import Sizing
 from ..errors import UserError
 
 
+WEIGHT_STEPS = 2**22  # Pillow rounds its weights to so many parts, which over many pixels turns gray levels
+
+
 class Filter(NamedTuple):
     """How much of a pixel at a distance is taken, and from which distance on nothing is; in pixels of the result."""
 
@@ -63,7 +66,8 @@ def resampling_weights(
     weights = torch.where(seen, how.weight(distance), torch.zeros_like(distance))
     inside = ((places >= 0) & (places < resized))[:, None]
     total = weights.sum(1, keepdim=True)
-    return torch.where(inside, weights / torch.where(inside, total, torch.ones_like(total)), torch.zeros_like(weights))
+    shares = torch.where(inside, weights / torch.where(inside, total, torch.ones_like(total)), torch.zeros_like(weights))
+    return (shares * WEIGHT_STEPS).round() / WEIGHT_STEPS
 
 
 class PixelPreparation(nn.Module):
