@@ -16,7 +16,6 @@ from ..data.decode.preparation import shares_arithmetic
 from ..data.decode.resize import Sizing
 from ..errors import UserError
 
-
 WEIGHT_STEPS = 2**22  # Pillow rounds its weights to so many parts, which over many pixels turns gray levels
 
 
@@ -66,7 +65,8 @@ def resampling_weights(
     weights = torch.where(seen, how.weight(distance), torch.zeros_like(distance))
     inside = ((places >= 0) & (places < resized))[:, None]
     total = weights.sum(1, keepdim=True)
-    shares = torch.where(inside, weights / torch.where(inside, total, torch.ones_like(total)), torch.zeros_like(weights))
+    shares = weights / torch.where(inside, total, torch.ones_like(total))
+    shares = torch.where(inside, shares, torch.zeros_like(shares))
     return (shares * WEIGHT_STEPS).round() / WEIGHT_STEPS
 
 
