@@ -8,7 +8,7 @@ import pytest
 from made_images import noise
 
 from vit_hf.demo import app as app_module
-from vit_hf.demo.app import build_app, heat_caption, introduction, launch_app, shown_answers
+from vit_hf.demo.app import build_app, introduction, launch_app, said_of_heat, shown_answers
 from vit_hf.demo.exhibits import Exhibit
 from vit_hf.demo.space import running, write_space
 
@@ -53,12 +53,12 @@ def test_several_labels_and_numbers_are_told_as_such(exhibit: Exhibit, tmp_path:
     monkeypatch.setattr(exhibit.model.config, "thresholds", [1.0] * 5, raising=False)
     shown = exhibit(tmp_path / "one.png")
     assert shown_answers(exhibit, shown.answers) == "None of the labels"  # and not one of them, with 0%
-    assert heat_caption(exhibit, "bird").startswith("What speaks for **bird**, the most probable label: ")
+    assert said_of_heat(exhibit, "bird").startswith("What speaks for **bird**, the most probable label: ")
     assert "each with a probability of its own" in introduction(exhibit)
     monkeypatch.setattr(exhibit.model.config, "problem_type", "regression")
     shown = exhibit(tmp_path / "one.png")
     assert shown.explained == exhibit.names[0]
-    assert heat_caption(exhibit, "bird").startswith("What raises **bird**, the first of the numbers: ")
+    assert said_of_heat(exhibit, "bird").startswith("What raises **bird**, the first of the numbers: ")
     assert "What is in" not in introduction(exhibit)
 
 

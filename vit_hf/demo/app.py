@@ -60,7 +60,7 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
         while len(pictures) > PICTURES_KEPT:
             pictures.popleft().unlink(missing_ok=True)
         picture = None if shown.picture is None else str(shown.picture)
-        return shown_answers(exhibit, shown.answers), picture, heat_caption(exhibit, shown.explained)
+        return shown_answers(exhibit, shown.answers), picture, said_of_heat(exhibit, shown.explained)
 
     showing = SHOWING[modality]
     with gradio.Blocks(title=title, analytics_enabled=False, delete_cache=(AN_HOUR, AN_HOUR)) as app:
@@ -111,7 +111,7 @@ def shown_answers(exhibit: Exhibit, answers: Sequence[dict[str, Any]]) -> Any:
     return {one["label"]: one["probability"] for one in answers} or "None of the labels"
 
 
-def heat_caption(exhibit: Exhibit, label: str | None) -> str:
+def said_of_heat(exhibit: Exhibit, label: str | None) -> str:
     """In Markdown. label: which the heat is of; None: there is no heat."""
     if label is None:
         return ""

@@ -16,7 +16,7 @@ from ..data.decode.preparation import shares_arithmetic
 from ..data.decode.resize import Sizing
 from ..errors import UserError
 
-WEIGHT_STEPS = 2**22  # Pillow rounds its weights to so many parts, which over many pixels turns gray levels
+WEIGHT_STEPS = 2**22  # to which Pillow rounds weights, which over many pixels turns gray levels
 
 
 class Filter(NamedTuple):
