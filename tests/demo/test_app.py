@@ -8,7 +8,7 @@ import pytest
 from made_images import noise
 
 from vit_hf.demo import app as app_module
-from vit_hf.demo.app import build_app, launch_app
+from vit_hf.demo.app import build_app, introduction, launch_app, said_of_heat, shown_answers
 from vit_hf.demo.exhibits import Exhibit
 from vit_hf.demo.space import running, write_space
 
@@ -38,12 +38,28 @@ def client(served: str) -> Any:
 
 def test_it_answers_as_predict_does(client: Any, exhibit: Exhibit, tmp_path: Path):
     noise(4, 50).save(tmp_path / "one.png")
-    answer, heat = client.predict(client_of_gradio.handle_file(tmp_path / "one.png"), api_name="/predict")
+    answer, heat, caption = client.predict(client_of_gradio.handle_file(tmp_path / "one.png"), api_name="/predict")
     right = exhibit(tmp_path / "one.png").answers
     assert [(one["label"], one["confidence"]) for one in answer["confidences"]] == [
         (one["label"], one["probability"]) for one in right
     ]
     assert Path(heat).suffix == ".webp"
+    assert caption.endswith(": gray is cold, bright is hot.")
+
+
+def test_several_labels_and_numbers_are_told_as_such(exhibit: Exhibit, tmp_path: Path, monkeypatch):
+    noise(4, 50).save(tmp_path / "one.png")
+    monkeypatch.setattr(exhibit.model.config, "problem_type", "multi_label_classification")
+    monkeypatch.setattr(exhibit.model.config, "thresholds", [1.0] * 5, raising=False)
+    shown = exhibit(tmp_path / "one.png")
+    assert shown_answers(exhibit, shown.answers) == "None of the labels"  # and not one of them, with 0%
+    assert said_of_heat(exhibit, "bird").startswith("What speaks for **bird**, the most probable label: ")
+    assert "each with a probability of its own" in introduction(exhibit)
+    monkeypatch.setattr(exhibit.model.config, "problem_type", "regression")
+    shown = exhibit(tmp_path / "one.png")
+    assert shown.explained == exhibit.names[0]
+    assert said_of_heat(exhibit, "bird").startswith("What raises **bird**, the first of the numbers: ")
+    assert "What is in" not in introduction(exhibit)
 
 
 def test_what_is_no_image_is_told(client: Any, tmp_path: Path):

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -174,10 +176,17 @@ def test_keys_reach_the_examples(browser, address, model_folder, tmp_path):
         assert [name for name, _ in opened.answers()] == [name for name, _ in right]
 
 
-def test_it_is_dark_where_the_system_is_and_fits_a_narrow_screen(browser, address):
-    with Opened(browser, address, color_scheme="dark", viewport={"width": 360, "height": 640}) as opened:
+def test_it_is_dark_where_the_system_is_and_fits_a_narrow_screen(browser, address, page_folder):
+    with Opened(browser, "about:blank", color_scheme="dark", viewport={"width": 360, "height": 640}) as opened:
+        told = json.loads((page_folder / "settings.json").read_text())
+        told |= {"labels": ["a very long name " * 20, *"bcde"], "thresholds": [1.0, 0.0, 0.0, 0.0, 1.0]}
+        opened.page.route("**/settings.json", lambda route: route.fulfill(json=told))
+        opened.page.goto(address)
         opened.drop(encoded(noise(2, 32)), "noise.png")
-        opened.answers()
+        assert len(opened.answers()) == 5
+        assert set(opened.page.text_content("#headline").split(", ")) == {*"bcd"}
+        assert opened.page.locator("#labels .below").count() == 2
+        assert opened.page.text_content("#details").startswith("Each label has a probability of its own; ")
         ground = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert sum(int(number) for number in ground.removeprefix("rgb(").rstrip(")").split(",")) < 150
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -211,13 +220,18 @@ def test_a_model_too_large_for_a_browser_is_refused_before_it_is_exported(model_
         exported_for_browsers(str(tmp_path), trust_remote_code=False).__enter__()
 
 
-def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address):
+def test_a_picture_may_come_before_anything_is_known_of_the_model(browser, address, page_folder):
     held: list[Any] = []
     with Opened(browser, "about:blank") as opened:
         opened.page.route("**/settings.json", lambda route: held.append(route))
         opened.page.goto(address, wait_until="commit")
         opened.page.wait_for_selector("#status:text('on its way')")
         opened.drop(encoded(noise(1, 32)), "noise.png")
-        held[0].continue_()
-        assert opened.answers()
+        told = json.loads((page_folder / "settings.json").read_text())
+        held[0].fulfill(json=told | {"labels": [*"abcde"], "are_numbers": True})
+        opened.page.wait_for_selector("body[data-answered='1']")
         assert opened.complaints == []
+        # Numbers are no probabilities: as many rows as there are, in their order, without percent signs and bars.
+        assert opened.page.text_content("#headline") == "5 numbers"
+        assert re.fullmatch(r"a[\d.]+b[\d.]+c[\d.]+d[\d.]+e[\d.]+", opened.page.text_content("#labels"))
+        assert opened.page.locator("#labels .bar").count() == 0

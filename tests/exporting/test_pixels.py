@@ -50,6 +50,15 @@ def test_a_picture_of_any_size_becomes_what_pillow_makes_of_it(how, interpolatio
     assert levels_apart(processor, picture(height, width)) <= 1.001
 
 
+@pytest.mark.parametrize("side", [400, 500, 600])
+def test_weights_are_rounded_as_pillow_rounds_them(side):
+    """Over many pixels exact weights would turn a gray level here and there."""
+    processor = make_image_processor(tiny_config(), interpolation="bicubic", fit="squash")
+    for more in range(4):
+        grown = Image.fromarray(picture(8 + more, 8)).resize((side + more, side), Image.Resampling.BICUBIC)
+        assert levels_apart(processor, np.array(grown)) < 0.001
+
+
 def test_gray_pictures_and_a_shortest_edge_are_prepared_too():
     gray: Any = make_image_processor(tiny_config(num_channels=1), fit="crop")
     gray.size = SizeDict(shortest_edge=40)

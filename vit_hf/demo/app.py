@@ -48,9 +48,9 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
     title, modality = title or exhibit.title, exhibit.modality
     pictures: deque[Path] = deque()
 
-    def predict(file: str | None) -> tuple[Any, str | None]:
+    def predict(file: str | None) -> tuple[Any, str | None, str]:
         if file is None:
-            return None, None
+            return None, None, ""
         try:
             shown = exhibit(file)
         except UserError as error:
@@ -59,11 +59,12 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
             pictures.append(shown.picture)
         while len(pictures) > PICTURES_KEPT:
             pictures.popleft().unlink(missing_ok=True)
-        return shown_answers(exhibit, shown.answers), None if shown.picture is None else str(shown.picture)
+        picture = None if shown.picture is None else str(shown.picture)
+        return shown_answers(exhibit, shown.answers), picture, said_of_heat(exhibit, shown.explained)
 
     showing = SHOWING[modality]
     with gradio.Blocks(title=title, analytics_enabled=False, delete_cache=(AN_HOUR, AN_HOUR)) as app:
-        gradio.Markdown(f"# {escape(title)}\n\nWhat is in {modality.article}, as this model sees it.")
+        gradio.Markdown(f"# {escape(title)}\n\n{introduction(exhibit)}")
         with gradio.Row():
             with gradio.Column():
                 given = getattr(gradio, showing.component)(
@@ -73,10 +74,10 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
                 answer = (
                     gradio.Dataframe(headers=["label", "value"], label="Answer", interactive=False)
                     if exhibit.is_regression
-                    else gradio.Label(label="Answer")
+                    else gradio.Label(label="Answer", show_heading=not exhibit.has_several)
                 )
                 heat = gradio.Image(
-                    label="Where it looked: gray is cold, bright is hot",
+                    label="Heat map",
                     type="filepath",
                     interactive=False,
                     height=HEIGHT,
@@ -84,19 +85,41 @@ def build_app(exhibit: Exhibit, examples: Sequence[str | Path] = (), *, title: s
                     buttons=["download", "fullscreen"],  # without that which sends pictures to a forum
                     visible=exhibit.unexplained is None,
                 )
+                caption = gradio.Markdown()
                 if exhibit.unexplained is not None:
                     gradio.Markdown(f"There is no heat map: {escape(exhibit.unexplained)}")
-        given.change(predict, given, [answer, heat], api_name="predict")
+        given.change(predict, given, [answer, heat, caption], api_name="predict")
         if examples:
             gradio.Examples([[str(path)] for path in examples], given, cache_examples=False, label="Examples")
     return app
 
 
+def introduction(exhibit: Exhibit) -> str:
+    item = exhibit.modality.article
+    if exhibit.is_regression:
+        return f"What this model estimates from {item}, in the units of what it learned from."
+    if exhibit.has_several:
+        return f"The labels that {item} has, as this model sees it: each with a probability of its own."
+    return f"What is in {item}, as this model sees it."
+
+
 def shown_answers(exhibit: Exhibit, answers: Sequence[dict[str, Any]]) -> Any:
-    """As Gradio shows answers: labels with probabilities, or rows of labels and numbers."""
+    """As Gradio shows answers: labels with probabilities, a sentence where there are none, or rows of labels and
+    numbers."""
     if exhibit.is_regression:
         return [[one["label"], one["value"]] for one in answers]
-    return {one["label"]: one["probability"] for one in answers} or {"none of the labels": 0.0}
+    return {one["label"]: one["probability"] for one in answers} or "None of the labels"
+
+
+def said_of_heat(exhibit: Exhibit, label: str | None) -> str:
+    """In Markdown. label: which the heat is of; None: there is no heat."""
+    if label is None:
+        return ""
+    if exhibit.is_regression:
+        of = f"What raises **{escape(label)}**" + ", the first of the numbers" * (len(exhibit.names) > 1)
+    else:
+        of = f"What speaks for **{escape(label)}**" + ", the most probable label" * exhibit.has_several
+    return f"{of}: gray is cold, bright is hot."
 
 
 def launch_app(

@@ -21,6 +21,7 @@ from ..plots.heat_maps import FRAME_MS, drawn_over
 from ..publishing.load_classifier import label_names_of, load_classifier
 from ..runs.evaluate import device_of_choice, refuse_broken_answers
 from ..runs.predict import ViewsPredictor, answers_of, find_images
+from ..training.calibration import MULTI_LABEL
 from .showing import SHOWING
 
 MOST_EXAMPLES = 12
@@ -30,10 +31,12 @@ LABELS_SHOWN = 5
 @dataclass(frozen=True)
 class Shown:
     """answers: as `predict` gives them, best label first. picture: the heat over what the model sees, a WebP, of a
-    video animated; or None of a model that cannot be explained."""
+    video animated; or None of a model that cannot be explained. explained: the label that the heat is of, the most
+    probable one, also of several labels, and of several numbers the first."""
 
     answers: list[dict[str, Any]]
-    picture: Path | None
+    picture: Path | None = None
+    explained: str | None = None
 
 
 class Exhibit:
@@ -59,6 +62,11 @@ class Exhibit:
     def is_regression(self) -> bool:
         return self.model.config.problem_type == "regression"
 
+    @property
+    def has_several(self) -> bool:
+        """Whether an item may have several labels, or none."""
+        return self.model.config.problem_type == MULTI_LABEL
+
     def why_not_explained(self) -> str | None:
         """The reason in a sentence, found out before anybody asks; None where there will be heat."""
         blank = torch.zeros(1, *self.modality.input_shape(self.model.config))
@@ -79,14 +87,16 @@ class Exhibit:
             raise UnreadableImage(str(error).replace(str(path), path.name)) from error
         refuse_broken_answers(logits, [path.name])
         answers = answers_of(logits[0], self.names, self.model.config, LABELS_SHOWN)
-        return Shown(answers, None if self.unexplained else self.draw_heat(shown))
+        return Shown(answers) if self.unexplained else Shown(answers, *self.draw_heat(shown))
 
-    def draw_heat(self, shown: Tensor) -> Path:
+    def draw_heat(self, shown: Tensor) -> tuple[Path, str]:
+        """-> a picture, and the label that it is of"""
         inputs = self.viewed.preparation.normalize_(shown.clone()).to(self.model.device)
-        heat = explain(self.model, inputs).heat((shown.shape[-2], shown.shape[-1]))
+        found = explain(self.model, inputs)
+        heat = found.heat((shown.shape[-2], shown.shape[-1]))
         with tempfile.NamedTemporaryFile(dir=self.pictures, suffix=".webp", delete=False) as file:
             save_frames_of(drawn_over(shown[0], heat[0]), Path(file.name))
-        return Path(file.name)
+        return Path(file.name), self.names[int(found.targets[0])]
 
     def save_examples(self, given: Sequence[Path], folder: Path) -> list[Path]:
         """As `examples_beside` finds them and `save_shown` writes them."""

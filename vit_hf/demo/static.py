@@ -197,6 +197,6 @@ def page_settings(config: Any, processor: Any) -> dict[str, Any]:
             "crop": sizing.crop,
             "border": sizing.border is not None,
         },
-        "heat_share": [side // patch * patch / side for side, patch in zip(seen, patches, strict=True)],
+        "patch_share": [patch / side for side, patch in zip(seen, patches, strict=True)],
         "colors": colors.tolist(),
     }

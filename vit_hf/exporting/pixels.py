@@ -16,6 +16,8 @@ from ..data.decode.preparation import shares_arithmetic
 from ..data.decode.resize import Sizing
 from ..errors import UserError
 
+WEIGHT_STEPS = 2**22  # to which Pillow rounds weights, which over many pixels turns gray levels
+
 
 class Filter(NamedTuple):
     """How much of a pixel at a distance is taken, and from which distance on nothing is; in pixels of the result."""
@@ -63,7 +65,9 @@ def resampling_weights(
     weights = torch.where(seen, how.weight(distance), torch.zeros_like(distance))
     inside = ((places >= 0) & (places < resized))[:, None]
     total = weights.sum(1, keepdim=True)
-    return torch.where(inside, weights / torch.where(inside, total, torch.ones_like(total)), torch.zeros_like(weights))
+    shares = weights / torch.where(inside, total, torch.ones_like(total))
+    shares = torch.where(inside, shares, torch.zeros_like(shares))
+    return (shares * WEIGHT_STEPS).round() / WEIGHT_STEPS
 
 
 class PixelPreparation(nn.Module):

@@ -32,9 +32,10 @@ const heard = {
     if (id !== asked) return;
     shown.heat = heat ?? null;
     stage.classList.remove("busy");
-    say(Array.from(probabilities));
     const shrunk = shown.shrunk ? " The picture was shrunk to fit into memory." : "";
-    details.textContent = `Answered in ${seconds.toFixed(2)} s.${shrunk}`;
+    details.textContent = "";
+    say(Array.from(probabilities));
+    details.textContent += `Answered in ${seconds.toFixed(2)} s.${shrunk}`;
     at("heat-controls").hidden = !heat;
     redraw();
     document.body.dataset.answered = String(id);
@@ -64,45 +65,66 @@ function complain(sentence) {
 
 // probabilities: of each label; of a regression the number of each, in their order
 function say(probabilities) {
+  headline.classList.remove("quiet");
   if (settings.are_numbers) return sayNumbers(probabilities);
   const order = probabilities.map((share, label) => [share, label]).sort((one, other) => other[0] - one[0]);
-  if (settings.thresholds) {
-    const has = order.filter(([share, label]) => share >= settings.thresholds[label]);
-    headline.textContent = has.map(([, label]) => name(label)).join(", ") || "None of the labels";
-  } else {
-    headline.textContent = `${name(order[0][1])}, ${percent(order[0][0])}`;
-  }
-  headline.classList.remove("quiet");
+  if (settings.thresholds) return sayThose(order);
+  headline.textContent = `${name(order[0][1])}, ${percent(order[0][0])}`;
+  labels.replaceChildren(...order.slice(0, SHOWN).map(([share, label]) => rowOf(name(label), percent(share), share)));
+}
+
+// Of several labels. order: of [probability, label], most probable first
+function sayThose(order) {
+  const has = ([share, label]) => share >= settings.thresholds[label];
+  const names = order.filter(has).map(([, label]) => name(label));
+  headline.textContent = names.join(", ") || "None of the labels";
+  const shown = order.filter((one, place) => place < SHOWN || has(one));
   labels.replaceChildren(
-    ...order.slice(0, SHOWN).map(([share, label]) => rowOf(name(label), percent(share), share)),
+    ...shown.map(([share, label]) => {
+      const row = rowOf(name(label), percent(share), share);
+      row.classList.toggle("below", !has([share, label]));
+      return row;
+    }),
   );
+  details.textContent = "Each label has a probability of its own; those that reach their thresholds are named above. ";
 }
 
 function sayNumbers(numbers) {
-  const digits = (number) => Number(number.toPrecision(4)).toString();
-  headline.textContent = numbers.length === 1 ? `${name(0)}: ${digits(numbers[0])}` : "The numbers";
-  headline.classList.remove("quiet");
-  labels.replaceChildren(...numbers.map((number, label) => rowOf(name(label), digits(number), 0)));
+  const several = numbers.length > 1;
+  headline.textContent = several ? `${numbers.length} numbers` : `${name(0)}: ${digits(numbers[0])}`;
+  const rows = several ? numbers.map((number, label) => rowOf(name(label), digits(number), null)) : []; // one is said
+  labels.replaceChildren(...rows);
 }
 
+// share: from 0 to 1, or null of a number that has no bar
 function rowOf(label, said, share) {
   const row = document.createElement("li");
-  row.dataset.probability = String(share);
-  const [bar, text, number] = ["bar", "name", "share"].map((kind) => {
+  const [text, number] = ["name", "share"].map((kind) => {
     const part = document.createElement("span");
     part.className = kind;
     return part;
   });
-  bar.style.width = `${100 * share}%`;
   text.textContent = label;
   number.textContent = said;
-  row.append(bar, text, number);
+  if (share !== null) {
+    const bar = document.createElement("span");
+    bar.className = "bar";
+    bar.style.width = `${100 * share}%`;
+    row.dataset.probability = String(share);
+    row.append(bar);
+  }
+  row.append(text, number);
   return row;
 }
 
 const name = (label) => settings.labels[label] ?? `label ${label}`;
 
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 1)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 1)}%`;
+// Four digits, and of more all that are whole.
+const digits = (number) => {
+  const whole = Math.trunc(Math.abs(number)).toString().length;
+  return Number(number.toPrecision(Math.min(15, Math.max(4, whole)))).toString();
+};
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 function redraw() {

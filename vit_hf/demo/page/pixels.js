@@ -81,9 +81,10 @@ export function seenBox(width, height, sees) {
 }
 
 // Draw the picture, and over it the heat: gray where it is cold, in color where it is hot.
-// heat: { values, rows, columns } or null; share: how much of the heat is seen, from 0 to 1; of: what share of the
-// height and of the width of what the model sees its whole patches cover
-export function draw(canvas, bitmap, heat, share, { sees, heat_share: of, colors }) {
+// heat: { values, rows, columns } or null, of patches; share: how much of the heat is seen, from 0 to 1; of: what share
+// of the height and of the width of what the model sees a patch covers: all of them less, where the rest is cut, or
+// more, where it is padded
+export function draw(canvas, bitmap, heat, share, { sees, patch_share: of, colors }) {
   const longer = Math.max(bitmap.width, bitmap.height);
   const grown = Math.min(SHOWN_MOST, Math.max(longer, SHOWN_LEAST)) / longer;
   canvas.width = Math.max(1, Math.round(grown * bitmap.width));
@@ -100,7 +101,13 @@ export function draw(canvas, bitmap, heat, share, { sees, heat_share: of, colors
   context.fillStyle = `rgb(128 128 128 / ${0.65 * share})`;
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.restore();
-  context.drawImage(cells(heat, share, colors), seen.left, seen.top, of[1] * seen.width, of[0] * seen.height);
+  context.save();
+  context.beginPath();
+  context.rect(seen.left, seen.top, seen.width, seen.height);
+  context.clip();
+  const [width, height] = [heat.columns * of[1] * seen.width, heat.rows * of[0] * seen.height];
+  context.drawImage(cells(heat, share, colors), seen.left, seen.top, width, height);
+  context.restore();
 }
 
 // One pixel for each patch, which drawImage makes smooth.
