@@ -26,7 +26,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
     folder = tmp_path_factory.mktemp("gpu")
     json_file, markdown = folder / "made" / "gpu.json", folder / "gpu.md"
     files = ["--json", str(json_file), "--markdown", str(markdown)]
+    profiles = tmp_path_factory.mktemp("profiles")
+    files += ["--profile", str(profiles)]
     assert main([*WORDS, "--sizes", "vit-s", "--minutes", "20", *files]) == 0
+    assert "Self CPU" in (profiles / "vit-s_light.txt").read_text()
     # Nothing half written is left.
     assert sorted(file.name for file in folder.rglob("*") if file.is_file()) == ["gpu.json", "gpu.md"]
     return json.loads(json_file.read_text()), markdown.read_text()

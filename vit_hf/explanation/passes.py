@@ -61,10 +61,10 @@ class Recording(NamedTuple):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within it the model drops nothing out and computes in the precision of its weights; afterwards it is as it was."""
+    """Within it the model drops nothing out, and computes in the precision of its weights; then it is as it was."""
     training = [module for module in model.modules() if module.training]
     # Accelerate puts mixed precision around this one call, and layers that are called alone would be without it.
-    whole, own = model.__dict__.get("forward"), model.__dict__.get("_original_forward")
+    whole, own = model.forward, model.__dict__.get("_original_forward")
     try:
         model.eval()
         if own is not None:

@@ -27,8 +27,8 @@ def eager_attention(
 def sdpa_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
 ) -> tuple[Tensor, None]:
-    """b heads n e, three times -> b n heads e, None: torch's own fused attention, but for the few keys of windows, which
-    a compiler fuses with their mask into less time than a GPU's own kernels for masks take."""
+    """b heads n e, three times -> b n heads e, None: torch's own fused attention, but for the few keys of windows,
+    which a compiler fuses with their mask into less time than a GPU's own kernels for masks take."""
     if mask is not None and key.is_cuda and key.shape[-2] <= 64 and torch.compiler.is_compiling():
         return eager_attention(module, query, key, value, mask, scaling, dropout)[0], None
     mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)

@@ -35,8 +35,8 @@ def size_at(share: float, height: int, width: int, settings: ProgressiveResizing
 
 def resized(pixels: Tensor, share: float, settings: ProgressiveResizingSettings) -> Tensor:
     """b ... c h w -> b ... c H W: between pixels and with antialias, as images are made smaller."""
-    old = pixels.shape[-2:]
-    new = size_at(share, *old, settings)
+    old = height, width = pixels.shape[-2:]
+    new = size_at(share, height, width, settings)
     if new == old:
         return pixels
     # As products with matrices: of a batch, torch's own kernel computes one image after the other on a GPU.

@@ -36,8 +36,8 @@ def normal(numbers: np.ndarray) -> np.ndarray:
     return torch.special.ndtri(torch.from_numpy(numbers).clamp(2.0**-54, 1 - 2.0**-53)).numpy()
 
 
-def choice(numbers: np.ndarray, count: int) -> np.ndarray:
-    """... -> ...: uniform numbers from 0 to 1 become whole ones below `count`."""
+def choice(numbers: np.ndarray, count: int | np.ndarray) -> np.ndarray:
+    """... -> ...: uniform numbers from 0 to 1 become whole ones below `count`, of each or of all."""
     return np.minimum((numbers * count).astype(np.int64), count - 1)
 
 

@@ -13,6 +13,7 @@ EXAMPLES = """\
   {program} gpu --minutes 4 --sizes vit-s vit-b swin-t --parts ceilings inference training trainer
   {program} gpu --sizes vit-b --parts ceilings latency
   {program} gpu --minutes 1 --pieces ceilings "inference: vit-b, batch 256"
+  {program} gpu --parts ceilings trainer --profile outputs/profiles
   {program} gpu --tiny --device cpu --no-compile
 
 The pieces run in the order of their importance. Each is left out, and named, where it would not end within --minutes.
@@ -43,6 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parse.add_argument("--compiled", type=Path, help="a folder that keeps what was compiled for the next run")
     parse.add_argument("--tiny", action="store_true", help="models and batches that a CPU does at once, to try it out")
     parse.add_argument("--peers", type=Path, help="a folder of other libraries")
+    parse.add_argument("--profile", type=Path, metavar="FOLDER", help="tables of what takes time in whole trainings")
     parse.add_argument("--json", type=Path, help="a file for all that was measured")
     parse.add_argument("--markdown", type=Path, help="a file for it as tables")
     return guarded(run, parse.parse_args(given_arguments(words)))

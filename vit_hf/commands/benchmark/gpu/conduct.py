@@ -60,6 +60,7 @@ def conduct_of(given: Namespace, photos: Path) -> Conduct:
         product=128 if given.tiny else 8192,
         copy=2**20 if given.tiny else 2**30,
         photos=photos,
+        profiles=given.profile,
     )
 
 

@@ -55,6 +55,7 @@ class Conduct:
     product: int  # the side of the matrices of the ceiling
     copy: int  # bytes
     photos: Path  # a folder of JPEGs
+    profiles: Path | None = None  # a folder for tables of what takes time in trainings
 
 
 @dataclass
@@ -114,7 +115,8 @@ def trainer_row(training: Training, conduct: Conduct, found: Findings) -> dict[s
     if (why := found.failed.get(training.compiled_as)) is not None:
         return {**row, "error": f"compiling failed: {why}"}
     try:
-        return {**row, "images_per_second": training.images_per_second(conduct.device, conduct.photos)}
+        speed = training.images_per_second(conduct.device, conduct.photos, conduct.profiles)
+        return {**row, "images_per_second": speed}
     except Exception as error:  # noqa: BLE001
         return {**row, "error": one_line(error)}
 

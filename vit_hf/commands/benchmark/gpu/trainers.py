@@ -40,6 +40,7 @@ TITLES: dict[Kind, str] = {
     "transformers": "transformers' Trainer and ViT, the same folder: random crops, flipped",
 }
 WEIGHT_DECAY = 0.1
+PROFILED = 10  # steps
 # By which transformers reaches Accelerate.
 VARIABLES = (
     "ACCELERATE_DYNAMO_BACKEND",
@@ -65,6 +66,35 @@ class TimedSteps(TrainerCallback):
             now = perf_counter()
             self.seconds = now - self.start
             self.start = now
+
+
+@dataclass
+class ProfiledSteps(TrainerCallback):
+    """The steps after the `first`, with torch's profiler: tables of what takes the device's time, and the processor's.
+
+    path: a text file.
+    """
+
+    first: int
+    path: Path
+    device: torch.device
+    profiler: Any = field(default=None, repr=False)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.first:
+            own = torch.profiler.ProfilerActivity
+            activities = [own.CPU, own.CUDA] if self.device.type == "cuda" else [own.CPU]
+            self.profiler = torch.profiler.profile(activities=activities)
+            self.profiler.start()
+
+    def on_train_end(self, args, state, control, **kwargs):
+        wait_for(self.device)
+        self.profiler.stop()
+        figures = self.profiler.key_averages()
+        orders = ["self_cuda_time_total"] * (self.device.type == "cuda") + ["self_cpu_time_total"]
+        tables = [figures.table(sort_by=order, row_limit=40, max_name_column_width=80) for order in orders]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("\n".join(tables), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -99,24 +129,28 @@ class Training:
         torch.manual_seed(0)
         return model_of("transformers" if self.kind == "transformers" else OURS, self.workload.numbers)
 
-    def images_per_second(self, device: torch.device, photos: Path) -> float:
-        """photos: a folder of JPEGs. The whole step counts: images, augmentation, forward, backward, optimizer."""
+    def images_per_second(self, device: torch.device, photos: Path, profiles: Path | None = None) -> float:
+        """photos: a folder of JPEGs. profiles: a folder for tables of a few steps more. The whole step counts: images,
+        augmentation, forward, backward, optimizer."""
         try:
             if self.kind == "bare":
                 return bare_speed(self.model(), self.amounts, device, compile=self.compile)
-            return self.trained(device, photos)
+            return self.trained(device, photos, profiles)
         finally:
             clear_up(device)
 
-    def trained(self, device: torch.device, photos: Path) -> float:
+    def trained(self, device: torch.device, photos: Path, profiles: Path | None) -> float:
         amounts = self.amounts
-        window = TimedSteps(amounts.warm, amounts.warm + amounts.steps, device)
+        timed = amounts.warm + amounts.steps
+        callbacks: list[TrainerCallback] = [window := TimedSteps(amounts.warm, timed, device)]
+        if profiles is not None:
+            callbacks.append(ProfiledSteps(timed, profiles / f"{self.workload.name}_{self.kind}.txt", device))
         ours = self.kind != "transformers"
         workers = amounts.workers if self.kind in ("photos", "transformers") else 0
         with environment(*VARIABLES):
             arguments = (TrainingArguments if ours else transformers.TrainingArguments)(
                 output_dir=mkdtemp(prefix="vit_hf-benchmark-"),
-                max_steps=amounts.warm + amounts.steps,
+                max_steps=timed + PROFILED * (profiles is not None),
                 per_device_train_batch_size=amounts.batch,
                 learning_rate=LEARNING_RATE,
                 weight_decay=WEIGHT_DECAY,
@@ -135,7 +169,7 @@ class Training:
                 use_cpu=device.type == "cpu",
                 seed=0,
             )
-            common: dict[str, Any] = {"model": self.model(), "args": arguments, "callbacks": [window]}
+            common: dict[str, Any] = {"model": self.model(), "args": arguments, "callbacks": callbacks}
             if ours:
                 trainer = Trainer(**common, train_dataset=self.our_images(photos))
             else:
