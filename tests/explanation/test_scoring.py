@@ -118,6 +118,14 @@ def test_pointing_asks_where_the_hottest_place_lies():
     assert points_at(maps, objects).tolist() == [True, False]
 
 
+def test_a_map_that_knows_nothing_points_by_chance():
+    """Not at the first patch, where an object may well lie or never: here a quarter of 16 patches, the first ones."""
+    objects = (torch.arange(16) < 4).reshape(4, 4).expand(1024, 4, 4)
+    found = points_at(torch.zeros(1024, 4, 4), objects)
+    assert found.float().mean() == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 1024) ** 0.5)
+    assert torch.equal(found, points_at(torch.zeros(1024, 4, 4), objects))
+
+
 def test_a_mean_has_the_interval_of_its_resamples():
     """Of 0 and 1, half each: a resample of n has binomially many ones."""
     gains = torch.tensor([0.0, 1.0] * 200)

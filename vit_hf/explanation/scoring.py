@@ -78,9 +78,11 @@ def over_pixels(chosen: Tensor, pixel_values: Tensor, patch: tuple[int, int]) ->
     return chosen.to(pixel_values.device).unsqueeze(-3)
 
 
-def points_at(maps: Tensor, objects: Tensor) -> Tensor:
-    """b h w, b h w of one size -> b: whether the hottest place lies where an object is. Source: arXiv:1608.00507."""
-    return objects.flatten(1).gather(1, maps.flatten(1).argmax(1, keepdim=True))[:, 0].bool()
+def points_at(maps: Tensor, objects: Tensor, seed: int = 0) -> Tensor:
+    """b h w, b h w of one size -> b: whether the hottest place lies where an object is, one drawn by chance of those
+    that are equally hot, as all are of a map of zeros. Source: arXiv:1608.00507."""
+    hottest = ranks_of(maps, (maps.shape[-2], maps.shape[-1]), seed) == 0
+    return objects[hottest].bool()
 
 
 class MeanGain(NamedTuple):
