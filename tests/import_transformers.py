@@ -2,7 +2,7 @@
 
 python import_transformers.py all without         the classes that can be imported, and then vit_hf after them
 python import_transformers.py all after           the same after `import vit_hf`
-python import_transformers.py each NAME ...       each in a process of its own after vit_hf, the first ten before it too
+python import_transformers.py each NAME ...       each in a fresh process after vit_hf, the first five before it too
 """
 
 import importlib
@@ -56,7 +56,7 @@ def in_a_process(statements):
 def every(names):
     importlib.import_module("torch")
     after = [f"import vit_hf\nfrom transformers import {name}" for name in names]
-    before = [f"from transformers import {name}\nimport vit_hf" for name in names[:10]]
+    before = [f"from transformers import {name}\nimport vit_hf" for name in names[:5]]
     results = {statements: in_a_process(statements) for statements in after + before}
     return {statements: error for statements, error in results.items() if error}
 
