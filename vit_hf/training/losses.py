@@ -14,6 +14,7 @@ from ..modality import modality_of
 from ..models.target_units import errors_in_std
 from .class_weights import LOSS_WORDS, chosen_loss, class_weights, logit_shift, refuse_other_problems
 from .problem import Problem
+from .progressive_resizing import resize_batch
 from .recipe.optimization import OptimizationSettings
 
 Teacher = Callable[[Tensor], Tensor]  # b c h w, as the student sees it -> b labels
@@ -214,8 +215,6 @@ class TeacherLogits:
         device = pixel_values.device
         self.model.to(device)
         pixels = pixel_values * self.factor.to(device) + self.shift.to(device)
-        if self.size and pixels.shape[-2:] != self.size:
-            images = pixels.flatten(0, -4)  # those of all clips
-            images = functional.interpolate(images, self.size, mode="bilinear", antialias=True, align_corners=False)
-            pixels = images.unflatten(0, pixels.shape[:-3])
+        if self.size:
+            pixels = resize_batch(pixels, self.size)
         return self.model(pixel_values=pixels).logits[:, self.order.to(device)]

@@ -34,13 +34,18 @@ def size_at(share: float, height: int, width: int, settings: ProgressiveResizing
 
 
 def resized(pixels: Tensor, share: float, settings: ProgressiveResizingSettings) -> Tensor:
-    """b ... c h w -> b ... c H W: between pixels and with antialias, as images are made smaller."""
-    old = height, width = pixels.shape[-2:]
-    new = size_at(share, height, width, settings)
-    if new == old:
+    """b ... c h w -> b ... c H W: as large as they are once a `share` of the steps is done."""
+    height, width = pixels.shape[-2:]
+    return resize_batch(pixels, size_at(share, height, width, settings))
+
+
+def resize_batch(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """... h w -> ... H W: between pixels and with antialias, as images are made smaller."""
+    if pixels.shape[-2:] == size:
         return pixels
     # As products with matrices: of a batch, torch's own kernel computes one image after the other on a GPU.
-    down, across = (resize_matrix(one, other, pixels, "bilinear") for one, other in zip(old, new, strict=True))
+    old = pixels.shape[-2:]
+    down, across = (resize_matrix(one, other, pixels, "bilinear") for one, other in zip(old, size, strict=True))
     return down @ (pixels @ across.T)
 
 
