@@ -18,6 +18,8 @@ FLOORS = [
     ["errors"],
     ["files", "memory", "requirements", "settings", "models.shapes", "models.target_units", "completion.saved_fields"],
     ["weight_hash"],
+    ["kernels.*"],
+    ["models.fast_groups"],
     ["finished_folder", "one_writer", "models.image_files", "models.frame_sampling"],
     ["completion.configurations", "completion.headers"],
     [

@@ -66,7 +66,8 @@ def main() -> None:
     write("test.txt", "What its tests need besides.", ["--requirement base.txt", *test])
     # Each torchvision belongs to one torch, so the peers are resolved beside it and noted without it.
     peers = [line for line in resolve([*base, *EXTRAS["peers"]]) if line not in base and not OF_PICTURES.match(line)]
-    write("peers.txt", "Its opponents; install with --no-deps.", peers)
+    peers += [each for each in EXTRAS["peers"] if OF_TORCH.match(each)]
+    write("peers.txt", "Its opponents; install with --no-deps.", sorted(peers))
     write_floors()
 
 

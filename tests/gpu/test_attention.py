@@ -10,6 +10,9 @@ from gpu.small_models import gradients, inputs_of, model_of, off_by_norm
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vit_hf.kernels import groups
+from vit_hf.models.fast_paths import plain_forms
+
 FORWARD, BACKWARD = 2e-2, 5e-2
 KINDS = ("vit", "vit_rotary", "vit_relative_bias", "swin", "swin_v2", "timesformer", "timesformer_space_only")
 KERNELS = ("FLASH_ATTENTION", "EFFICIENT_ATTENTION", "MATH", "CUDNN_ATTENTION")
@@ -57,7 +60,8 @@ def test_each_of_sdpa_s_kernels_agrees_with_attention_written_out(
     expected = written_out(kind, device)
     model = loaded(model_of(kind, device), "sdpa")
     refusal: RuntimeError | None = None
-    with sdpa_kernel(SDPBackend.__members__[kernel]), warnings.catch_warnings(record=True) as reasons:
+    # In plain forms, because those of groups have a kernel of ours.
+    with sdpa_kernel(SDPBackend.__members__[kernel]), warnings.catch_warnings(record=True) as reasons, plain_forms():
         warnings.simplefilter("always")
         try:
             found = found_by(model, device, dtype)
@@ -86,3 +90,21 @@ def test_flex_attention_agrees_with_attention_written_out(card: torch.device, ki
     """It compiles a kernel of its own, which takes a while, and on a CPU does not learn."""
     model = loaded(model_of(kind, card), "flex_attention")
     assert_agrees(f"{kind}, flex_attention", found_by(model, card, torch.bfloat16), written_out(kind, card))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+@pytest.mark.parametrize("kind", ["swin", "swin_v2", "timesformer"])
+def test_the_kernel_of_groups_agrees_with_attention_written_out_to_the_same_bits_each_time(
+    card: torch.device, kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    from vit_hf.kernels import group_attention
+
+    if torch.cuda.get_device_capability(card) < (8, 0):
+        pytest.skip("Triton makes no code for this card")
+    calls, kernel = [], group_attention.attention_in_groups
+    monkeypatch.setattr(group_attention, "attention_in_groups", lambda *given: calls.append(1) or kernel(*given))
+    assert groups.HAS_TRITON
+    first, second = (found_by(loaded(model_of(kind, card), "sdpa"), card, dtype) for _ in range(2))
+    assert calls
+    assert_agrees(f"{kind}, in groups, {dtype}", first, written_out(kind, card))
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))

@@ -89,6 +89,7 @@ CODE = {f"{name}.py" for name in (*PARTS, "configuration_vit", "modeling_vit", "
 
 SWIN_PARTS = (
     "windows",
+    "fast_groups",
     "fast_windows",
     "window_blocks",
     "configuration_swin",
@@ -117,7 +118,7 @@ def test_a_folder_of_swin_holds_its_own_code_and_the_parts(tmp_path):
     assert lines_of_code(tmp_path) < 1800
 
 
-CLIP_FILES = ("clips", "divided")
+CLIP_FILES = ("clips", "divided", "fast_groups")
 CLIP_CODE = {f"{name}.py" for name in (*PARTS, *CLIP_FILES, "configuration_timesformer", "modeling_timesformer")}
 
 

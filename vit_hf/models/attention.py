@@ -27,10 +27,7 @@ def eager_attention(
 def sdpa_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, dropout: float
 ) -> tuple[Tensor, None]:
-    """b heads n e, three times -> b n heads e, None: torch's own fused attention, but for the few keys of windows,
-    which a compiler fuses with their mask into less time than a GPU's own kernels for masks take."""
-    if mask is not None and key.is_cuda and key.shape[-2] <= 64 and torch.compiler.is_compiling():
-        return eager_attention(module, query, key, value, mask, scaling, dropout)[0], None
+    """b heads n e, three times -> b n heads e, None: torch's own fused attention."""
     mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
     return mixed.transpose(1, 2), None
 
@@ -63,7 +60,7 @@ class Attention(nn.Module):
         super().__init__()
         # transformers' backends read these three.
         self.config, self.is_causal, self.scaling = config, False, head_width**-0.5
-        self.heads, self.dropout_rate = heads, dropout
+        self.heads, self.head_width, self.dropout_rate = heads, head_width, dropout
         self.qkv = nn.Linear(width, 3 * heads * head_width, bias=bias)
         self.query_norm = None if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)
         self.key_norm = None if norm_eps is None else nn.LayerNorm(head_width, eps=norm_eps)

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from .attention import Attention
 from .blocks import Block, FeedForward
 from .clips import Clip, class_apart, frames_of, mean_of_frames, places_of
+from .fast_groups import attend_in_places, attends_in_groups
+from .fast_paths import enabled
 
 
 class ClipAttention(Attention):
@@ -53,6 +55,9 @@ class PlaceAttention(GroupAttention):
 
     def forward(self, tokens: Tensor, clip: Clip, output_attentions=False):
         first, patches = class_apart(tokens)
+        plain = not self.class_sees_all and clip.over_time is None and clip.in_time is None
+        if plain and enabled() and attends_in_groups(self, patches, clip.frames, output_attentions):
+            return self.dropout(self.output(attend_in_places(self, patches, clip.frames))), None
         places = places_of(patches, clip.frames)
         count = patches.shape[1] // clip.frames
         if self.class_sees_all:

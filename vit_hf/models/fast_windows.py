@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .fast_groups import attend_in_groups
 from .fast_paths import enabled, recording
 from .positions import Grid
 from .windows import Windows, attention_mask, coordinates, fixed, remainder, window_partition, window_reverse
@@ -107,8 +108,7 @@ def move(tokens: Tensor, index: Tensor | None, back: Tensor | None) -> Tensor:
         return tokens
     # Compilers derive this by themselves.
     if torch.is_grad_enabled() and tokens.requires_grad and not recording():
-        moved: Tensor = Move.apply(tokens, index, back)  # pyright: ignore[reportAssignmentType]
-        return moved
+        return Move.apply(tokens, index, back)  # pyright: ignore[reportReturnType]
     return pick(tokens, index)
 
 
@@ -181,3 +181,13 @@ def attend_image_by_image(attention: Any, tokens: Tensor, tables: WindowTables) 
         scores = query.mul_(attention.scaling) @ key.transpose(-1, -2)
         torch.matmul(scores.add_(term).softmax(dim=-1), value, out=place.view_as(value))
     return mixed.index_select(1, tables.join).unflatten(1, (-1, heads)).flatten(2)
+
+
+def attend_in_windows(attention: Any, tokens: Tensor, tables: WindowTables) -> Tensor:
+    """b (h w) d -> b (h w) d: as `attend_image_by_image`, by the kernel, which finds tokens where the image has them"""
+    members, bias = tables.shape[0] * tables.shape[1], attention.relative_bias(tables.shape)[0]
+    padded = tables.into is not None and tables.into.shape[0] != tokens.shape[1]
+    inside = move(tokens, tables.into, tables.back) if padded else tokens
+    mask = None if tables.mask is None else tables.mask[: inside.shape[1] // members, 0]
+    mixed = attend_in_groups(attention, inside, members, bias, mask, None if padded else tables.into)
+    return move(mixed, tables.back, tables.into) if padded else mixed

@@ -1,6 +1,5 @@
 """What a stage of Swin (arXiv:2103.14030) is built of: attention within windows, blocks around it, and the merging of
-patches; and what Swin V2 (arXiv:2111.09883) changes: norms end the branches, cosines are the scores, and an MLP makes
-the biases."""
+patches; and Swin V2's (arXiv:2111.09883): norms end the branches, cosines are the scores, an MLP makes the biases."""
 
 import math
 
@@ -11,9 +10,12 @@ from torch.nn import functional
 
 from .attention import Attention
 from .blocks import Block, FeedForward
+from .fast_groups import attends_in_groups
+from .fast_paths import enabled
 from .fast_windows import (
     WindowTables,
     attend_image_by_image,
+    attend_in_windows,
     attends_image_by_image,
     into_windows,
     out_of_windows,
@@ -30,11 +32,12 @@ class WindowAttention(Attention):
     def forward(self, tokens, windows: WindowTables, output_attentions=False) -> tuple[Tensor, Tensor | None]:
         if attends_image_by_image(self, tokens, output_attentions):
             return self.dropout(self.output(attend_image_by_image(self, tokens, windows))), None
+        if enabled() and attends_in_groups(self, tokens, windows.shape[0] * windows.shape[1], output_attentions):
+            return self.dropout(self.output(attend_in_windows(self, tokens, windows))), None
         written_out = output_attentions or writes_out_attention(self, tokens)
         inside, mask = into_windows(tokens, windows)  # (b w) m d, (b w) 1 m m
         mixed, weights = super().forward(inside, windows.shape, mask, None, written_out)  # (b w) m d
-        mixed = out_of_windows(mixed, windows, tokens.shape[0])  # b (h w) d
-        return mixed, weights if output_attentions else None
+        return out_of_windows(mixed, windows, tokens.shape[0]), weights if output_attentions else None
 
 
 class PostNorm(nn.LayerNorm):
