@@ -57,7 +57,7 @@ def parameter_groups(
     return [groups[key] for key in sorted(groups)]
 
 
-FROM_TIMM = {"lamb": "Lamb", "lion": "Lion", "muon": "Muon"}
+FROM_TIMM = {"lamb": "Lamb", "lion": "Lion"}
 
 
 def timm_optimizer(word: str, arguments: transformers.TrainingArguments) -> tuple[Any, dict[str, Any]]:

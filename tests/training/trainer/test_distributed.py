@@ -68,6 +68,22 @@ def test_two_processes_follow_one_and_resume_as_any_number(tmp_path: Path, alone
     assert_follows(tmp_path, alone)
 
 
+def test_muon_of_shards_follows_that_of_whole_matrices_and_resumes(tmp_path: Path):
+    settings = {
+        **CALM,
+        "optimization": {"optimizer": "muon", "ema": None},
+        "learning_rate": 0.02,
+        "lr_scheduler_type": "constant",
+    }
+    small_trainer(tmp_path / "one", **settings, max_steps=4).train()
+    halves = {**settings, "per_device_train_batch_size": 2}
+    finish_group(2, tmp_path / "two", sharded=True, **halves, max_steps=2)
+    finish_group(2, tmp_path / "two", sharded=True, **halves, max_steps=4, resume=True)
+    found, expected = (load_file(tmp_path / folder / "checkpoint-4" / "model.safetensors") for folder in ("two", "one"))
+    for name, tensor in expected.items():  # which four steps move by 1e-2, each made orthogonal in bfloat16
+        torch.testing.assert_close(found[name], tensor, atol=1e-3, rtol=0)
+
+
 def test_accumulated_batches_are_the_same_images_too(tmp_path: Path, alone: Path):
     settings = {**CALM, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
     small_trainer(tmp_path, Averages(), **settings).train()

@@ -102,7 +102,7 @@ class OptimizationSettings(Section):
         default=None, ge=1, description="the batch that training.learning_rate is meant for; scaled in proportion"
     )
     optimizer: Literal["lamb", "lion", "muon"] | None = Field(
-        default=None, description="timm's, instead of the one that training.optim names"
+        default=None, description="instead of the one that training.optim names; lamb and lion are timm's"
     )
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="factor on the learning rate for each layer further from the head"

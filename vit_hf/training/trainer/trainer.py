@@ -34,6 +34,7 @@ from ..recipe.selection import refuse_unknown_metric
 from ..targets import settle_targets
 from ..throughput import DataMeter, Speedometer
 from .early_stopping import EarlyStopping
+from .muon import Muon
 from .out_of_memory import out_of_memory, out_of_memory_in_evaluation
 from .resumable import ResumableTrainer
 from .sharding import shard_by_layers
@@ -274,9 +275,12 @@ class Trainer(FeedingTrainer):
         trained = self.model if model is None else model
         word = self.optimization.optimizer
         try:
-            kind, keywords = (
-                timm_optimizer(word, self.args) if word else self.get_optimizer_cls_and_kwargs(self.args, trained)
-            )
+            if word == "muon":
+                kind, keywords = Muon, {"lr": self.args.learning_rate}
+            elif word:
+                kind, keywords = timm_optimizer(word, self.args)
+            else:
+                kind, keywords = self.get_optimizer_cls_and_kwargs(self.args, trained)
         except ImportError as error:
             raise UserError(f"training.optim: {self.args.optim}: {error}") from error
         groups = parameter_groups(
