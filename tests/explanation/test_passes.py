@@ -1,6 +1,7 @@
 """Explaining leaves a model as it was, holds one layer at a time, and serves models that came with their own code."""
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -54,6 +55,15 @@ def test_going_back_gives_the_gradient_of_the_whole_model(model_and_pixels):
     torch.testing.assert_close(gradient, *gradients_of(logits, targets, first))
 
 
+@pytest.fixture
+def no_accelerator() -> Iterator[None]:
+    """Without what a test before has left of one, and leaving nothing."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("no_accelerator")
 def test_a_model_that_accelerate_prepared_in_bfloat16_is_explained_in_float32():
     model, pixels = FAMILIES["vit"]()
     alone = explain(model, pixels)
@@ -62,7 +72,6 @@ def test_a_model_that_accelerate_prepared_in_bfloat16_is_explained_in_float32():
     assert prepared(pixels).logits.ne(model._original_forward(pixels).logits).any()
     torch.testing.assert_close(explain(prepared, pixels).maps, alone.maps)
     assert prepared.forward is wrapped
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize("method", [*METHODS])
