@@ -2,7 +2,7 @@
 
 python import_transformers.py all without         the classes that can be imported, and then vit_hf after them
 python import_transformers.py all after           the same after `import vit_hf`
-python import_transformers.py each NAME ...       each in a fresh process after vit_hf, the first five before it too
+python import_transformers.py each NAME ...       each in a fresh process after vit_hf, the first ten before it too
 """
 
 import importlib
@@ -55,7 +55,7 @@ def in_a_process(statements):
 
 def every(names):
     importlib.import_module("torch")
-    before = [f"from transformers import {name}\nimport vit_hf" for name in names[:5]]
+    before = [f"from transformers import {name}\nimport vit_hf" for name in names[:10]]
     results = {statements: in_a_process(statements) for statements in before}
     importlib.import_module("vit_hf")  # once for all of those that follow it
     after = [f"from transformers import {name}" for name in names]
