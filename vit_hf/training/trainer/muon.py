@@ -76,11 +76,9 @@ class Muon(Optimizer):
             matrix.add_(sharded_like(step.view(matrix.shape), matrix), alpha=-group["lr"] * length)
 
     def step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        states = [self.state_of(parameter, "exp_avg", "exp_avg_sq", counts=True) for parameter in parameters]
-        means, squares, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-        numbers = {name: group[name] for name in ("lr", "weight_decay", "eps")}
-        beta1, beta2 = group["betas"]
-        options: dict[str, Any] = {"amsgrad": False, "maximize": False}
+        names = ("exp_avg", "exp_avg_sq", "step")
+        states = [self.state_of(parameter, *names) for parameter in parameters]
+        means, squares, steps = ([state[name] for state in states] for name in names)
         adamw(
             parameters,
             all_gradients(parameters),
@@ -88,17 +86,19 @@ class Muon(Optimizer):
             squares,
             [],
             steps,
-            beta1=beta1,
-            beta2=beta2,
-            **numbers,
-            **options,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
         )
 
-    def state_of(self, parameter: Tensor, *averages: str, counts: bool = False) -> dict[str, Tensor]:
+    def state_of(self, parameter: Tensor, *names: str) -> dict[str, Tensor]:
         state = self.state[parameter]
         if not state:
-            state.update({name: torch.zeros_like(parameter) for name in averages})
-            state.update({"step": torch.zeros(())} if counts else {})
+            state.update({name: torch.zeros(()) if name == "step" else torch.zeros_like(parameter) for name in names})
         return state
 
 
