@@ -16,6 +16,9 @@ from gpu.small_models import gradients, inputs_of, model_of, off_by_norm
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from vit_hf.kernels import groups
 
@@ -91,6 +94,17 @@ def test_torch_finds_nothing_wrong_with_the_operator():
     order = torch.randperm(8)
     torch.library.opcheck(group_attention.attention_in_groups, (parts, bias, torch.zeros(2, 4, 4), order, 4, 0.25))
     torch.library.opcheck(group_attention.attention_in_groups, (parts, None, None, None, 4, 0.25))
+
+
+def test_its_operations_are_counted_as_those_of_torch_s_own_attention():
+    parts = torch.randn(2, 8, 3, 2, 16, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        group_attention.attention_in_groups(parts, None, None, None, 8, 0.25).sum().backward()
+    query, key, value = parts.detach().transpose(1, 3).unbind(2)  # b heads n e
+    with FlopCounterMode(display=False) as forward, sdpa_kernel(SDPBackend.MATH):
+        functional.scaled_dot_product_attention(query, key, value)
+    # Backward makes scores anew, and two products for each of the two.
+    assert counter.get_total_flops() == forward.get_total_flops() * (1 + 5 / 2)
 
 
 @pytest.fixture

@@ -17,6 +17,17 @@ PROGRAMS = 4096  # at most about so many at once, which fill any GPU several tim
 
 
 @triton.jit
+def members_of(group, order, members: tl.constexpr, rows: tl.constexpr):
+    """-> rows, three times: the members' numbers, whether there are so many, and the tokens that they are"""
+    member = tl.arange(0, rows)
+    real = member < members
+    token = group * members + member
+    if order is not None:
+        token = tl.load(order + token, real, 0)
+    return member, real, token
+
+
+@triton.jit
 def term_of(bias, mask, group, head, member, real, members: tl.constexpr):
     """-> m m: what is added to the scores of each image, and keeps the queries from what stands behind the last key."""
     pair, both = member[:, None] * members + member[None, :], real[:, None] & real[None, :]
@@ -57,11 +68,8 @@ def forward_kernel(
 ):
     """A program has one head of one group, in every so many images; `rows`, a power of 2, hold the members."""
     group, head = tl.program_id(0), tl.program_id(1)
-    member, feature = tl.arange(0, rows), tl.arange(0, width)
-    real = member < members
-    token = group * members + member
-    if order is not None:
-        token = tl.load(order + token, real, 0)
+    member, real, token = members_of(group, order, members, rows)
+    feature = tl.arange(0, width)
     term = term_of(bias, mask, group, head, member, real, members)
     size = tokens.to(tl.int64) * (heads * width)  # of an image; the whole may have more than 2^31 numbers
     for image in tl.range(tl.program_id(2), images, tl.num_programs(2)):
@@ -92,11 +100,8 @@ def backward_kernel(
     """As `forward_kernel`, whose weights it makes once more. `to_x` is the gradient of x; that of the bias is a sum for
     each program, so that no two write to one place and sums have one order."""
     group, head, first = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    member, feature = tl.arange(0, rows), tl.arange(0, width)
-    real = member < members
-    token = group * members + member
-    if order is not None:
-        token = tl.load(order + token, real, 0)
+    member, real, token = members_of(group, order, members, rows)
+    feature = tl.arange(0, width)
     term = term_of(bias, mask, group, head, member, real, members)
     to_term = tl.zeros((rows, rows), tl.float32)
     size = tokens.to(tl.int64) * (heads * width)
